@@ -1,0 +1,60 @@
+/**
+ * The one error of the engine. A message says what failed, on what and why; the hint says what to do about it.
+ * Where Docker's clients compare a text, the message is Docker's.
+ */
+
+/** What kind of failure it is; faces map it to an exit code or an HTTP status. */
+export type ErrorCode =
+  | "invalid" // bad input: a flag, a name, a file's content
+  | "not-found" // no such container, image, network, volume
+  | "conflict" // a name in use, a container in the wrong state
+  | "not-executable" // the program cannot be executed: exit code 126
+  | "command-not-found" // the program does not exist in the container: exit code 127
+  | "refused" // this kernel, host or caller does not allow it
+  | "unavailable" // a thing that it needs is not there: registry, package, disk space
+  | "system"; // a system call failed
+
+const STATUS: Record<ErrorCode, number> = {
+  invalid: 400,
+  "not-found": 404,
+  conflict: 409,
+  "not-executable": 400,
+  "command-not-found": 400,
+  refused: 500,
+  unavailable: 500,
+  system: 500,
+};
+
+/** Where the kernel said no. */
+export interface Kernel {
+  readonly syscall: string;
+  /** The errno's name, such as `ENOENT`. */
+  readonly errno: string;
+  readonly path?: string;
+}
+
+export interface ErrorDetail {
+  readonly hint?: string;
+  readonly kernel?: Kernel;
+  readonly cause?: unknown;
+}
+
+export class SampanError extends Error {
+  override readonly name = "SampanError";
+  readonly code: ErrorCode;
+  /** What to do about it, one sentence. */
+  readonly hint: string | undefined;
+  readonly kernel: Kernel | undefined;
+
+  constructor(code: ErrorCode, message: string, detail: ErrorDetail = {}) {
+    super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
+    this.code = code;
+    this.hint = detail.hint;
+    this.kernel = detail.kernel;
+  }
+
+  /** The HTTP status that the Engine API answers. */
+  get status(): number {
+    return STATUS[this.code];
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * A plan is a typed list of steps in one total order and three columns. `outside` steps run in the keeper, in the
+ * host's namespaces; `inside` steps run in the child that will become the container's process, before its execve;
+ * `after` steps run in the keeper when that process has ended. A column runs in order; the columns meet at barriers.
+ *
+ * TypeScript decides, the launcher acts: every policy is in this list, the launcher knows none. `why` names the flag
+ * or the spec field that asked for a step; it never reaches the launcher, `explain` and the errors use it.
+ */
+
+export type Column = "outside" | "inside" | "after";
+
+/** Linux namespace flags (CLONE_NEW*), as clone3, unshare and setns take them. */
+export const CLONE = {
+  time: 0x00000080,
+  mnt: 0x00020000,
+  cgroup: 0x02000000,
+  uts: 0x04000000,
+  ipc: 0x08000000,
+  user: 0x10000000,
+  pid: 0x20000000,
+  net: 0x40000000,
+} as const;
+export type NamespaceName = keyof typeof CLONE;
+
+/** What every step carries beside its call. */
+export interface StepBase {
+  readonly column: Column;
+  /** The flag or spec field that asked for it, such as `--read-only` or `rootfs`. */
+  readonly why: string;
+  /** A failure is noted in the report and the plan goes on. */
+  readonly optional?: boolean;
+}
+
+/** Where a path is looked up: on the host, or beneath the container's root (openat2, RESOLVE_IN_ROOT). */
+export type At = "host" | "root";
+/** What to make at a mount target that does not exist: a folder, an empty file, or nothing. */
+export type Create = "dir" | "file" | "none";
+
+export type Call =
+  // ---- processes and namespaces
+  /**
+   * outside: clone3 makes the child whose column is `inside`, with these CLONE_NEW* flags; `cgroup` clones straight
+   * into that cgroup v2 folder. inside: the child is replaced by a sibling born with these flags (CLONE_PARENT), as
+   * joining a pid namespace needs. `inside` steps before the outside clone are an error.
+   */
+  | { readonly call: "clone"; readonly flags: number; readonly cgroup?: string }
+  /** setns through a pidfd of `pid`, whose start time (field 22 of /proc/PID/stat) must be `start`. */
+  | { readonly call: "join"; readonly pid: number; readonly start: bigint; readonly flags: number }
+  /** setns to a namespace by its file. */
+  | { readonly call: "setns"; readonly path: string; readonly flags: number }
+  | { readonly call: "unshare"; readonly flags: number }
+  /** The column named waits here until the other one has done everything above this line. */
+  | { readonly call: "barrier"; readonly waits: "inside" | "outside" }
+  /** Executes a host program and waits for it: newuidmap and its like only. `{pid}` alone as an argument is the child's pid. */
+  | { readonly call: "spawn"; readonly argv: readonly string[] }
+  // ---- files of the host
+  /**
+   * Writes `data` to an existing file. With `pid`, `{pid}` in path and data is the child's pid as the host sees it.
+   * `truncate` replaces, `create` makes it 0644.
+   */
+  | {
+      readonly call: "write";
+      readonly path: string;
+      readonly data: string | Uint8Array;
+      readonly pid?: boolean;
+      readonly create?: boolean;
+    }
+  /** Makes a folder and missing parents; one that exists is fine. */
+  | {
+      readonly call: "mkdir";
+      readonly at: At;
+      readonly path: string;
+      readonly mode: number;
+      readonly uid?: number;
+      readonly gid?: number;
+    }
+  // ---- the root filesystem
+  /** mount(2) with only propagation flags on `/` of the new mount namespace: MS_REC|MS_PRIVATE or MS_REC|MS_SLAVE. */
+  | { readonly call: "propagation"; readonly flags: number }
+  /**
+   * Overlay on the host path `target`; `lower` top-most first. Without `upper` it is read-only.
+   * Uses fsconfig `lowerdir+` where the kernel has it, /proc/self/fd names otherwise, so the number of layers is
+   * limited by the kernel alone. `options` are further ones, such as `userxattr` and `volatile`.
+   */
+  | {
+      readonly call: "overlay";
+      readonly target: string;
+      readonly lower: readonly string[];
+      readonly upper?: string;
+      readonly work?: string;
+      readonly options: readonly string[];
+    }
+  /** Takes the host folder as the container's root: from here on `at: "root"` paths resolve beneath it. */
+  | { readonly call: "root"; readonly path: string }
+  /** A new filesystem mounted at `target` beneath the root. `flags` are MS_*. `copyUp`: fill a tmpfs from what lay there. */
+  | {
+      readonly call: "mount";
+      readonly fstype: string;
+      readonly source: string;
+      readonly target: string;
+      readonly flags: number;
+      readonly data: string;
+      readonly create: Create;
+      readonly copyUp?: boolean;
+      /** Data to use when the first is refused with EINVAL or EPERM (older kernels, user namespaces). */
+      readonly fallback?: string;
+    }
+  /**
+   * A clone of the host mount at `source` (open_tree) moved to `target` beneath the root, or to the host path `target`
+   * with `at: "host"`. `set`/`clear` are MOUNT_ATTR_*, applied with mount_setattr before it is moved; AT_RECURSIVE for both
+   * with `recursiveAttributes`. `idmap` takes /proc/PID/uid_map text of a throw-away user namespace.
+   */
+  | {
+      readonly call: "bind";
+      readonly at: At;
+      readonly source: string;
+      readonly target: string;
+      readonly recursive: boolean;
+      readonly set: number;
+      readonly clear: number;
+      readonly recursiveAttributes?: boolean;
+      readonly create: Create;
+      /** MS_PRIVATE, MS_SLAVE, MS_SHARED or MS_UNBINDABLE, with MS_REC: applied after the move. 0: leave. */
+      readonly propagation: number;
+      readonly idmap?: { readonly uid: string; readonly gid: string };
+      /** The source is taken beneath the root too: a path bound onto another of the same container. */
+      readonly from?: At;
+    }
+  /** mount_setattr on the mount at `target` beneath the root. */
+  | {
+      readonly call: "attributes";
+      readonly target: string;
+      readonly set: number;
+      readonly clear: number;
+      readonly recursive: boolean;
+      readonly propagation: number;
+    }
+  /** /dev/null (verified, char 1:3) over a file, one shared empty read-only folder over a folder; absent is fine. */
+  | { readonly call: "mask"; readonly target: string }
+  /** Bound onto itself, read-only; absent is fine. */
+  | { readonly call: "readonly"; readonly target: string }
+  | {
+      readonly call: "mknod";
+      readonly target: string;
+      /** S_IFCHR, S_IFBLK or S_IFIFO, and the permissions; the umask is not applied. */
+      readonly mode: number;
+      readonly major: number;
+      readonly minor: number;
+      readonly uid: number;
+      readonly gid: number;
+    }
+  /** A symbolic link at `target` that says `to`. One that exists is left. */
+  | { readonly call: "symlink"; readonly target: string; readonly to: string }
+  /** A pty from the container's own devpts; its master goes to the keeper; the slave is bound onto /dev/console. */
+  | { readonly call: "console"; readonly rows: number; readonly columns: number }
+  /** pivot_root(".", "."), the old root detached, chdir "/". */
+  | { readonly call: "pivot" }
+  | { readonly call: "chroot" }
+  // ---- the process
+  | { readonly call: "setsid" }
+  /** fds 0, 1, 2 become the pipes or the pty that the keeper made; with a pty it becomes the controlling terminal. */
+  | { readonly call: "stdio" }
+  | { readonly call: "hostname"; readonly name: string }
+  | { readonly call: "domainname"; readonly name: string }
+  /** Writes `data` to a file of a procfs whose superblock was checked, such as `sys/net/core/somaxconn` or `self/oom_score_adj`. */
+  | { readonly call: "proc"; readonly path: string; readonly data: string }
+  /** Soft and hard limit; RLIM_INFINITY is 2^64-1. With `nearest`, one that may not be raised becomes the highest allowed. */
+  | {
+      readonly call: "rlimit";
+      readonly resource: number;
+      readonly soft: bigint;
+      readonly hard: bigint;
+      readonly nearest?: boolean;
+    }
+  /** A new session keyring, so that the container does not see the caller's. */
+  | { readonly call: "keyring"; readonly name: string }
+  /** Drops every capability that is not in the mask from the bounding set. */
+  | { readonly call: "bounding"; readonly mask: bigint }
+  /** setgroups, setresgid, setresuid with capabilities kept (PR_SET_KEEPCAPS); the parent-death signal is set again. */
+  | { readonly call: "user"; readonly uid: number; readonly gid: number; readonly groups: readonly number[] }
+  | {
+      readonly call: "capabilities";
+      readonly effective: bigint;
+      readonly permitted: bigint;
+      readonly inheritable: bigint;
+      readonly ambient: bigint;
+    }
+  | { readonly call: "no_new_privs" }
+  /** The parent-death signal; 0 clears it. */
+  | { readonly call: "pdeathsig"; readonly signal: number }
+  | { readonly call: "umask"; readonly mask: number }
+  /** chdir, after which the raw getcwd must begin with "/" (CVE-2024-21626). */
+  | { readonly call: "chdir"; readonly path: string }
+  /** A classic BPF program: an array of struct sock_filter. `flags` are SECCOMP_FILTER_FLAG_*. */
+  | { readonly call: "seccomp"; readonly program: Uint8Array; readonly flags: number }
+  /** Forks: the parent stays as pid 1, forwards signals and reaps; the child goes on with the plan. */
+  | { readonly call: "init" }
+  /**
+   * Tries each candidate in turn: ENOENT and ENOTDIR go on to the next, EACCES is remembered, anything else ends it.
+   * Every fd but 0 to 2 is closed first.
+   */
+  | {
+      readonly call: "execve";
+      readonly candidates: readonly string[];
+      readonly argv: readonly string[];
+      readonly env: readonly string[];
+    }
+  // ---- after the process has ended (and wherever else they serve)
+  /** Kills every process of a cgroup: cgroup.kill on v2; on v1 freeze, signal all of cgroup.procs, thaw. */
+  | { readonly call: "kill"; readonly path: string }
+  /** The file's text, at most 4,096 bytes, goes into the exit record's `readings` under `key`. Absent is fine. */
+  | { readonly call: "read"; readonly path: string; readonly key: string }
+  /** Removes an empty folder (a cgroup); absent is fine. EBUSY is tried again for a moment. */
+  | { readonly call: "rmdir"; readonly path: string };
+
+export type Step = StepBase & Call;
+export type CallName = Call["call"];
