@@ -1,0 +1,60 @@
+/**
+ * The test command: installs what the tests need where that is possible, runs them all, and ends with one line,
+ * `N passed, N failed`. Arguments go to `bun test`: a path or a pattern runs a part.
+ */
+import { existsSync } from "node:fs";
+
+/** Debian packages that a test uses, by the program that shows whether one is there. */
+const NEEDED: Record<string, string> = {
+  "/bin/busybox": "busybox-static",
+  "/usr/bin/skopeo": "skopeo",
+  "/usr/bin/umoci": "umoci",
+  "/usr/bin/newuidmap": "uidmap",
+  "/usr/bin/setpriv": "util-linux",
+};
+
+const missing = Object.entries(NEEDED)
+  .filter(([program]) => !existsSync(program))
+  .map(([, name]) => name);
+if (missing.length > 0) {
+  if (process.getuid?.() !== 0) {
+    console.error(`tests need ${missing.join(" ")}: as root, apt-get install ${missing.join(" ")}`);
+  } else {
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    Bun.spawnSync(["apt-get", "update", "-qq"], { env, stdio: ["ignore", "ignore", "inherit"] });
+    const install = Bun.spawnSync(
+      ["apt-get", "install", "-y", "-qq", "--no-install-recommends", ...missing],
+      { env, stdio: ["ignore", "ignore", "inherit"] },
+    );
+    if (!install.success) console.error(`could not install ${missing.join(" ")}`);
+  }
+}
+
+const args = process.argv.slice(2);
+const run = Bun.spawn([process.execPath, "test", ...(args.length > 0 ? args : ["test"])], {
+  stdio: ["ignore", "inherit", "pipe"],
+  env: process.env,
+});
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+let tail = "";
+const decoder = new TextDecoder();
+for await (const chunk of run.stderr) {
+  process.stderr.write(chunk);
+  tail = (tail + decoder.decode(chunk, { stream: true })).slice(-4096);
+}
+const code = await run.exited;
+for (const line of tail.split("\n")) {
+  const match = /^\s*(\d+) (pass|fail|skip)$/.exec(line);
+  if (match?.[2] === "pass") passed = Number(match[1]);
+  if (match?.[2] === "fail") failed = Number(match[1]);
+  if (match?.[2] === "skip") skipped = Number(match[1]);
+}
+if (process.env["CI"] === "true" && skipped > 0) {
+  console.error(`${skipped} tests were skipped: in CI nothing may be`);
+  failed += skipped;
+}
+if (code !== 0 && failed === 0) failed = 1;
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
