@@ -75,8 +75,8 @@ export type Call =
       readonly gid?: number;
     }
   // ---- the root filesystem
-  /** mount(2) with only propagation flags on `/` of the new mount namespace: MS_REC|MS_PRIVATE or MS_REC|MS_SLAVE. */
-  | { readonly call: "propagation"; readonly flags: number }
+  /** mount(2) with only propagation flags on `/` (or the host path `path`) of the new mount namespace: MS_REC|MS_PRIVATE or MS_REC|MS_SLAVE. */
+  | { readonly call: "propagation"; readonly flags: number; readonly path?: string }
   /**
    * Overlay on the host path `target`; `lower` top-most first. Without `upper` it is read-only.
    * Uses fsconfig `lowerdir+` where the kernel has it, /proc/self/fd names otherwise, so the number of layers is
@@ -156,6 +156,11 @@ export type Call =
   /** pivot_root(".", "."), the old root detached, chdir "/". */
   | { readonly call: "pivot" }
   | { readonly call: "chroot" }
+  // ---- network and devices, by programs and messages that TypeScript encoded
+  /** Sends each netlink message on a socket of this protocol in the namespace where the step runs, and waits for its ack. */
+  | { readonly call: "netlink"; readonly protocol: number; readonly messages: Uint8Array }
+  /** Loads an eBPF program (BPF_PROG_TYPE_CGROUP_DEVICE, an array of struct bpf_insn) and attaches it to the cgroup v2 folder. */
+  | { readonly call: "bpf_device"; readonly cgroup: string; readonly program: Uint8Array }
   // ---- the process
   | { readonly call: "setsid" }
   /** fds 0, 1, 2 become the pipes or the pty that the keeper made; with a pty it becomes the controlling terminal. */
