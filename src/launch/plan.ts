@@ -20,7 +20,11 @@ export interface RestartPlan {
   readonly maximum: number;
 }
 
-/** Times in milliseconds. `steps` is an exec plan without keeper: it joins `{pid}`, the container's own process. */
+/**
+ * Times in milliseconds. `steps` is an exec plan without keeper whose `join` names pid 0: the container's own process.
+ * The state file is one JSON object `{status, failingStreak, log: [{start, end, exitCode, output}]}` with the last five
+ * probes, times as decimal nanoseconds since 1970; an exitCode of -1 is a probe that ran out of time.
+ */
 export interface HealthPlan {
   readonly interval: number;
   readonly timeout: number;
@@ -35,7 +39,11 @@ export interface HealthPlan {
 export interface KeeperPlan {
   /** Held with flock(LOCK_EX) while the keeper lives. Empty: an exec, nothing is kept. */
   readonly lock: string;
-  /** Written once the process runs: keeper pid and start time, container pid and start time, start in ns since 1970. */
+  /**
+   * Written once the process runs and by each change of state, with one rename: one line of words, the keeper's pid and
+   * start time, the container's pid and start time (0 0 while it waits for a restart), its start in ns since 1970,
+   * the number of restarts so far, and `running` or `restarting`. Start times are field 22 of /proc/PID/stat.
+   */
   readonly pidFile: string;
   /** The attach socket, mode 0600. Empty: none. */
   readonly socket: string;
@@ -58,7 +66,10 @@ export interface KeeperPlan {
   readonly reap: readonly string[];
   /** File to which events are appended, one JSON object a line. Empty: none. */
   readonly events: string;
-  /** The common members of an event of this container, a JSON object's inside: `"id":"…","from":"…"`. */
+  /**
+   * The common members of an event of this container, a JSON object's inside: `"id":"…","from":"…"`. A line is
+   * `{"time":"ns","type":"container","action":"die",<these>,"exitCode":"137"}`; only `die` has an exitCode.
+   */
   readonly eventMembers: string;
   readonly health?: HealthPlan;
   /** Stop after this many steps and wait for SIGCONT: for fault tests. 0: never. */
@@ -84,12 +95,14 @@ export interface Report {
   /** Of the keeper, and of the container's process as the host sees it (0 if it never came to be). */
   readonly keeper: number;
   readonly pid: number;
+  /** Milliseconds since 1970; as decimal nanoseconds in `startedNs`. */
   readonly startedAt: number;
+  readonly startedNs: string;
   readonly steps: readonly StepReport[];
   /** Index of the step that failed. */
   readonly failed?: number;
   readonly errno?: number;
-  /** Of an execve: the candidate that failed. */
+  /** What the errno does not say: the candidate of an execve that failed, the kernel's words on a mount, … */
   readonly detail?: string;
 }
 

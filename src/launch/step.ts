@@ -44,7 +44,10 @@ export type Call =
    * joining a pid namespace needs. `inside` steps before the outside clone are an error.
    */
   | { readonly call: "clone"; readonly flags: number; readonly cgroup?: string }
-  /** setns through a pidfd of `pid`, whose start time (field 22 of /proc/PID/stat) must be `start`. */
+  /**
+   * setns through a pidfd of `pid`, whose start time (field 22 of /proc/PID/stat) must be `start`. In a health plan
+   * pid 0 is the container's own process.
+   */
   | { readonly call: "join"; readonly pid: number; readonly start: bigint; readonly flags: number }
   /** setns to a namespace by its file. */
   | { readonly call: "setns"; readonly path: string; readonly flags: number }
@@ -55,8 +58,8 @@ export type Call =
   | { readonly call: "spawn"; readonly argv: readonly string[] }
   // ---- files of the host
   /**
-   * Writes `data` to an existing file. With `pid`, `{pid}` in path and data is the child's pid as the host sees it.
-   * `truncate` replaces, `create` makes it 0644.
+   * Writes `data` to an existing file with one write(2). With `pid`, `{pid}` in path and data is the child's pid as the
+   * host sees it. `create` makes it 0644 and replaces what was there.
    */
   | {
       readonly call: "write";
@@ -126,7 +129,7 @@ export type Call =
       /** The source is taken beneath the root too: a path bound onto another of the same container. */
       readonly from?: At;
     }
-  /** mount_setattr on the mount at `target` beneath the root. */
+  /** mount_setattr on the mount at `target` beneath the root. `propagation` as in `bind`. */
   | {
       readonly call: "attributes";
       readonly target: string;
@@ -151,7 +154,10 @@ export type Call =
     }
   /** A symbolic link at `target` that says `to`. One that exists is left. */
   | { readonly call: "symlink"; readonly target: string; readonly to: string }
-  /** A pty from the container's own devpts; its master goes to the keeper; the slave is bound onto /dev/console. */
+  /**
+   * A pty from the container's own devpts; its master goes to the keeper. Where a `root` was taken the slave is bound
+   * onto /dev/console; without one (an exec, a container on the host's root) it is only opened.
+   */
   | { readonly call: "console"; readonly rows: number; readonly columns: number }
   /** pivot_root(".", "."), the old root detached, chdir "/". */
   | { readonly call: "pivot" }
@@ -210,12 +216,18 @@ export type Call =
       readonly argv: readonly string[];
       readonly env: readonly string[];
     }
+  /** Sends the encoded netlink messages in the process's network namespace and waits for each one's acknowledgement. */
+  | { readonly call: "netlink"; readonly protocol: number; readonly message: Uint8Array }
+  // ---- cgroups
+  /** Loads the eBPF program (an array of struct bpf_insn) and attaches it to the cgroup v2 folder as its device filter. */
+  | { readonly call: "bpf_device"; readonly cgroup: string; readonly program: Uint8Array }
   // ---- after the process has ended (and wherever else they serve)
-  /** Kills every process of a cgroup: cgroup.kill on v2; on v1 freeze, signal all of cgroup.procs, thaw. */
+  /** Kills every process of a cgroup: cgroup.kill on v2; on v1 freeze, signal all of cgroup.procs, thaw. Those beneath too. */
   | { readonly call: "kill"; readonly path: string }
-  /** The file's text, at most 4,096 bytes, goes into the exit record's `readings` under `key`. Absent is fine. */
+  /** The file's text, at most 4,096 bytes, goes into the exit record's `readings` under `key`. Absent is fine.
+   * A line `oom_kill N` with N above 0 in it makes the keeper note an oom event. */
   | { readonly call: "read"; readonly path: string; readonly key: string }
-  /** Removes an empty folder (a cgroup); absent is fine. EBUSY is tried again for a moment. */
+  /** Removes a cgroup's folder and those beneath it; absent is fine. EBUSY is tried again for a moment. */
   | { readonly call: "rmdir"; readonly path: string };
 
 export type Step = StepBase & Call;
