@@ -1,0 +1,187 @@
+/**
+ * The table `containers`. Two JSON columns: what was asked for (members that have their default are left out, which
+ * keeps a list of hundreds cheap to read) and what the engine last saw of it.
+ */
+import type { Store } from "../store/index.ts";
+import { SampanError } from "../common/error.ts";
+import { type ContainerConfig, DEFAULTS } from "./config.ts";
+import { isIdPrefix } from "./ids.ts";
+import type { ContainerRecord, ContainerState } from "./record.ts";
+import { NEVER } from "./time.ts";
+
+/** `starting` is never shown: it says that a start was begun, and whoever reads it must look at what came of it. */
+export interface StoredState extends Omit<ContainerState, "status" | "health"> {
+  readonly status: ContainerState["status"] | "starting";
+}
+
+export interface StoredContainer extends Omit<ContainerRecord, "state"> {
+  readonly state: StoredState;
+}
+
+export const CREATED: StoredState = {
+  status: "created",
+  pid: 0,
+  exitCode: 0,
+  error: "",
+  startedAt: NEVER,
+  finishedAt: NEVER,
+  restartCount: 0,
+  oomKilled: false,
+  timedOut: false,
+};
+
+interface Row {
+  readonly id: string;
+  readonly name: string;
+  readonly created: number;
+  readonly image: string;
+  readonly record: string;
+  readonly state: string;
+}
+
+type Asked = Omit<ContainerRecord, "id" | "name" | "created" | "imageId" | "state">;
+
+const COLUMNS = "id, name, created, image, record, state";
+
+function compact(config: ContainerConfig): Partial<ContainerConfig> {
+  const kept: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(config)) {
+    const standard = DEFAULTS[key as keyof ContainerConfig];
+    if (value === standard || value === undefined) continue;
+    if (Array.isArray(value) && value.length === 0 && Array.isArray(standard)) continue;
+    kept[key] = value;
+  }
+  return kept as Partial<ContainerConfig>;
+}
+
+function parse(row: Row): StoredContainer {
+  const asked = JSON.parse(row.record) as Asked;
+  const state = row.state === "" ? CREATED : ({ ...CREATED, ...JSON.parse(row.state) } as StoredState);
+  return {
+    ...asked,
+    config: { ...DEFAULTS, ...asked.config },
+    id: row.id,
+    name: row.name,
+    created: row.created,
+    imageId: row.image,
+    state,
+  };
+}
+
+function stateText(state: StoredState): string {
+  const kept: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(state))
+    if (value !== CREATED[key as keyof StoredState]) kept[key] = value;
+  return JSON.stringify(kept);
+}
+
+export class Rows {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Adds a container; a name in use is Docker's conflict. */
+  insert(container: StoredContainer): void {
+    const { id, name, created, imageId, state, ...asked } = container;
+    const record = JSON.stringify({ ...asked, config: compact(asked.config) });
+    this.#store.transaction(() => {
+      this.#assertFree(name);
+      this.#store.db
+        .query("INSERT INTO containers (id, name, created, image, record, state) VALUES (?, ?, ?, ?, ?, ?)")
+        .run(id, name, created, imageId, record, stateText(state));
+    });
+  }
+
+  isNameFree(name: string): boolean {
+    return this.#idOf(name) === undefined;
+  }
+
+  #idOf(name: string): string | undefined {
+    return this.#store.db.query<{ id: string }, [string]>("SELECT id FROM containers WHERE name = ?").get(name)?.id;
+  }
+
+  #assertFree(name: string): void {
+    const id = this.#idOf(name);
+    if (id === undefined) return;
+    throw new SampanError(
+      "conflict",
+      `Conflict. The container name "/${name}" is already in use by container "${id}". ` +
+        "You have to remove (or rename) that container to be able to reuse that name.",
+    );
+  }
+
+  /** By id, name or the unambiguous beginning of an id, in Docker's order. */
+  find(reference: string): StoredContainer {
+    const name = reference.startsWith("/") ? reference.slice(1) : reference;
+    const row =
+      (name.length === 64 ? this.#row("id = ?", name) : undefined) ??
+      this.#row("name = ?", name) ??
+      this.#byPrefix(name);
+    if (row) return parse(row);
+    throw new SampanError("not-found", `No such container: ${reference}`, {
+      hint: "`sampan ps --all` lists those that exist.",
+    });
+  }
+
+  /** By its whole id; undefined when it is gone. */
+  byId(id: string): StoredContainer | undefined {
+    const row = this.#row("id = ?", id);
+    return row && parse(row);
+  }
+
+  #row(where: string, value: string): Row | undefined {
+    const sql = `SELECT ${COLUMNS} FROM containers WHERE ${where}`;
+    return this.#store.db.query<Row, [string]>(sql).get(value) ?? undefined;
+  }
+
+  #byPrefix(prefix: string): Row | undefined {
+    if (!isIdPrefix(prefix)) return undefined;
+    const sql = `SELECT ${COLUMNS} FROM containers WHERE id >= ? AND id < ? LIMIT 2`;
+    const rows = this.#store.db.query<Row, [string, string]>(sql).all(prefix, `${prefix}g`);
+    if (rows.length < 2) return rows[0];
+    throw new SampanError("invalid", `multiple IDs found with provided prefix: ${prefix}`, {
+      hint: "Give more digits of the id, or the container's name.",
+    });
+  }
+
+  /** All of them, newest first. */
+  all(): StoredContainer[] {
+    const sql = `SELECT ${COLUMNS} FROM containers ORDER BY created DESC, id`;
+    return this.#store.db.query<Row, []>(sql).all().map(parse);
+  }
+
+  ids(): Set<string> {
+    const rows = this.#store.db.query<{ id: string }, []>("SELECT id FROM containers").all();
+    return new Set(rows.map((row) => row.id));
+  }
+
+  setState(id: string, state: StoredState): void {
+    this.#store.transaction(() => {
+      this.#store.db.query("UPDATE containers SET state = ? WHERE id = ?").run(stateText(state), id);
+    });
+  }
+
+  /** Replaces what was asked for, as `update` does. */
+  setConfig(container: StoredContainer): void {
+    const { id, name: _, created: __, imageId: ___, state: ____, ...asked } = container;
+    const record = JSON.stringify({ ...asked, config: compact(asked.config) });
+    this.#store.transaction(() => {
+      this.#store.db.query("UPDATE containers SET record = ? WHERE id = ?").run(record, id);
+    });
+  }
+
+  rename(id: string, name: string): void {
+    this.#store.transaction(() => {
+      this.#assertFree(name);
+      this.#store.db.query("UPDATE containers SET name = ? WHERE id = ?").run(name, id);
+    });
+  }
+
+  delete(id: string): void {
+    this.#store.transaction(() => {
+      this.#store.db.query("DELETE FROM containers WHERE id = ?").run(id);
+    });
+  }
+}

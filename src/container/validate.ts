@@ -1,0 +1,191 @@
+/**
+ * What a configuration may say, checked when a container is made, with the texts of Docker's daemon. What only this
+ * kernel can tell (a controller that it lacks) is the runtime's to say.
+ */
+import { readFileSync } from "node:fs";
+import { SampanError } from "../common/error.ts";
+import { SIGNALS } from "../kernel/signals.ts";
+import type { ContainerConfig, Healthcheck, Resources, RestartPolicy } from "./config.ts";
+import { isName } from "./ids.ts";
+
+const MIN_MEMORY = 6 * 1024 * 1024;
+
+const refuse = (message: string, hint?: string): never => {
+  throw new SampanError("invalid", message, hint === undefined ? {} : { hint });
+};
+
+export function validateName(name: string): void {
+  if (!isName(name))
+    refuse(
+      `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+      "A name begins with a letter or a digit.",
+    );
+}
+
+/** A signal's number by its name (with or without SIG, any case) or number; Docker's text if there is none. */
+export function signalNumber(signal: string): number {
+  const number = /^\d+$/.test(signal)
+    ? Number(signal)
+    : SIGNALS[signal.toUpperCase().replace(/^SIG/, "") as keyof typeof SIGNALS];
+  if (number === undefined || number < 1 || number > 64) return refuse(`invalid signal: ${signal}`);
+  return number;
+}
+
+export function validateRestart(policy: RestartPolicy, autoRemove: boolean): void {
+  const { name, maximumRetryCount: count } = policy;
+  if (autoRemove && name !== "no") refuse("can't create 'AutoRemove' container with restart policy");
+  if (!["no", "always", "unless-stopped", "on-failure"].includes(name))
+    refuse(
+      `invalid restart policy: unknown policy '${name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`,
+    );
+  if (name !== "on-failure" && count !== 0)
+    refuse(
+      "invalid restart policy: maximum retry count can only be used with 'on-failure'" +
+        (count < 0 ? " and cannot be negative" : ""),
+    );
+  if (count < 0) refuse("invalid restart policy: maximum retry count cannot be negative");
+}
+
+/** The numbers in a list such as `0-3,8`; undefined: it is not one. */
+function cpuList(text: string): number[] | undefined {
+  const found: number[] = [];
+  for (const part of text.split(",")) {
+    const match = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part);
+    if (!match) return undefined;
+    const first = Number(match[1]);
+    const last = Number(match[2] ?? match[1]);
+    if (last < first || last > 8192) return undefined;
+    for (let n = first; n <= last; n++) found.push(n);
+  }
+  return found;
+}
+
+function validateSet(what: "cpus" | "mems", wanted: string, file: string): void {
+  const numbers = cpuList(wanted);
+  if (!numbers) return refuse(`Invalid value ${wanted} for cpuset ${what}`);
+  let available: string;
+  try {
+    available = readFileSync(file, "latin1").trim();
+  } catch {
+    return;
+  }
+  const known = new Set(cpuList(available));
+  if (!numbers.every((n) => known.has(n)))
+    refuse(
+      what === "cpus"
+        ? `Requested CPUs are not available - requested ${wanted}, available: ${available}`
+        : `Requested memory nodes are not available - requested ${wanted}, available: ${available}`,
+    );
+}
+
+/** Limits. `update`: limits of a container that exists already, where swap alone may be given. */
+export function validateResources(r: Resources, update = false): void {
+  const memory = r.memory ?? 0;
+  const swap = r.memorySwap ?? 0;
+  const reservation = r.memoryReservation ?? 0;
+  if (memory !== 0 && memory < MIN_MEMORY) refuse("Minimum memory limit allowed is 6MB");
+  if (memory > 0 && swap > 0 && swap < memory)
+    refuse("Minimum memoryswap limit should be larger than memory limit, see usage");
+  if (memory === 0 && swap > 0 && !update)
+    refuse("You should always set the Memory limit when using Memoryswap limit, see usage");
+  const swappiness = r.memorySwappiness;
+  if (swappiness !== undefined && swappiness !== -1 && (swappiness < 0 || swappiness > 100))
+    refuse(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
+  if (reservation > 0 && reservation < MIN_MEMORY) refuse("Minimum memory reservation allowed is 6MB");
+  if (memory > 0 && reservation > 0 && memory < reservation)
+    refuse("Minimum memory limit can not be less than memory reservation limit, see usage");
+
+  const nano = r.nanoCpus ?? 0;
+  if (nano > 0 && (r.cpuPeriod ?? 0) > 0)
+    refuse("Conflicting options: Nano CPUs and CPU Period cannot both be set");
+  if (nano > 0 && (r.cpuQuota ?? 0) > 0)
+    refuse("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
+  if (nano !== 0) {
+    const cpus = navigator.hardwareConcurrency;
+    if (nano < 0 || nano > cpus * 1e9)
+      refuse(`Range of CPUs is from 0.01 to ${cpus}.00, as there are only ${cpus} CPUs available`);
+  }
+  if ((r.cpuShares ?? 0) < 0) refuse("shares: invalid argument");
+  const period = r.cpuPeriod ?? 0;
+  if (period !== 0 && (period < 1000 || period > 1_000_000))
+    refuse("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+  const quota = r.cpuQuota ?? 0;
+  if (quota > 0 && quota < 1000) refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)");
+  if (r.cpusetCpus) validateSet("cpus", r.cpusetCpus, "/sys/devices/system/cpu/online");
+  if (r.cpusetMems) validateSet("mems", r.cpusetMems, "/sys/devices/system/node/online");
+  const weight = r.blkioWeight ?? 0;
+  if (weight !== 0 && (weight < 10 || weight > 1000)) refuse("Range of blkio weight is from 10 to 1000");
+}
+
+function validateHealth(health: Healthcheck): void {
+  const least = (name: string, value: number | undefined): void => {
+    if (value !== undefined && value !== 0 && value < 1)
+      refuse(`${name} in Healthcheck cannot be less than 1ms`);
+  };
+  least("Interval", health.interval);
+  least("Timeout", health.timeout);
+  if ((health.retries ?? 0) < 0) refuse("Retries in Healthcheck cannot be negative");
+  least("StartPeriod", health.startPeriod);
+  least("StartInterval", health.startInterval);
+  const kind = health.test?.[0];
+  if (kind !== undefined && kind !== "NONE" && kind !== "CMD" && kind !== "CMD-SHELL")
+    refuse(`Unknown healthcheck type: ${kind}`);
+}
+
+const LOG_OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  "json-file": ["max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag", "mode", "max-buffer-size"],
+  local: ["max-size", "max-file", "compress", "mode", "max-buffer-size"],
+  none: ["mode", "max-buffer-size"],
+};
+
+function validateLog(log: ContainerConfig["log"]): void {
+  const known = LOG_OPTIONS[log.driver];
+  if (!known)
+    return refuse(
+      `logger: no log driver named '${log.driver}' is registered`,
+      "The drivers are json-file, local and none.",
+    );
+  for (const option in log.options)
+    if (!known.includes(option)) refuse(`unknown log opt '${option}' for ${log.driver} log driver`);
+}
+
+/** Everything about a configuration that can be wrong by itself. */
+export function validateConfig(config: ContainerConfig): void {
+  validateRestart(config.restart, config.autoRemove);
+  if (config.workdir && !config.workdir.startsWith("/"))
+    refuse(`the working directory '${config.workdir}' is invalid, it needs to be an absolute path`);
+  for (const entry of config.env)
+    if (entry === "" || entry.startsWith("=")) refuse(`invalid environment variable: ${entry}`);
+  if (config.stopSignal) signalNumber(config.stopSignal);
+  if (config.healthcheck) validateHealth(config.healthcheck);
+  if (config.log.driver !== "json-file" || Object.keys(config.log.options).length > 0) validateLog(config.log);
+  validateResources(config.resources);
+  if ((config.shmSize ?? 0) < 0) refuse("SHM size can not be less than 0");
+  const oom = config.oomScoreAdj ?? 0;
+  if (oom < -1000 || oom > 1000) refuse(`Invalid value ${oom}, range for oom score adj is [-1000, 1000]`);
+  const targets = new Set<string>();
+  for (const mount of config.mounts) {
+    if (!mount.target.startsWith("/"))
+      refuse(`invalid mount config for type "${mount.type}": mount path must be absolute`);
+    const target = mount.target.replace(/\/+$/, "") || "/";
+    if (target === "/") refuse(`invalid specification: destination can't be '/'`);
+    if (targets.has(target)) refuse(`Duplicate mount point: ${mount.target}`);
+    targets.add(target);
+  }
+  for (const host of config.extraHosts) {
+    const colon = host.search(/[:=]/);
+    if (colon <= 0 || colon === host.length - 1) refuse(`bad format for add-host: "${host}"`);
+    const address = host.slice(colon + 1).replace(/^\[(.*)\]$/, "$1");
+    if (address !== "host-gateway" && !isAddress(address))
+      refuse(`invalid IP address in add-host: "${address}"`);
+  }
+  for (const server of config.dns) if (!isAddress(server)) refuse(`invalid IP address: ${server}`);
+  for (const key in config.annotations)
+    if (key === "") refuse("invalid Annotations: the empty string is not permitted as an annotation key");
+}
+
+/** IPv4 in four decimal parts, or IPv6 as a URL would take it. */
+function isAddress(text: string): boolean {
+  if (/^(\d{1,3}\.){3}\d{1,3}$/.test(text)) return text.split(".").every((part) => Number(part) <= 255);
+  return text.includes(":") && URL.canParse(`http://[${text.replace(/%.*$/, "")}]/`);
+}
