@@ -216,11 +216,6 @@ export type Call =
       readonly argv: readonly string[];
       readonly env: readonly string[];
     }
-  /** Sends the encoded netlink messages in the process's network namespace and waits for each one's acknowledgement. */
-  | { readonly call: "netlink"; readonly protocol: number; readonly message: Uint8Array }
-  // ---- cgroups
-  /** Loads the eBPF program (an array of struct bpf_insn) and attaches it to the cgroup v2 folder as its device filter. */
-  | { readonly call: "bpf_device"; readonly cgroup: string; readonly program: Uint8Array }
   // ---- after the process has ended (and wherever else they serve)
   /** Kills every process of a cgroup: cgroup.kill on v2; on v1 freeze, signal all of cgroup.procs, thaw. Those beneath too. */
   | { readonly call: "kill"; readonly path: string }
