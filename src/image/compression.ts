@@ -1,0 +1,82 @@
+/**
+ * Decompression by what the bytes are, never by what somebody calls them: gzip, zstd or none. Streaming, with 1 MiB
+ * pieces, since zlib's own thread then works while ours uses the piece before. Never loaded on the way of `run`.
+ */
+import { pipeline, Readable } from "node:stream";
+import { constants, createGunzip, createZstdDecompress } from "node:zlib";
+import { SampanError } from "../common/error.ts";
+
+export type Compression = "none" | "gzip" | "zstd" | "bzip2" | "xz";
+
+/** Bytes that `detect` needs. */
+export const MAGIC_LENGTH = 6;
+const PIECE = 1 << 20;
+
+export function detect(head: Uint8Array): Compression {
+  const begins = (...bytes: number[]): boolean => bytes.every((byte, index) => head[index] === byte);
+  if (begins(0x1f, 0x8b)) return "gzip";
+  if (begins(0x28, 0xb5, 0x2f, 0xfd)) return "zstd";
+  // A skippable frame of zstd, as chunked archives begin with.
+  if (((head[0] ?? 0) & 0xf0) === 0x50 && head[1] === 0x2a && head[2] === 0x4d && head[3] === 0x18)
+    return "zstd";
+  if (begins(0x42, 0x5a, 0x68)) return "bzip2";
+  if (begins(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00)) return "xz";
+  return "none";
+}
+
+/** The uncompressed bytes of a stream, and what it was compressed with once the first piece has come. */
+export async function* decompress(
+  source: AsyncIterable<Uint8Array>,
+  known?: (compression: Compression) => void,
+): AsyncGenerator<Uint8Array> {
+  const pieces = source[Symbol.asyncIterator]();
+  let head: Uint8Array = new Uint8Array();
+  let more = true;
+  while (head.length < MAGIC_LENGTH && more) {
+    const next = await pieces.next();
+    if (next.done) more = false;
+    else head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
+  }
+  const compression = detect(head);
+  known?.(compression);
+  const all = (async function* () {
+    if (head.length > 0) yield head;
+    for (let next = await pieces.next(); !next.done; next = await pieces.next()) yield next.value;
+  })();
+  if (compression === "none") return yield* all;
+  if (compression === "bzip2" || compression === "xz")
+    throw new SampanError("invalid", `it is compressed with ${compression}, which is not supported`, {
+      hint: `Decompress it first: ${compression === "xz" ? "xz" : "bzip2"} -d.`,
+    });
+  const inflate =
+    compression === "gzip"
+      ? createGunzip({ chunkSize: PIECE })
+      : createZstdDecompress({
+          chunkSize: PIECE,
+          // Windows up to 128 MiB, as zstd's own tool takes them without being asked.
+          params: { [constants.ZSTD_d_windowLogMax]: 27 },
+        });
+  let failure: unknown;
+  pipeline(Readable.from(all, { objectMode: true, highWaterMark: 1 }), inflate, (error) => {
+    failure = error;
+  });
+  try {
+    for await (const piece of inflate) yield piece as Uint8Array;
+  } catch (error) {
+    throw damaged(compression, error);
+  }
+  if (failure) throw damaged(compression, failure);
+}
+
+function damaged(compression: Compression, error: unknown): unknown {
+  if (!(error instanceof Error) || !("code" in error)) return error;
+  const code = String(error.code);
+  if (!code.startsWith("Z_") && !code.startsWith("ZSTD_") && !code.startsWith("ERR_")) return error;
+  return new SampanError(
+    "invalid",
+    /unexpected end|truncated/i.test(error.message)
+      ? `the ${compression} data is truncated`
+      : `the ${compression} data is damaged: ${error.message}`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,131 @@
+/**
+ * One 512-byte tar header block, in any dialect: v7, ustar (prefix), GNU (base-256 numbers, old sparse maps).
+ * Fields as in POSIX.1-1988 ustar and GNU tar's tar.h.
+ */
+import { BLOCK, type Extent, TarError } from "./entry.ts";
+import { decodeName } from "./name.ts";
+
+export interface Header {
+  readonly name: string;
+  readonly flag: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  /** Seconds. */
+  readonly mtime: number;
+  readonly link: string;
+  readonly major: number;
+  readonly minor: number;
+  /** Of GNU's old sparse files: the first extents, whether more blocks of them follow, and the real size. */
+  readonly sparse?: { readonly extents: Extent[]; readonly more: boolean; readonly size: number };
+}
+
+/** Whether the block holds nothing but zeros, as the two at an archive's end do. */
+export function isEmpty(block: Uint8Array): boolean {
+  if (block[0] !== 0) return false;
+  for (let i = 1; i < BLOCK; i++) if (block[i] !== 0) return false;
+  return true;
+}
+
+/** Whether this can be a header: its sum is right. */
+export function isHeader(block: Uint8Array): boolean {
+  let unsigned = 0;
+  let signed = 0;
+  for (let i = 0; i < BLOCK; i++) {
+    // The sum's own field counts as eight spaces. Some old writers summed signed bytes.
+    const byte = i >= 148 && i < 156 ? 32 : (block[i] ?? 0);
+    unsigned += byte;
+    signed += byte > 127 ? byte - 256 : byte;
+  }
+  let sum: number;
+  try {
+    sum = number(block, 148, 8, "checksum");
+  } catch {
+    return false;
+  }
+  return sum === unsigned || sum === signed;
+}
+
+export function parseHeader(block: Uint8Array): Header {
+  const magic = ascii(block, 257, 8);
+  const posix = magic.startsWith("ustar\0");
+  const gnu = magic === "ustar  \0";
+  const prefix = posix ? name(block, 345, 155) : "";
+  const own = name(block, 0, 100);
+  const flag = String.fromCharCode(block[156] ?? 0);
+  const header = {
+    name: prefix ? `${prefix}/${own}` : own,
+    flag: flag === "\0" ? "0" : flag,
+    mode: number(block, 100, 8, "mode") & 0o7777,
+    uid: number(block, 108, 8, "uid"),
+    gid: number(block, 116, 8, "gid"),
+    size: number(block, 124, 12, "size"),
+    mtime: number(block, 136, 12, "mtime"),
+    link: name(block, 157, 100),
+    major: posix || gnu ? number(block, 329, 8, "major") : 0,
+    minor: posix || gnu ? number(block, 337, 8, "minor") : 0,
+  };
+  if (header.size < 0) throw new TarError(`${quote(header.name)} has a negative size`);
+  if (flag !== "S") return header;
+  const extents: Extent[] = [];
+  oldExtents(block, 386, 4, extents);
+  return {
+    ...header,
+    sparse: { extents, more: block[482] !== 0, size: number(block, 483, 12, "real size") },
+  };
+}
+
+/** A block of further extents of an old GNU sparse file; true if yet another follows. */
+export function moreExtents(block: Uint8Array, extents: Extent[]): boolean {
+  oldExtents(block, 0, 21, extents);
+  return block[504] !== 0;
+}
+
+function oldExtents(block: Uint8Array, from: number, count: number, extents: Extent[]): void {
+  for (let i = 0; i < count; i++) {
+    const at = from + i * 24;
+    if (block[at] === 0) return;
+    extents.push({
+      offset: number(block, at, 12, "sparse offset"),
+      length: number(block, at + 12, 12, "sparse length"),
+    });
+  }
+}
+
+export const quote = (name: string): string =>
+  JSON.stringify(name.length > 300 ? `${name.slice(0, 300)}…` : name);
+
+function name(block: Uint8Array, offset: number, length: number): string {
+  let end = offset;
+  while (end < offset + length && block[end] !== 0) end++;
+  return end === offset ? "" : decodeName(block.subarray(offset, end));
+}
+
+const ascii = (block: Uint8Array, offset: number, length: number): string =>
+  String.fromCharCode(...block.subarray(offset, offset + length));
+
+/** Octal digits that a space or NUL ends; or, with the top bit set, a big-endian two's complement (GNU's base 256). */
+function number(block: Uint8Array, offset: number, length: number, what: string): number {
+  const first = block[offset] ?? 0;
+  if (first & 0x80) {
+    const negative = (first & 0x40) !== 0;
+    let value = BigInt(first & 0x7f);
+    for (let i = 1; i < length; i++) value = (value << 8n) | BigInt(block[offset + i] ?? 0);
+    if (negative) value -= 1n << BigInt(length * 8 - 1);
+    const result = Number(value);
+    if (!Number.isSafeInteger(result)) throw new TarError(`the ${what} of a member is out of range`);
+    return result;
+  }
+  let value = 0;
+  let i = offset;
+  const end = offset + length;
+  while (i < end && (block[i] === 32 || block[i] === 0)) i++;
+  for (; i < end; i++) {
+    const byte = block[i] ?? 0;
+    if (byte === 32 || byte === 0) break;
+    if (byte < 48 || byte > 55) throw new TarError(`the ${what} of a member is not a number`);
+    value = value * 8 + (byte - 48);
+  }
+  return value;
+}

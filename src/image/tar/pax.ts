@@ -1,0 +1,107 @@
+/** Extended headers of POSIX.1-2001 (pax): `<length> <key>=<value>\n`, records that correct the header they precede. */
+import { type Extent, TarError } from "./entry.ts";
+import { decodeName } from "./name.ts";
+
+export type Pax = Map<string, Uint8Array>;
+
+const NANO = 1_000_000_000n;
+const decoder = new TextDecoder();
+
+/** Adds the records of one extended header to `into`. An empty value takes an earlier one back. */
+export function parsePax(bytes: Uint8Array, into: Pax): void {
+  for (let at = 0; at < bytes.length; ) {
+    // Some writers fill up with NULs.
+    if (bytes[at] === 0) return;
+    const space = bytes.indexOf(32, at);
+    const length =
+      space < 0 || space - at > 10 ? Number.NaN : Number(decoder.decode(bytes.subarray(at, space)));
+    const end = at + length;
+    if (
+      !Number.isSafeInteger(length) ||
+      length <= space - at + 2 ||
+      end > bytes.length ||
+      bytes[end - 1] !== 10
+    )
+      throw new TarError("a pax record has a wrong length");
+    const equals = bytes.indexOf(61, space + 1);
+    if (equals < 0 || equals >= end) throw new TarError("a pax record has no =");
+    const key = decoder.decode(bytes.subarray(space + 1, equals));
+    const value = bytes.subarray(equals + 1, end - 1);
+    // GNU's sparse format 0.0 repeats these two keys: they are gathered as the pairs of format 0.1.
+    if (key === "GNU.sparse.offset" || key === "GNU.sparse.numbytes") {
+      const before = into.get("GNU.sparse.map");
+      into.set("GNU.sparse.map", before ? Buffer.concat([before, Buffer.from(","), value]) : value.slice());
+    } else if (value.length === 0) into.delete(key);
+    else into.set(key, value.slice());
+    at = end;
+  }
+}
+
+/** A name or path; a NUL inside would mean something else to the kernel. */
+export function paxName(pax: Pax, key: string): string | undefined {
+  const value = pax.get(key);
+  if (!value) return undefined;
+  if (value.includes(0)) throw new TarError(`the pax record ${key} contains a NUL`);
+  return decodeName(value);
+}
+
+/** A decimal number that is not negative. */
+export function paxNumber(pax: Pax, key: string): number | undefined {
+  const value = pax.get(key);
+  if (!value) return undefined;
+  const text = decoder.decode(value);
+  if (!/^\d{1,16}$/.test(text)) throw new TarError(`the pax record ${key} is not a number`);
+  return Number(text);
+}
+
+/** Seconds with a fraction, as nanoseconds; digits beyond the ninth are dropped. */
+export function paxTime(pax: Pax, key: string): bigint | undefined {
+  const value = pax.get(key);
+  if (!value) return undefined;
+  const match = /^(-?)(\d{1,15})(?:\.(\d*))?$/.exec(decoder.decode(value));
+  if (!match) throw new TarError(`the pax record ${key} is not a time`);
+  const nanos = BigInt(match[2] ?? 0) * NANO + BigInt((match[3] ?? "").slice(0, 9).padEnd(9, "0"));
+  return match[1] ? -nanos : nanos;
+}
+
+/** SCHILY.xattr.NAME holds the bytes; LIBARCHIVE.xattr.NAME the same in base64, with NAME percent-encoded. */
+export function paxXattrs(pax: Pax): Map<string, Uint8Array> | undefined {
+  let found: Map<string, Uint8Array> | undefined;
+  for (const [key, value] of pax) {
+    if (key.startsWith("LIBARCHIVE.xattr.")) {
+      found ??= new Map();
+      const name = percentDecode(key.slice("LIBARCHIVE.xattr.".length));
+      if (!found.has(name)) found.set(name, Buffer.from(decoder.decode(value), "base64"));
+    } else if (key.startsWith("SCHILY.xattr.")) {
+      found ??= new Map();
+      found.set(key.slice("SCHILY.xattr.".length), value);
+    }
+  }
+  return found;
+}
+
+/** `offset,length,offset,length…` of GNU's sparse formats 0.0 and 0.1. */
+export function paxExtents(value: Uint8Array): Extent[] {
+  return pairs(decoder.decode(value).split(","));
+}
+
+/** Decimal texts, two by two. */
+export function pairs(texts: readonly string[]): Extent[] {
+  if (texts.length % 2 !== 0) throw new TarError("a sparse map is incomplete");
+  const extents: Extent[] = [];
+  for (let i = 0; i < texts.length; i += 2) {
+    const [offset, length] = [texts[i] ?? "", texts[i + 1] ?? ""];
+    if (!/^\d{1,15}$/.test(offset) || !/^\d{1,15}$/.test(length))
+      throw new TarError("a sparse map holds something that is no number");
+    extents.push({ offset: Number(offset), length: Number(length) });
+  }
+  return extents;
+}
+
+function percentDecode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

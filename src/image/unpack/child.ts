@@ -1,0 +1,129 @@
+/**
+ * The process that unpacks one layer: this program started again, as `sampan unpack JOB`. It opens what it needs, locks
+ * itself into the layer's folder with chroot, and only then looks at the archive, which comes on fd 0. It answers with
+ * one line of JSON on fd 1. Without root there is no chroot; LayerFolder's own care is then the only wall.
+ */
+import { createReadStream } from "node:fs";
+import { SampanError } from "../../common/error.ts";
+import { decompress } from "../compression.ts";
+import { TarError } from "../tar/entry.ts";
+import { quote } from "../tar/header.ts";
+import { TarReader } from "../tar/reader.ts";
+import { LayerFolder } from "./layer.ts";
+import { Lower } from "./lower.ts";
+import { chroot, load, SysError } from "./sys.ts";
+
+export interface UnpackJob {
+  /** Where to: an empty folder. */
+  readonly folder: string;
+  /** Unpacked layers beneath, top-most first. */
+  readonly lower: readonly string[];
+  /** Part of the file on fd 0; the whole stream without it. */
+  readonly range?: { readonly start: number; readonly length: number };
+  readonly limits?: Partial<UnpackLimits>;
+}
+
+/** An archive bomb is stopped by the first of these that it meets. */
+export interface UnpackLimits {
+  readonly entries: number;
+  /** Unpacked bytes for each packed one, looked at from `free` unpacked bytes on. */
+  readonly ratio: number;
+  readonly free: number;
+}
+
+export type UnpackAnswer =
+  | {
+      readonly ok: true;
+      /** sha256:… of the uncompressed archive. */
+      readonly diffId: string;
+      /** Bytes of its files. */
+      readonly size: number;
+      readonly entries: number;
+    }
+  | {
+      readonly ok: false;
+      readonly message: string;
+      readonly hint?: string;
+      readonly kernel?: { readonly syscall: string; readonly errno: string; readonly path: string };
+    };
+
+const LIMITS: UnpackLimits = { entries: 5_000_000, ratio: 200, free: 1 << 30 };
+
+/** Answers on fd 1; the exit code is 0 whatever the answer is. */
+export async function main(args: readonly string[]): Promise<number> {
+  const answer = await unpack(JSON.parse(args[0] ?? "") as UnpackJob).catch(refusal);
+  await Bun.write(Bun.stdout, `${JSON.stringify(answer)}\n`);
+  return 0;
+}
+
+async function unpack(job: UnpackJob): Promise<UnpackAnswer> {
+  const limits = { ...LIMITS, ...job.limits };
+  const privileged = process.getuid?.() === 0;
+  load();
+  process.umask(0);
+  const lower = new Lower(job.lower, !privileged);
+  if (privileged) chroot(job.folder);
+  const folder = new LayerFolder({
+    root: privileged ? "" : job.folder,
+    lower,
+    userxattr: !privileged,
+    privileged,
+  });
+  const reader = new TarReader(folder, { entries: limits.entries });
+  const hash = new Bun.CryptoHasher("sha256");
+  let packed = 0;
+  let unpacked = 0;
+  const input = async function* (): AsyncGenerator<Uint8Array> {
+    const range = job.range && { start: job.range.start, end: job.range.start + job.range.length - 1 };
+    if (job.range?.length === 0) return;
+    for await (const piece of createReadStream("", { fd: 0, highWaterMark: 1 << 20, ...range })) {
+      packed += piece.length;
+      yield piece as Uint8Array;
+    }
+  };
+  for await (const piece of decompress(input())) {
+    unpacked += piece.length;
+    if (unpacked > limits.free && unpacked > packed * limits.ratio)
+      throw new SampanError(
+        "invalid",
+        `it grows to more than ${limits.ratio} times its size: this looks like an archive bomb`,
+        { hint: "If it is meant so, decompress it first: the limit is for compressed archives." },
+      );
+    hash.update(piece);
+    reader.push(piece);
+  }
+  reader.finish();
+  folder.finish();
+  return {
+    ok: true,
+    diffId: `sha256:${hash.digest("hex")}`,
+    size: folder.size,
+    entries: reader.entries,
+  };
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENAMETOOLONG: "the file name is too long for this filesystem",
+  ENOSPC: "no space left on the device",
+  EDQUOT: "the disk quota is exceeded",
+  EFBIG: "the file is too large for this filesystem",
+  EPERM: "the operation is not permitted",
+  EACCES: "permission denied",
+};
+
+function refusal(error: unknown): UnpackAnswer {
+  if (error instanceof TarError) return { ok: false, message: error.message };
+  if (error instanceof SampanError)
+    return { ok: false, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) };
+  if (error instanceof SysError) {
+    const { syscall, errno, path } = error;
+    return {
+      ok: false,
+      message: `${quote(path.replace(/^\//, ""))}: ${REASONS[errno] ?? `${syscall} says ${errno}`}`,
+      kernel: { syscall, errno, path },
+    };
+  }
+  return { ok: false, message: error instanceof Error ? error.message : String(error) };
+}
+
+if (import.meta.main && !import.meta.path.startsWith("/$bunfs/")) process.exit(await main(Bun.argv.slice(2)));

@@ -1,0 +1,41 @@
+/** Starts the process that unpacks a layer: this executable again, or from a checkout Bun with the child's own file. */
+import { SampanError } from "../../common/error.ts";
+import type { UnpackAnswer, UnpackJob } from "./child.ts";
+
+/** The built executable knows the hidden command `unpack`; its modules live under /$bunfs/. */
+export function unpackCommand(): string[] {
+  if (import.meta.path.startsWith("/$bunfs/")) return [process.execPath, "unpack"];
+  return [process.execPath, new URL("./child.ts", import.meta.url).pathname];
+}
+
+export type Unpacked = Extract<UnpackAnswer, { ok: true }>;
+
+/** Unpacks what `input` (an fd) holds. `what` names the archive in an error, such as `layer sha256:…`. */
+export async function startUnpack(job: UnpackJob, input: number, what: string): Promise<Unpacked> {
+  const child = Bun.spawn([...unpackCommand(), JSON.stringify(job)], {
+    stdio: [input, "pipe", "pipe"],
+    // Nothing of the caller's surroundings can change what an archive becomes.
+    env: {},
+  });
+  const [output, complaint, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  let answer: UnpackAnswer;
+  try {
+    answer = JSON.parse(output) as UnpackAnswer;
+  } catch {
+    const how = child.signalCode ? `was ended by ${child.signalCode}` : `ended with ${code}`;
+    throw new SampanError("system", `${what}: the process that unpacks it ${how}`, {
+      ...(complaint && { hint: complaint.trim().slice(-1000) }),
+    });
+  }
+  if (answer.ok) return answer;
+  const errno = answer.kernel?.errno;
+  const code_ = errno === "ENOSPC" || errno === "EDQUOT" ? "unavailable" : "invalid";
+  throw new SampanError(code_, `${what}: ${answer.message}`, {
+    ...(answer.hint !== undefined && { hint: answer.hint }),
+    ...(answer.kernel && { kernel: answer.kernel }),
+  });
+}

@@ -1,0 +1,299 @@
+/**
+ * The system calls of unpacking, by bun:ffi: node:fs rounds times, cannot make devices, set xattrs or chroot, and loses
+ * names that are not UTF-8. Paths are the strings of tar/name.ts. A failure is a SysError with the errno's name.
+ */
+import { dlopen, FFIType, type Pointer, read } from "bun:ffi";
+import { constants } from "node:os";
+import { encodeName } from "../tar/name.ts";
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
+const PATH_MAX = 4096;
+
+export const O = {
+  rdonly: 0,
+  wronly: 0o1,
+  creat: 0o100,
+  excl: 0o200,
+  // These two differ between x86_64 and aarch64.
+  directory: process.arch === "arm64" ? 0o40000 : 0o200000,
+  nofollow: process.arch === "arm64" ? 0o100000 : 0o400000,
+  cloexec: 0o2000000,
+} as const;
+
+export const S_IFMT = 0o170000;
+export const S_IF = {
+  fifo: 0o010000,
+  char: 0o020000,
+  dir: 0o040000,
+  block: 0o060000,
+  file: 0o100000,
+  symlink: 0o120000,
+} as const;
+
+const open_ = () =>
+  dlopen("libc.so.6", {
+    __errno_location: { args: [], returns: "ptr" },
+    chroot: { args: ["ptr"], returns: "i32" },
+    chdir: { args: ["ptr"], returns: "i32" },
+    openat: { args: ["i32", "ptr", "i32", "u32"], returns: "i32" },
+    close: { args: ["i32"], returns: "i32" },
+    read: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
+    pwrite: { args: ["i32", "ptr", "u64", "i64"], returns: FFIType.i64_fast },
+    ftruncate: { args: ["i32", "i64"], returns: "i32" },
+    fchown: { args: ["i32", "u32", "u32"], returns: "i32" },
+    fchmod: { args: ["i32", "u32"], returns: "i32" },
+    futimens: { args: ["i32", "ptr"], returns: "i32" },
+    fsetxattr: { args: ["i32", "ptr", "ptr", "u64", "i32"], returns: "i32" },
+    fgetxattr: { args: ["i32", "ptr", "ptr", "u64"], returns: FFIType.i64_fast },
+    flistxattr: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
+    lsetxattr: { args: ["ptr", "ptr", "ptr", "u64", "i32"], returns: "i32" },
+    mkdir: { args: ["ptr", "u32"], returns: "i32" },
+    rmdir: { args: ["ptr"], returns: "i32" },
+    unlink: { args: ["ptr"], returns: "i32" },
+    symlink: { args: ["ptr", "ptr"], returns: "i32" },
+    link: { args: ["ptr", "ptr"], returns: "i32" },
+    readlinkat: { args: ["i32", "ptr", "ptr", "u64"], returns: FFIType.i64_fast },
+    mknod: { args: ["ptr", "u32", "u64"], returns: "i32" },
+    lchown: { args: ["ptr", "u32", "u32"], returns: "i32" },
+    chmod: { args: ["ptr", "u32"], returns: "i32" },
+    utimensat: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
+    statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
+  }).symbols;
+
+let libc: ReturnType<typeof open_> | undefined;
+let errnoAt: Pointer | undefined;
+
+/** Loads libc; must be called before any other function here, and before chroot. */
+export function load(): void {
+  if (libc) return;
+  libc = open_();
+  errnoAt = libc.__errno_location() ?? undefined;
+}
+
+const c = (): ReturnType<typeof open_> => {
+  if (!libc) load();
+  return libc as ReturnType<typeof open_>;
+};
+
+const NAMES = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+
+export class SysError extends Error {
+  override readonly name = "SysError";
+  readonly syscall: string;
+  readonly errno: string;
+  readonly path: string;
+
+  constructor(syscall: string, errno: string, path: string) {
+    super(`${syscall} ${path}: ${errno}`);
+    this.syscall = syscall;
+    this.errno = errno;
+    this.path = path;
+  }
+}
+
+// One buffer for each of two paths and one for a value's name: nothing is allocated for a call.
+const first = Buffer.alloc(PATH_MAX + 1);
+const second = Buffer.alloc(PATH_MAX + 1);
+const key = Buffer.alloc(257);
+const times = new BigInt64Array(4);
+const status = Buffer.alloc(256);
+
+function put(buffer: Buffer, text: string, syscall: string): Buffer {
+  // Three bytes a character is the most that UTF-8 needs.
+  if (text.length * 3 < buffer.length && text.isWellFormed()) {
+    buffer[buffer.write(text, 0, "utf8")] = 0;
+    return buffer;
+  }
+  const bytes = encodeName(text);
+  if (bytes.length >= buffer.length - 1) throw new SysError(syscall, "ENAMETOOLONG", text);
+  buffer.set(bytes);
+  buffer[bytes.length] = 0;
+  return buffer;
+}
+
+const errno = (): string => {
+  const value = errnoAt === undefined ? 0 : read.i32(errnoAt, 0);
+  return NAMES.get(value) ?? `errno ${value}`;
+};
+
+/** Throws if the result says so; otherwise gives it back. */
+const check = (result: number | bigint, syscall: string, path: string): number => {
+  if (result < 0) throw new SysError(syscall, errno(), path);
+  return Number(result);
+};
+
+export const chroot = (path: string): void => {
+  check(c().chroot(put(first, path, "chroot")), "chroot", path);
+  check(c().chdir(put(first, "/", "chdir")), "chdir", "/");
+};
+
+/** Opens beneath a folder's fd, or from the working folder. The fd is close-on-exec. */
+export const openat = (dir: number, path: string, flags: number, mode = 0): number =>
+  check(c().openat(dir, put(first, path, "open"), flags | O.cloexec, mode), "open", path);
+export const open = (path: string, flags: number, mode = 0): number => openat(AT_FDCWD, path, flags, mode);
+
+export const close = (fd: number): void => {
+  c().close(fd);
+};
+
+export const readInto = (fd: number, into: Uint8Array): number =>
+  check(c().read(fd, into, into.length), "read", `fd ${fd}`);
+
+/** Writes all of it. */
+export function writeAt(fd: number, bytes: Uint8Array, position: number, path: string): void {
+  for (let done = 0; done < bytes.length; )
+    done += check(
+      c().pwrite(fd, done === 0 ? bytes : bytes.subarray(done), bytes.length - done, position + done),
+      "write",
+      path,
+    );
+}
+
+export const ftruncate = (fd: number, size: number, path: string): void => {
+  check(c().ftruncate(fd, size), "ftruncate", path);
+};
+export const fchown = (fd: number, uid: number, gid: number, path: string): void => {
+  check(c().fchown(fd, uid, gid), "chown", path);
+};
+export const fchmod = (fd: number, mode: number, path: string): void => {
+  check(c().fchmod(fd, mode), "chmod", path);
+};
+
+const UTIME_OMIT = 0x3ffffffen;
+const NANO = 1_000_000_000n;
+
+/** Modification time in `times`; the access time stays. */
+function setTimes(mtime: bigint): BigInt64Array {
+  let nanos = mtime % NANO;
+  if (nanos < 0n) nanos += NANO;
+  times[0] = 0n;
+  times[1] = UTIME_OMIT;
+  times[2] = (mtime - nanos) / NANO;
+  times[3] = nanos;
+  return times;
+}
+
+export const futimens = (fd: number, mtime: bigint, path: string): void => {
+  check(c().futimens(fd, setTimes(mtime)), "utimensat", path);
+};
+/** Of a symlink itself, not of what it points to. */
+export const lutimens = (path: string, mtime: bigint): void => {
+  check(
+    c().utimensat(AT_FDCWD, put(first, path, "utimensat"), setTimes(mtime), AT_SYMLINK_NOFOLLOW),
+    "utimensat",
+    path,
+  );
+};
+
+const EMPTY = new Uint8Array(1);
+
+export const fsetxattr = (fd: number, name: string, value: Uint8Array, path: string): void => {
+  check(
+    c().fsetxattr(fd, put(key, name, "setxattr"), value.length ? value : EMPTY, value.length, 0),
+    "setxattr",
+    path,
+  );
+};
+export const lsetxattr = (path: string, name: string, value: Uint8Array): void => {
+  check(
+    c().lsetxattr(
+      put(first, path, "setxattr"),
+      put(key, name, "setxattr"),
+      value.length ? value : EMPTY,
+      value.length,
+      0,
+    ),
+    "setxattr",
+    path,
+  );
+};
+/** undefined where there is none of that name. */
+export function fgetxattr(fd: number, name: string): Uint8Array | undefined {
+  const value = new Uint8Array(65536);
+  const length = Number(c().fgetxattr(fd, put(key, name, "getxattr"), value, value.length));
+  return length < 0 ? undefined : value.slice(0, length);
+}
+export function flistxattr(fd: number): string[] {
+  const list = Buffer.alloc(65536);
+  const length = Number(c().flistxattr(fd, list, list.length));
+  return length <= 0 ? [] : list.toString("utf8", 0, length).split("\0").filter(Boolean);
+}
+
+export const mkdir = (path: string, mode: number): void => {
+  check(c().mkdir(put(first, path, "mkdir"), mode), "mkdir", path);
+};
+export const unlink = (path: string): void => {
+  check(c().unlink(put(first, path, "unlink")), "unlink", path);
+};
+export const symlink = (target: string, path: string): void => {
+  check(c().symlink(put(first, target, "symlink"), put(second, path, "symlink")), "symlink", path);
+};
+export const link = (target: string, path: string): void => {
+  check(c().link(put(first, target, "link"), put(second, path, "link")), "link", path);
+};
+export const mknod = (path: string, mode: number, major: number, minor: number): void => {
+  // glibc's makedev: both numbers are cut in two.
+  const device =
+    (BigInt(major & 0xfff) << 8n) |
+    (BigInt(major & ~0xfff) << 32n) |
+    BigInt(minor & 0xff) |
+    (BigInt(minor & ~0xff) << 12n);
+  check(c().mknod(put(first, path, "mknod"), mode, device), "mknod", path);
+};
+export const lchown = (path: string, uid: number, gid: number): void => {
+  check(c().lchown(put(first, path, "chown"), uid, gid), "chown", path);
+};
+/** Follows symlinks: for what is known to be none. */
+export const chmod = (path: string, mode: number): void => {
+  check(c().chmod(put(first, path, "chmod"), mode), "chmod", path);
+};
+
+export function readlinkat(dir: number, path: string): Uint8Array {
+  const target = new Uint8Array(PATH_MAX);
+  const length = check(
+    c().readlinkat(dir, put(first, path, "readlink"), target, target.length),
+    "readlink",
+    path,
+  );
+  return target.slice(0, length);
+}
+export const readlink = (path: string): Uint8Array => readlinkat(AT_FDCWD, path);
+
+export interface Status {
+  /** With the file's type: S_IFMT. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtime: bigint;
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** Of the last component itself; undefined if there is nothing by that name. */
+export function lstatat(dir: number, path: string): Status | undefined {
+  const STATX_BASIC = 0x7ff;
+  const flags = AT_SYMLINK_NOFOLLOW | (path === "" ? AT_EMPTY_PATH : 0);
+  if (c().statx(dir, put(first, path, "stat"), flags, STATX_BASIC, status) < 0) {
+    const name = errno();
+    if (name === "ENOENT" || name === "ENOTDIR") return undefined;
+    throw new SysError("stat", name, path);
+  }
+  // struct statx is the same on every architecture.
+  return {
+    mode: status.readUInt16LE(28),
+    uid: status.readUInt32LE(20),
+    gid: status.readUInt32LE(24),
+    size: Number(status.readBigUInt64LE(40)),
+    mtime: status.readBigInt64LE(112) * NANO + BigInt(status.readUInt32LE(120)),
+    major: status.readUInt32LE(128),
+    minor: status.readUInt32LE(132),
+  };
+}
+export const lstat = (path: string): Status | undefined => lstatat(AT_FDCWD, path);
+
+/** What overlayfs takes for "removed": a character device 0:0. Anybody may make one. */
+export const isWhiteout = (status: Status): boolean =>
+  (status.mode & S_IFMT) === S_IF.char && status.major === 0 && status.minor === 0;
