@@ -1,0 +1,170 @@
+/**
+ * One client's end of a conversation with a keeper. The client that sent the plan and one that came by the attach socket
+ * differ only in how they were connected.
+ */
+import { SampanError } from "../common/error.ts";
+import { FRAME, FrameReader, header } from "./frame.ts";
+import type { Exit, Report } from "./plan.ts";
+import { decodeExit, decodeReport } from "./report.ts";
+
+/** What a client wants: frames of the streams it names. */
+export const ATTACH = { stdin: 1, stdout: 2, stderr: 4 } as const;
+
+type Socket = import("bun").Socket<undefined>;
+
+export class Connection {
+  /** Of the launch; undefined on a connection by the attach socket. */
+  report: Report | undefined;
+  /** Called with output as it comes, in parts of any size. The bytes are only valid during the call. */
+  onOutput: (stream: 1 | 2, data: Uint8Array) => void = () => {};
+  /** How the process ended; undefined if the keeper went away without a word. */
+  readonly exit: Promise<Exit | undefined>;
+  /** The report, once it is there; undefined if the launcher went away without one. */
+  readonly reported: Promise<Report | undefined>;
+
+  #socket: Socket | undefined;
+  #resolveExit!: (exit: Exit | undefined) => void;
+  #resolveReport!: (report: Report | undefined) => void;
+  #unsent: Uint8Array[] = [];
+  #drained: (() => void) | undefined;
+  readonly #reader = new FrameReader(
+    (stream, data) => this.onOutput(stream, data),
+    (type, payload) => this.#frame(type, payload),
+  );
+
+  private constructor() {
+    this.exit = new Promise((resolve) => (this.#resolveExit = resolve));
+    this.reported = new Promise((resolve) => (this.#resolveReport = resolve));
+  }
+
+  /** Over an fd that is already connected, or to a unix socket. */
+  static async open(to: { fd: number } | { unix: string }): Promise<Connection> {
+    const self = new Connection();
+    const options = {
+      ...to,
+      socket: {
+        data: (_: Socket, chunk: Uint8Array) => self.#reader.push(chunk),
+        drain: () => self.#flush(),
+        close: () => self.#closed(),
+        error: () => self.#closed(),
+        connectError: () => {},
+      },
+    };
+    // Bun connects an fd too, which its types do not say.
+    self.#socket = (await Bun.connect(options as unknown as Parameters<typeof Bun.connect>[0])) as Socket;
+    return self;
+  }
+
+  #frame(type: number, payload: Uint8Array): void {
+    if (type === FRAME.report) {
+      this.report = decodeReport(payload);
+      this.#resolveReport(this.report);
+    } else if (type === FRAME.exit) this.#resolveExit(decodeExit(payload));
+  }
+
+  #closed(): void {
+    this.#socket = undefined;
+    this.#unsent = [];
+    this.#drained?.();
+    this.#resolveReport(undefined);
+    this.#resolveExit(undefined);
+  }
+
+  #flush(): void {
+    for (let next = this.#unsent[0]; next; next = this.#unsent[0]) {
+      const written = this.#socket?.write(next) ?? next.length;
+      if (written < next.length) {
+        this.#unsent[0] = next.subarray(Math.max(written, 0));
+        return;
+      }
+      this.#unsent.shift();
+    }
+    this.#drained?.();
+    this.#drained = undefined;
+  }
+
+  /** Sends one frame; what the socket does not take now follows when it does. */
+  send(type: number, payload: Uint8Array = new Uint8Array(0)): void {
+    this.#unsent.push(header(type, payload.length));
+    // The caller may use its buffer again at once, and what has to wait must not change.
+    if (payload.length > 0) this.#unsent.push(payload.slice());
+    if (this.#unsent.length <= 2) this.#flush();
+  }
+
+  #numbers(type: number, ...values: readonly [bytes: 2 | 4, value: number][]): void {
+    const view = new DataView(new ArrayBuffer(values.reduce((sum, [bytes]) => sum + bytes, 0)));
+    let at = 0;
+    for (const [bytes, value] of values) {
+      if (bytes === 2) view.setUint16(at, value);
+      else view.setUint32(at, value);
+      at += bytes;
+    }
+    this.send(type, new Uint8Array(view.buffer));
+  }
+
+  /** Asks for output from now on; `flags` are ATTACH's. */
+  attach(flags: number): void {
+    this.#numbers(FRAME.attach, [4, flags]);
+  }
+
+  /** Asks for the exit frame only. */
+  wait(): void {
+    this.send(FRAME.wait);
+  }
+
+  /** Resolves when the keeper has room for more. */
+  writeStdin(data: Uint8Array): Promise<void> | undefined {
+    if (data.length === 0) return undefined;
+    this.send(FRAME.stdin, data);
+    if (this.#unsent.length === 0) return undefined;
+    return new Promise((resolve) => (this.#drained = resolve));
+  }
+
+  closeStdin(): void {
+    this.send(FRAME.stdin);
+  }
+
+  /** Of the container's terminal. */
+  resize(rows: number, columns: number): void {
+    this.#numbers(FRAME.resize, [2, rows], [2, columns]);
+  }
+
+  /** To the container's process; with `noRestart` the keeper does not start it again when it has ended. */
+  signal(signal: number, noRestart = false): void {
+    this.#numbers(FRAME.signal, [4, signal], [4, noRestart ? 1 : 0]);
+  }
+
+  /** The exit has been recorded: the keeper need not have it done. */
+  taken(): void {
+    this.send(FRAME.taken);
+  }
+
+  /** Holds output back; the container waits when the socket is full. */
+  pause(): void {
+    this.#socket?.pause();
+  }
+
+  resume(): void {
+    this.#socket?.resume();
+  }
+
+  get open(): boolean {
+    return this.#socket !== undefined;
+  }
+
+  close(): void {
+    this.#socket?.end();
+  }
+}
+
+/** A connection to the keeper of a live container. */
+export async function connect(socketPath: string): Promise<Connection> {
+  try {
+    return await Connection.open({ unix: socketPath });
+  } catch (cause) {
+    throw new SampanError("conflict", `no keeper answers at ${socketPath}`, {
+      hint: "The container has ended; `sampan ps -a` shows how.",
+      cause,
+    });
+  }
+}

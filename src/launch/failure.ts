@@ -1,0 +1,158 @@
+/**
+ * A step that failed, said in words: what was to be done, on what, why the kernel refused, what to do about it. The finer
+ * diagnosis of a program that cannot be executed needs the container's files and is made above, by container/.
+ */
+import { type ErrorCode, SampanError } from "../common/error.ts";
+import { errnoName, errnoText } from "../kernel/errno.ts";
+import type { Plan, Report } from "./plan.ts";
+import type { Step } from "./step.ts";
+
+const EPERM = 1;
+const ENOENT = 2;
+const ENOEXEC = 8;
+const EACCES = 13;
+const EINVAL = 22;
+const ENOSPC = 28;
+
+/** What a step does, and on what: the subject of the sentence. */
+function doing(step: Step): { readonly words: string; readonly path?: string } {
+  switch (step.call) {
+    case "clone":
+      return { words: "making the container's process" };
+    case "join":
+      return { words: `joining the namespaces of process ${step.pid}` };
+    case "setns":
+      return { words: `joining the namespace ${step.path}`, path: step.path };
+    case "unshare":
+      return { words: "making a namespace" };
+    case "barrier":
+      return { words: "waiting for the other side" };
+    case "spawn":
+      return { words: `running ${step.argv[0]}`, ...(step.argv[0] ? { path: step.argv[0] } : {}) };
+    case "write":
+      return { words: `writing ${step.path}`, path: step.path };
+    case "mkdir":
+      return { words: `making the folder ${step.path}`, path: step.path };
+    case "propagation":
+      return { words: "making mounts private" };
+    case "overlay":
+      return { words: `mounting the image's ${step.lower.length} layers`, path: step.target };
+    case "root":
+      return { words: `opening the root filesystem ${step.path}`, path: step.path };
+    case "mount":
+      return { words: `mounting ${step.fstype} on ${step.target}`, path: step.target };
+    case "bind":
+      return { words: `binding ${step.source} on ${step.target}`, path: step.source };
+    case "attributes":
+      return { words: `changing the mount ${step.target}`, path: step.target };
+    case "mask":
+      return { words: `masking ${step.target}`, path: step.target };
+    case "readonly":
+      return { words: `making ${step.target} read-only`, path: step.target };
+    case "mknod":
+      return { words: `making the device ${step.target}`, path: step.target };
+    case "symlink":
+      return { words: `making the link ${step.target}`, path: step.target };
+    case "console":
+      return { words: "making the terminal" };
+    case "pivot":
+      return { words: "changing the root" };
+    case "chroot":
+      return { words: "changing the root" };
+    case "setsid":
+      return { words: "starting a session" };
+    case "stdio":
+      return { words: "setting up stdin, stdout and stderr" };
+    case "hostname":
+      return { words: `setting the host name to ${step.name}` };
+    case "domainname":
+      return { words: `setting the domain name to ${step.name}` };
+    case "proc":
+      return { words: `writing "${step.data}" to /proc/${step.path}`, path: `/proc/${step.path}` };
+    case "rlimit":
+      return { words: `setting the resource limit ${step.resource}` };
+    case "keyring":
+      return { words: "making a session keyring" };
+    case "bounding":
+    case "capabilities":
+      return { words: "setting capabilities" };
+    case "user":
+      return { words: `becoming user ${step.uid}:${step.gid}` };
+    case "no_new_privs":
+      return { words: "setting no_new_privs" };
+    case "pdeathsig":
+      return { words: "setting the parent-death signal" };
+    case "umask":
+      return { words: "setting the umask" };
+    case "chdir":
+      return { words: `changing to the working directory ${step.path}`, path: step.path };
+    case "seccomp":
+      return { words: "installing the seccomp filter" };
+    case "init":
+      return { words: "starting init" };
+    case "execve":
+      return {
+        words: `executing ${step.argv[0]}`,
+        ...(step.candidates[0] ? { path: step.candidates[0] } : {}),
+      };
+    case "netlink":
+      return { words: "setting up the network" };
+    case "bpf_device":
+      return { words: `attaching the device program to ${step.cgroup}`, path: step.cgroup };
+    case "kill":
+      return { words: `killing the processes of ${step.path}`, path: step.path };
+    case "read":
+      return { words: `reading ${step.path}`, path: step.path };
+    case "rmdir":
+      return { words: `removing ${step.path}`, path: step.path };
+  }
+}
+
+/** Docker's sentence for a program that cannot be executed; its clients read exit code 126 or 127 from it. */
+function execFailure(step: Step & { call: "execve" }, errno: number, path: string): SampanError {
+  const name = step.argv[0] ?? path;
+  const kernel = { syscall: "execve", errno: errnoName(errno), path };
+  const searched = !name.includes("/");
+  if (errno === ENOENT)
+    return new SampanError(
+      "command-not-found",
+      searched
+        ? `exec: "${name}": executable file not found in $PATH`
+        : `exec: "${name}": stat ${name}: no such file or directory`,
+      { kernel, hint: "The program is looked for in the container's files, not in this machine's." },
+    );
+  if (errno === EACCES)
+    return new SampanError("not-executable", `exec: "${name}": permission denied`, { kernel });
+  if (errno === ENOEXEC)
+    return new SampanError("not-executable", `exec: "${name}": exec format error`, { kernel });
+  return new SampanError("not-executable", `exec: "${name}": ${errnoText(errno)}`, { kernel });
+}
+
+function hintFor(step: Step, errno: number): string | undefined {
+  if (errno === ENOSPC)
+    return step.call === "clone" || step.call === "unshare"
+      ? "The host's limit on namespaces is reached: see /proc/sys/user/max_*_namespaces."
+      : "The disk is full.";
+  if (step.call === "clone" && (errno === EPERM || errno === EINVAL))
+    return "This host does not let this caller make these namespaces: see /proc/sys/user/max_user_namespaces and kernel.unprivileged_userns_clone.";
+  if (errno === EPERM && step.call === "proc")
+    return "This host does not let this caller change that value; leave the option out.";
+  return undefined;
+}
+
+/** The error that names the step, its object and the cause. */
+export function explainFailure(plan: Plan, report: Report): SampanError {
+  const errno = report.errno ?? 0;
+  const step = report.failed === undefined ? undefined : plan.steps[report.failed];
+  if (!step)
+    return new SampanError("system", `the launcher refused the plan: ${report.detail ?? errnoText(errno)}`);
+  if (step.call === "execve") return execFailure(step, errno, report.detail ?? step.candidates[0] ?? "");
+  const { words, path } = doing(step);
+  const detail = report.detail ? ` (${report.detail})` : "";
+  const code: ErrorCode = errno === EPERM ? "refused" : "system";
+  const hint = hintFor(step, errno);
+  return new SampanError(code, `${words}: ${errnoText(errno)}${detail}, asked for by ${step.why}`, {
+    kernel: { syscall: step.call, errno: errnoName(errno), ...(path === undefined ? {} : { path }) },
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

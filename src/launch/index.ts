@@ -1,0 +1,23 @@
+export { ATTACH, Connection, connect } from "./connection.ts";
+export { FRAME } from "./frame.ts";
+export { LaunchError, launch, launcherPath } from "./launch.ts";
+export type {
+  Exit,
+  HealthPlan,
+  KeeperPlan,
+  LogPlan,
+  Plan,
+  Report,
+  RestartPlan,
+  StepReport,
+} from "./plan.ts";
+export {
+  type At,
+  type Call,
+  type CallName,
+  CLONE,
+  type Column,
+  type Create,
+  type NamespaceName,
+  type Step,
+} from "./step.ts";
