@@ -1,0 +1,106 @@
+/**
+ * `npm run bench`: sampan beside the engines that this machine has, in one run and one table.
+ *
+ *   bun bench/main.ts [--quick] [--write] [--peers NAME,…] [PART…]
+ *
+ * Parts are run, engine, exec, together, memory, ps, logs, startup; none: all. `--quick` takes few samples of small things,
+ * which shows that everything works and nothing else. `--write` puts the table into docs/benchmarks.md.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { parseArgs } from "node:util";
+import { makeBusybox } from "./busybox.ts";
+import { enter, furnish, inside, removeCgroups } from "./isolate.ts";
+import { machineFacts } from "./machine.ts";
+import { engine } from "./measures/engine.ts";
+import { exec } from "./measures/exec.ts";
+import { list } from "./measures/list.ts";
+import { logs } from "./measures/logs.ts";
+import type { Bench, Row } from "./measures/measure.ts";
+import { memory } from "./measures/memory.ts";
+import { run } from "./measures/run.ts";
+import { startup } from "./measures/startup.ts";
+import { together } from "./measures/together.ts";
+import { setUpPeers } from "./peers/index.ts";
+import { PEER_NAMES, type PeerName } from "./peers/peer.ts";
+import { table, writeBetweenMarkers } from "./table.ts";
+
+const MEASURES = [run, engine, exec, together, memory, list, logs, startup];
+const PAGE = new URL("../docs/benchmarks.md", import.meta.url).pathname;
+const FULL = { samples: 20, slowSamples: 5, scale: 1 };
+const QUICK = { samples: 3, slowSamples: 1, scale: 10 };
+
+const { values: flags, positionals: parts } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: "boolean", default: false },
+    write: { type: "boolean", default: false },
+    peers: { type: "string", default: PEER_NAMES.join(",") },
+  },
+});
+
+const here = inside();
+const ownHierarchies = here ? furnish(here.folder) : [];
+if (here?.part === "clean") await removeCgroups(ownHierarchies);
+else process.exit(here ? await bench(here.folder) : await outside());
+
+/** What the bench leaves is removed by a second visit, when everything that ran in the first is dead. */
+async function outside(): Promise<number> {
+  const folder = mkdtempSync(`${tmpdir()}/sampan-bench-`);
+  try {
+    return await enter("measure", folder);
+  } finally {
+    await enter("clean", folder);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function bench(folder: string): Promise<number> {
+  const measures = MEASURES.filter(({ name }) => parts.length === 0 || parts.includes(name));
+  const names = PEER_NAMES.filter((name) => flags.peers.split(",").includes(name));
+  const interrupt = new AbortController();
+  process.on("SIGINT", () => interrupt.abort());
+  try {
+    const busybox = makeBusybox(`${folder}/busybox`);
+    await using peers = await setUpPeers(folder, busybox, names);
+    for (const [name, reason] of peers.missing) console.error(`without ${name}: ${reason}`);
+    const setting: Bench = {
+      peers: peers.ready,
+      busybox,
+      folder,
+      ...(flags.quick ? QUICK : FULL),
+      signal: interrupt.signal,
+    };
+    const rows: Row[] = [];
+    for (const measure of measures) {
+      interrupt.signal.throwIfAborted();
+      console.error(`measuring ${measure.name} …`);
+      rows.push(...(await measure.rows(setting)));
+    }
+    await report(rows, machineFacts(peers.ready), peers.missing);
+    return 0;
+  } catch (cause) {
+    // A command that Ctrl-C ended fails before the signal reaches us.
+    await Bun.sleep(1);
+    if (!interrupt.signal.aborted) throw cause;
+    console.error("interrupted");
+    return 130;
+  }
+}
+
+async function report(
+  rows: readonly Row[],
+  facts: readonly string[],
+  missing: ReadonlyMap<PeerName, string>,
+): Promise<void> {
+  const without = missing.size === 0 ? [] : [`not installed: ${[...missing.keys()].join(", ")}`];
+  const text = [
+    ...[...facts, ...without].map((fact) => `- ${fact}`),
+    "",
+    table(rows),
+    "",
+    "Medians of n samples. docker runs with `--network none`. bwrap has neither cgroup nor overlay.",
+  ].join("\n");
+  console.log(text);
+  if (flags.write) await writeBetweenMarkers(PAGE, text);
+}

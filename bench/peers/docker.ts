@@ -1,0 +1,75 @@
+/**
+ * docker: a dockerd with folders and a socket of its own. It gets no bridge, so that what is compared is containers and
+ * not networks: every docker figure is with `--network none`.
+ */
+import { existsSync } from "node:fs";
+import { sh, words } from "../command.ts";
+import { CGROUP_PARENT } from "../isolate.ts";
+import type { Peer, Setup } from "./peer.ts";
+import { processesNamed } from "./processes.ts";
+
+const START_TIMEOUT = 30_000;
+
+export async function docker(program: string, { folder, layer }: Setup): Promise<Peer> {
+  const socket = `unix://${folder}/docker.sock`;
+  const base = words`${program} --host ${socket} --config ${folder}/client`;
+  const stop = await startDaemon(folder, socket);
+  sh(...base, "import", layer, "busybox");
+  const options = ["--network", "none"];
+  return {
+    name: "docker",
+    version: sh(...base, "version", "--format", "{{.Server.Version}}"),
+    program,
+    run: () => [...base, "run", "--rm", ...options, "busybox", "true"],
+    background: {
+      start: (name, command) => [
+        ...base,
+        "run",
+        "--detach",
+        "--name",
+        name,
+        ...options,
+        "busybox",
+        ...command,
+      ],
+      exec: (name) => [...base, "exec", name, "true"],
+      remove: (names) => [...base, "rm", "--force", ...names],
+    },
+    books: {
+      wait: (name) => [...base, "wait", name],
+      logs: (name) => [...base, "logs", name],
+      list: () => [...base, "ps"],
+      keepers: () => processesNamed("containerd-shim"),
+    },
+    stop,
+  };
+}
+
+/** Returns what stops it again. */
+async function startDaemon(folder: string, socket: string): Promise<() => Promise<void>> {
+  const log = Bun.file(`${folder}/dockerd.log`);
+  const daemon = Bun.spawn(
+    [
+      ...words`dockerd --data-root ${folder}/data --exec-root ${folder}/exec --host ${socket}`,
+      ...words`--pidfile ${folder}/pid --cgroup-parent ${CGROUP_PARENT}`,
+      ...words`--bridge none --iptables=false --ip6tables=false --ip-forward=false`,
+    ],
+    // A session of its own: an interrupt is for the bench, which then stops it in order.
+    { stdio: ["ignore", log, log], detached: true },
+  );
+  const stop = async (): Promise<void> => {
+    daemon.kill("SIGTERM");
+    await daemon.exited;
+  };
+  const deadline = Date.now() + START_TIMEOUT;
+  const answers = () =>
+    Bun.spawnSync(["docker", "--host", socket, "version"], { stdio: ["ignore", "ignore", "ignore"] }).success;
+  while (!existsSync(`${folder}/docker.sock`) || !answers()) {
+    if (daemon.exitCode !== null || Date.now() > deadline) {
+      await stop();
+      throw new Error(`dockerd did not start:\n${(await log.text()).split("\n").slice(-10).join("\n")}`);
+    }
+    await Bun.sleep(100);
+  }
+  return stop;
+}

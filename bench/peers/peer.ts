@@ -1,0 +1,50 @@
+/**
+ * An engine under measurement: command lines, and nothing else. What an engine does not have is absent: bwrap runs a
+ * process and forgets it, runc and crun keep containers but no books.
+ */
+import type { Busybox } from "../busybox.ts";
+import type { Command } from "../command.ts";
+
+export type PeerName = "sampan" | "crun" | "runc" | "bwrap" | "podman" | "docker";
+/** The columns, in their order. */
+export const PEER_NAMES: readonly PeerName[] = ["sampan", "crun", "runc", "bwrap", "podman", "docker"];
+
+export interface Peer {
+  readonly name: PeerName;
+  readonly version: string;
+  /** Its executable. */
+  readonly program: string;
+  /** Runs `true` of busybox in a new container in the foreground, and leaves nothing. */
+  run(): Command;
+  readonly background?: Background;
+  readonly books?: Books;
+  /** Stops what was started for it. */
+  stop?(): Promise<void>;
+}
+
+/** Containers that stay. */
+export interface Background {
+  /** Starts a container in the background and returns when its process runs. */
+  start(name: string, command: Command): Command;
+  /** Runs `true` in it. */
+  exec(name: string): Command;
+  /** Kills and removes them all. */
+  remove(names: readonly string[]): Command;
+}
+
+/** What an engine knows of its containers. */
+export interface Books {
+  /** Waits for a container's end. */
+  wait(name: string): Command;
+  /** Prints all that it wrote: every engine is told to keep every byte. */
+  logs(name: string): Command;
+  list(): Command;
+  /** The processes that stay with its containers, one each. */
+  keepers(): number[];
+}
+
+/** What a peer is set up with. */
+export interface Setup extends Busybox {
+  /** A folder of its own. */
+  readonly folder: string;
+}

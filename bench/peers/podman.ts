@@ -1,0 +1,37 @@
+/** podman: no daemon; a conmon stays with each container. Its storage, run folder and settings are the bench's own. */
+import { sh, words } from "../command.ts";
+import { CGROUP_PARENT } from "../isolate.ts";
+import type { Peer, Setup } from "./peer.ts";
+import { processesNamed } from "./processes.ts";
+
+/** podman raises limits by default, which a machine without CAP_SYS_RESOURCE refuses. */
+const ULIMITS = words`--ulimit nofile=20000:20000 --ulimit nproc=1000:1000`;
+
+export async function podman(program: string, { folder, layer }: Setup): Promise<Peer> {
+  const base = [
+    ...words`${program} --root ${folder}/root --runroot ${folder}/run --tmpdir ${folder}/tmp`,
+    ...words`--cgroup-manager cgroupfs --events-backend file --log-level error`,
+  ];
+  const options = [...ULIMITS, "--network", "none", "--cgroup-parent", CGROUP_PARENT];
+  sh(...base, "import", "--quiet", layer, "busybox");
+  return {
+    name: "podman",
+    version: sh(program, "--version").replace("podman version ", ""),
+    program,
+    run: () => [...base, "run", "--rm", ...options, "busybox", "true"],
+    background: {
+      start: (name, command) => {
+        const log = ["--log-driver", "k8s-file", "--log-opt", "max-size=2g"];
+        return [...base, "run", "--detach", "--name", name, ...options, ...log, "busybox", ...command];
+      },
+      exec: (name) => [...base, "exec", name, "true"],
+      remove: (names) => [...base, "rm", "--force", "--time", "0", ...names],
+    },
+    books: {
+      wait: (name) => [...base, "wait", name],
+      logs: (name) => [...base, "logs", name],
+      list: () => [...base, "ps"],
+      keepers: () => processesNamed("conmon"),
+    },
+  };
+}

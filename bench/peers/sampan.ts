@@ -1,0 +1,43 @@
+/** sampan: the executable that the build made, with a state root of its own. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { sh } from "../command.ts";
+import { CGROUP_PARENT } from "../isolate.ts";
+import type { Peer, Setup } from "./peer.ts";
+
+export const SAMPAN = new URL("../../dist/sampan", import.meta.url).pathname;
+
+export async function sampan(program: string, { folder, archive }: Setup): Promise<Peer> {
+  const root = `${folder}/root`;
+  const base = [program, "--root", root];
+  sh(...base, "load", "--input", archive);
+  const options = ["--cgroup-parent", CGROUP_PARENT];
+  return {
+    name: "sampan",
+    version: sh(program, "--version").replace(/^.*version /, ""),
+    program,
+    run: () => [...base, "run", "--rm", ...options, "busybox", "true"],
+    background: {
+      start: (name, command) => {
+        // The default keeps 30 MB; the others keep everything.
+        const log = ["--log-opt", "max-size=2g"];
+        return [...base, "run", "--detach", "--name", name, ...options, ...log, "busybox", ...command];
+      },
+      exec: (name) => [...base, "exec", name, "true"],
+      remove: (names) => [...base, "rm", "--force", ...names],
+    },
+    books: {
+      wait: (name) => [...base, "wait", name],
+      logs: (name) => [...base, "logs", name],
+      list: () => [...base, "ps"],
+      keepers: () => keepers(`${root}/run`),
+    },
+  };
+}
+
+/** Each live container has a folder in the run folder, whose `pid` begins with its keeper's. */
+function keepers(run: string): number[] {
+  return readdirSync(run)
+    .map((id) => `${run}/${id}/pid`)
+    .filter((file) => existsSync(file))
+    .map((file) => Number.parseInt(readFileSync(file, "utf8"), 10));
+}

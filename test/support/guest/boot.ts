@@ -1,0 +1,64 @@
+/**
+ * Boots a kernel with an initramfs in an emulator (no hardware support needed) and listens to its serial console.
+ * The guest has no network and no disk; it ends by powering itself off.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Kernel } from "./kernel.ts";
+
+const QEMU = "qemu-system-x86_64";
+const MACHINE = ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536"];
+const BARE = ["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"];
+/** The loglevel lets only panics onto the console; panic=-1 with -no-reboot ends the emulator on one. */
+const KERNEL_OPTIONS = "console=ttyS0 loglevel=1 panic=-1";
+
+export interface BootOptions {
+  /** Milliseconds after which a guest that has not ended is ended. */
+  readonly timeout: number;
+  /** Called with every line of the console as it comes. */
+  readonly onLine?: (line: string) => void;
+}
+
+/** The console's text, once the guest has powered off. */
+export async function boot(kernel: Kernel, initramfs: Uint8Array, options: BootOptions): Promise<string> {
+  installEmulator();
+  const folder = mkdtempSync(join(tmpdir(), "sampan-guest-"));
+  try {
+    const image = join(folder, "initramfs");
+    await Bun.write(image, initramfs);
+    const machine = Bun.spawn(
+      [QEMU, ...MACHINE, ...BARE, "-kernel", kernel.image, "-initrd", image, "-append", KERNEL_OPTIONS],
+      { stdio: ["ignore", "pipe", "pipe"], timeout: options.timeout },
+    );
+    const errors = new Response(machine.stderr).text();
+    const text = await listen(machine.stdout, options.onLine);
+    const code = await machine.exited;
+    if (code !== 0) throw new Error(`${QEMU} ended with ${code}\n${await errors}\n${text}`);
+    return text;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function installEmulator(): void {
+  if (Bun.which(QEMU)) return;
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "qemu-system-x86"];
+  if (!Bun.spawnSync(install, { env, stdio: ["ignore", "ignore", "inherit"] }).success)
+    throw new Error(`this test needs ${QEMU}: as root, ${install.join(" ")}`);
+}
+
+async function listen(stream: ReadableStream<Uint8Array>, onLine?: (line: string) => void): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let from = 0;
+  for await (const chunk of stream) {
+    text += decoder.decode(chunk, { stream: true }).replaceAll("\r", "");
+    for (let end = text.indexOf("\n", from); end >= 0; end = text.indexOf("\n", from)) {
+      onLine?.(text.slice(from, end));
+      from = end + 1;
+    }
+  }
+  return text;
+}

@@ -1,0 +1,298 @@
+/**
+ * What must hold on cgroup v2, as shell scripts that run in the guest (busybox sh, -eu; exit 0 is success).
+ * They look at the kernel's own files, not at what the engine says of them.
+ */
+
+export interface Check {
+  readonly name: string;
+  readonly script: string;
+}
+
+/** Before each check. `start` makes the container `c`, which is removed however the check ends. */
+export const PRELUDE = `
+trap 'sampan rm -f c >/dev/null 2>&1 || :' EXIT
+start() { sampan run -d --name c "$@" >/dev/null; }
+folder() { echo "/sys/fs/cgroup/sampan/$(sampan inspect -f '{{.Id}}' c)"; }
+limit() { cat "$(folder)/$1"; }
+is() { [ "$1" = "$2" ] || { echo "is: $1"; echo "should be: $2"; exit 1; }; }
+holds() { "$@" || { echo "should hold: $*"; exit 1; }; }
+refused() { if "$@"; then echo "should fail: $*"; exit 1; fi; }
+`;
+
+const check = (name: string, script: string): Check => ({ name, script });
+
+const SETUP = [
+  check(
+    "the engine finds cgroup v2 and loads an image",
+    `
+    holds test -f /sys/fs/cgroup/cgroup.controllers
+    sampan load -i /busybox.tar
+    is "$(sampan run --rm busybox echo hello)" hello`,
+  ),
+  check(
+    "info says cgroup version 2",
+    `
+    is "$(sampan info -f '{{.CgroupVersion}}')" 2`,
+  ),
+];
+
+const LIMITS = [
+  check(
+    "--memory is memory.max, and swap of the same size again is allowed",
+    `
+    start --memory 64m busybox sleep 100
+    is "$(limit memory.max)" 67108864
+    is "$(limit memory.swap.max)" 67108864`,
+  ),
+  check(
+    "--memory-swap counts memory and swap together",
+    `
+    start --memory 64m --memory-swap 96m busybox sleep 100
+    is "$(limit memory.swap.max)" 33554432`,
+  ),
+  check(
+    "--memory-swap -1 lifts the limit of swap only",
+    `
+    start --memory 64m --memory-swap -1 busybox sleep 100
+    is "$(limit memory.max) $(limit memory.swap.max)" "67108864 max"`,
+  ),
+  check(
+    "--memory-reservation is memory.low",
+    `
+    start --memory-reservation 32m busybox sleep 100
+    is "$(limit memory.low)" 33554432`,
+  ),
+  check(
+    "--cpus is cpu.max",
+    `
+    start --cpus 0.5 busybox sleep 100
+    is "$(limit cpu.max)" "50000 100000"`,
+  ),
+  check(
+    "--cpu-quota and --cpu-period are cpu.max",
+    `
+    start --cpu-quota 20000 --cpu-period 50000 busybox sleep 100
+    is "$(limit cpu.max)" "20000 50000"`,
+  ),
+  check(
+    "--cpu-shares is cpu.weight, by the formula that runc and crun use",
+    `
+    start --cpu-shares 512 busybox sleep 100
+    is "$(limit cpu.weight)" 20`,
+  ),
+  check(
+    "--pids-limit is pids.max, and it is enforced",
+    `
+    start --pids-limit 5 busybox sleep 100
+    is "$(limit pids.max)" 5
+    refused sampan exec c sh -c 'for i in 1 2 3 4 5 6; do sleep 100 & done' 2>/dev/null`,
+  ),
+  check(
+    "--cpuset-cpus is cpuset.cpus, and the process sees one processor",
+    `
+    start --cpuset-cpus 1 busybox sleep 100
+    is "$(limit cpuset.cpus)" 1
+    is "$(sampan exec c nproc)" 1`,
+  ),
+  check(
+    "--cpuset-mems is cpuset.mems",
+    `
+    start --cpuset-mems 0 busybox sleep 100
+    is "$(limit cpuset.mems)" 0`,
+  ),
+  check(
+    "--blkio-weight is io.weight",
+    `
+    start --blkio-weight 500 busybox sleep 100
+    is "$(limit io.weight | head -1)" "default 4950"`,
+  ),
+  check(
+    "--device-read-bps and --device-write-iops are io.max",
+    `
+    start --device-read-bps /dev/nullb0:1mb --device-write-iops /dev/nullb0:50 busybox sleep 100
+    number=$(cat /sys/block/nullb0/dev)
+    is "$(limit io.max)" "$number rbps=1048576 wbps=max riops=max wiops=50"`,
+  ),
+  check(
+    "without limits there are none",
+    `
+    start busybox sleep 100
+    is "$(limit memory.max) $(limit memory.swap.max) $(limit pids.max)" "max max max"
+    is "$(limit cpu.max)" "max 100000"`,
+  ),
+  check(
+    "a limit that cgroup v2 does not have is refused by name",
+    `
+    refused sampan run --rm --memory-swappiness 10 busybox true 2>/tmp/why
+    holds grep -q memory-swappiness /tmp/why`,
+  ),
+  check(
+    "update changes the limits of a running container",
+    `
+    start --memory 64m --pids-limit 5 busybox sleep 100
+    sampan update --memory 128m --memory-swap 128m --cpus 1.5 --pids-limit 9 c
+    is "$(limit memory.max) $(limit memory.swap.max)" "134217728 0"
+    is "$(limit cpu.max) $(limit pids.max)" "150000 100000 9"`,
+  ),
+  check(
+    "a restarted container has its limits again",
+    `
+    start --memory 64m busybox sleep 100
+    sampan restart -t 0 c
+    is "$(limit memory.max)" 67108864
+    is "$(cat "$(folder)/cgroup.procs")" "$(sampan inspect -f '{{.State.Pid}}' c)"`,
+  ),
+];
+
+const ENDS = [
+  check(
+    "a process that takes too much is killed, and inspect says why",
+    `
+    code=0
+    sampan run --name c --memory 16m --memory-swap 16m busybox dd if=/dev/zero of=/dev/null bs=64m count=1 || code=$?
+    is "$code" 137
+    is "$(sampan inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' c)" "true 137"`,
+  ),
+  check(
+    "one that was killed by hand is not said to be out of memory",
+    `
+    start --memory 16m busybox sleep 100
+    sampan kill c
+    is "$(sampan wait c)" 137
+    is "$(sampan inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' c)" "false 137"`,
+  ),
+  check(
+    "pause freezes every process, unpause thaws them",
+    `
+    start busybox sh -c 'while :; do echo; sleep 0.05; done'
+    sampan pause c
+    is "$(limit cgroup.freeze)" 1
+    holds grep -q 'frozen 1' "$(folder)/cgroup.events"
+    is "$(sampan inspect -f '{{.State.Status}}' c)" paused
+    before=$(sampan logs c | wc -l)
+    sleep 0.3
+    is "$(sampan logs c | wc -l)" "$before"
+    sampan unpause c
+    is "$(limit cgroup.freeze)" 0
+    sleep 0.5
+    holds test "$(sampan logs c | wc -l)" -gt "$before"`,
+  ),
+  check(
+    "a paused container can be removed",
+    `
+    start busybox sleep 100
+    where=$(folder)
+    sampan pause c
+    sampan rm -f c
+    refused test -e "$where"`,
+  ),
+  check(
+    "everything in the cgroup dies with the container, also what pid 1 does not reap",
+    `
+    start --pid host busybox sh -c 'setsid sleep 7001 & setsid sleep 7002 & exec sleep 7003'
+    where=$(folder)
+    is "$(wc -l <"$where/cgroup.procs")" 3
+    sampan kill c
+    sampan wait c >/dev/null
+    refused pgrep -f 'sleep 700'
+    refused test -e "$where"`,
+  ),
+];
+
+const DEVICES = [
+  check(
+    "the default devices open",
+    `
+    is "$(sampan run --rm busybox sh -c 'head -c 3 /dev/zero | wc -c; echo x >/dev/null; head -c 1 /dev/urandom | wc -c')" "3
+1"`,
+  ),
+  check(
+    "a node may be made for any device, but a forbidden one does not open",
+    `
+    number=$(tr : ' ' </sys/block/nullb0/dev)
+    start busybox sleep 100
+    sampan exec c mknod /tmp/disk b $number
+    refused sampan exec c head -c 1 /tmp/disk 2>/tmp/why
+    holds grep -q 'Operation not permitted' /tmp/why`,
+  ),
+  check(
+    "--device allows what it says, reading alone if so",
+    `
+    is "$(sampan run --rm --device /dev/nullb0 busybox head -c 5 /dev/nullb0 | wc -c)" 5
+    start --device /dev/nullb0:/dev/disk:r busybox sleep 100
+    is "$(sampan exec c head -c 5 /dev/disk | wc -c)" 5
+    refused sampan exec c sh -c 'echo x >/dev/disk' 2>/tmp/why
+    holds grep -q 'Operation not permitted' /tmp/why`,
+  ),
+  check(
+    "--device-cgroup-rule allows nodes that the container makes",
+    `
+    major=$(cut -d : -f 1 /sys/block/nullb0/dev)
+    start --device-cgroup-rule "b $major:* rmw" busybox sleep 100
+    sampan exec c mknod /tmp/disk b $(tr : ' ' </sys/block/nullb0/dev)
+    is "$(sampan exec c head -c 5 /tmp/disk | wc -c)" 5`,
+  ),
+  check(
+    "--privileged opens any device",
+    `
+    start --privileged busybox sleep 100
+    is "$(sampan exec c head -c 5 /dev/nullb0 | wc -c)" 5`,
+  ),
+];
+
+const VIEW = [
+  check(
+    "the container's cgroup is its root",
+    `
+    is "$(sampan run --rm busybox cat /proc/self/cgroup)" "0::/"
+    start busybox sleep 100
+    is "$(sampan exec c cat /proc/self/cgroup)" "0::/"`,
+  ),
+  check(
+    "--cgroupns host shows the host's path",
+    `
+    start --cgroupns host busybox sleep 100
+    is "$(sampan exec c cat /proc/1/cgroup)" "0::/sampan/$(sampan inspect -f '{{.Id}}' c)"`,
+  ),
+  check(
+    "the container reads its own limits and can change none",
+    `
+    start --memory 64m busybox sleep 100
+    is "$(sampan exec c cat /sys/fs/cgroup/memory.max)" 67108864
+    refused sampan exec c sh -c 'echo max >/sys/fs/cgroup/memory.max' 2>/dev/null
+    refused sampan exec c mkdir /sys/fs/cgroup/own 2>/dev/null
+    refused sampan exec c mount -o remount,rw /sys/fs/cgroup 2>/dev/null
+    is "$(limit memory.max)" 67108864`,
+  ),
+  check(
+    "--cgroup-parent puts it elsewhere",
+    `
+    start --cgroup-parent /elsewhere --pids-limit 5 busybox sleep 100
+    where=/sys/fs/cgroup/elsewhere/$(sampan inspect -f '{{.Id}}' c)
+    is "$(cat "$where/pids.max")" 5
+    sampan rm -f c
+    refused test -e "$where"`,
+  ),
+  check(
+    "stats reads memory, processor time and processes",
+    `
+    start --memory 64m busybox sh -c 'sleep 100 & while :; do :; done'
+    sleep 0.5
+    line=$(sampan stats --no-stream --format '{{.PIDs}} {{.MemUsage}} {{.CPUPerc}}' c)
+    echo "$line"
+    holds expr "$line" : '2 [0-9.]*[KM]iB / 64MiB [1-9][0-9.]*%$'`,
+  ),
+];
+
+/** Last: it looks at what all others left. */
+const TRACES = [
+  check(
+    "nothing is left: no cgroup, no container, no process",
+    `
+    is "$(find /sys/fs/cgroup/sampan -mindepth 1 -type d)" ""
+    is "$(sampan ps -aq)" ""
+    refused pgrep sampan-launcher`,
+  ),
+];
+
+export const CHECKS: readonly Check[] = [...SETUP, ...LIMITS, ...ENDS, ...DEVICES, ...VIEW, ...TRACES];
