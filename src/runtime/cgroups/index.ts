@@ -1,0 +1,16 @@
+/** The second plank: cgroups of version 1, version 2 and both at once. */
+export { deviceProgram, deviceState, deviceWrites } from "./devices.ts";
+export {
+  type CgroupHost,
+  cgroupFolders,
+  cgroupPath,
+  type Hierarchy,
+  hierarchyOf,
+  parseCgroupMounts,
+  readCgroupHost,
+  unifiedFolder,
+} from "./host.ts";
+export { cgroupPids, freeze, isFrozen, killAll, limitUpdates, removeCgroup, thaw } from "./life.ts";
+export { oomKills } from "./memory.ts";
+export { type CgroupStats, type IoEntry, readEvents, readStats } from "./stats.ts";
+export { type CgroupSteps, cgroupSteps, killFolders, limitWrites } from "./steps.ts";

@@ -1,0 +1,319 @@
+/**
+ * Specification → plan: the ordered story of how a container comes to be. Read it from top to bottom; the launcher
+ * does exactly this, in this order.
+ *
+ *   outside (keeper, on the host)             inside (the child, before its program)
+ *   cgroup folders and limits
+ *   clone ────────────────────────────────▶   private mount propagation
+ *   id maps of a user namespace     ──┐       overlay (before those maps only as the host's root)
+ *   cgroup.procs: the slow one on v1  └──▶    mounts, devices, masks
+ *                                   ─────▶    own cgroup namespace, /sys/fs/cgroup
+ *                                             pivot_root, hostname, sysctls, limits
+ *                                             terminal, user, capabilities, seccomp
+ *                                             execve
+ *   … when it has ended: kill what is left, read what it used, remove the cgroup
+ */
+import { SampanError } from "../common/error.ts";
+import { CLONE, type NamespaceName, type Step } from "../launch/step.ts";
+import { type CgroupHost, cgroupSteps } from "./cgroups/index.ts";
+import { DEFAULT_DEVICE_RULES, deviceSteps } from "./devices.ts";
+import { loopbackUp } from "./loopback.ts";
+import {
+  IDENTITY,
+  type IdMaps,
+  idMapSteps,
+  isOwn,
+  type Joins,
+  joinSteps,
+  type Namespaces,
+  namespacesOf,
+  ownFlags,
+} from "./namespaces.ts";
+import { propagationOf } from "./options.ts";
+import { type ProcessContext, pdeathsigStep, processSteps, settingSteps } from "./process.ts";
+import {
+  bindOntoItself,
+  cgroupMountSteps,
+  hostViewSteps,
+  isHostRoot,
+  layerSteps,
+  maskSteps,
+  mountSteps,
+  propagationSteps,
+  type Root,
+  type RootfsContext,
+  readonlyRootStep,
+  rootPath,
+} from "./rootfs.ts";
+import type { Filter } from "./seccomp/index.ts";
+import type { Spec, SpecMount, SpecProcess, SpecResources } from "./spec.ts";
+import { sysctlSteps } from "./sysctls.ts";
+
+export interface Compile {
+  readonly id: string;
+  readonly spec: Spec;
+  readonly root: Root;
+  readonly cgroupHost: CgroupHost;
+  /** Absolute in every hierarchy (see cgroupPath); absent: the process stays in the caller's cgroup. */
+  readonly cgroupPath?: string;
+  /** Namespaces of other containers: these win over what the specification says of the same kind. */
+  readonly joins?: Joins;
+  /** Absent: unconfined (see seccompFilter). */
+  readonly seccomp?: Filter;
+  readonly init?: boolean;
+  /** Of the caller who is not root, whose container lives in a user namespace (see callerIdMaps). */
+  readonly rootless?: IdMaps;
+}
+
+/** What compile works out once and hands to each part of the story. */
+interface Story extends Compile {
+  readonly process: SpecProcess;
+  readonly mounts: readonly SpecMount[];
+  readonly namespaces: Namespaces;
+  readonly maps: IdMaps | undefined;
+  readonly rootfs: RootfsContext;
+  readonly hostRoot: boolean;
+}
+
+const FLAG: Readonly<Record<NamespaceName, string>> = {
+  mnt: "mnt namespace",
+  pid: "--pid",
+  net: "--network",
+  ipc: "--ipc",
+  uts: "--uts",
+  user: "--userns",
+  cgroup: "--cgroupns",
+  time: "time namespace",
+};
+
+export function compile(input: Compile): Step[] {
+  const story = begin(input);
+  const { spec, namespaces } = story;
+  const cgroup =
+    story.cgroupPath === undefined
+      ? { before: [], join: [], after: [] }
+      : cgroupSteps(story.cgroupHost, story.cgroupPath, withDeviceRules(spec.linux?.resources ?? {}));
+
+  return [
+    // Folders and limits first: the process must never be for a moment in a cgroup without them.
+    ...cgroup.before,
+    ...birth(story, cgroup.birth, cgroup.join),
+    ...filesystem(story),
+    ...cgroupNamespace(story, cgroup.join.length > 0),
+    ...(story.hostRoot || !isOwn(namespaces, "mnt") ? [] : leaveHost(story)),
+    ...identity(story),
+    ...settingSteps(story.process, context(story)),
+    ...processSteps(story.process, context(story)),
+    ...cgroup.after,
+  ];
+}
+
+function begin(input: Compile): Story {
+  const { spec, root } = input;
+  if (!spec.process) throw new SampanError("invalid", "the specification has no process");
+  if (spec.linux?.timeOffsets && Object.keys(spec.linux.timeOffsets).length > 0)
+    throw new SampanError("refused", "linux.timeOffsets: clocks of a time namespace cannot be shifted here");
+  const namespaces = namespacesOf(spec.linux, input.joins);
+  const hostRoot = isHostRoot(root);
+  if (!hostRoot && namespaces.mnt.kind !== "own")
+    throw new SampanError("invalid", "a root filesystem needs a mount namespace of its own", {
+      hint: "Add mnt to --namespaces, or use --rootfs /.",
+    });
+  const mounts = spec.mounts ?? [];
+  if (namespaces.mnt.kind === "host" && mounts.length > 0)
+    throw new SampanError("invalid", "mounts need a mount namespace of the container's own", {
+      hint: "Add mnt to --namespaces: otherwise they would be the host's.",
+    });
+  const own = isOwn(namespaces, "user");
+  const { uidMappings, gidMappings } = spec.linux ?? {};
+  const maps = !own
+    ? undefined
+    : (input.rootless ?? { uid: uidMappings ?? IDENTITY, gid: gidMappings ?? IDENTITY });
+  return {
+    ...input,
+    process: spec.process,
+    mounts,
+    namespaces,
+    maps,
+    hostRoot,
+    rootfs: {
+      namespaces,
+      userNamespace: namespaces.user.kind !== "host",
+      cgroupHost: input.cgroupHost,
+      cgroupPath: input.cgroupPath,
+    },
+  };
+}
+
+const context = (story: Story): ProcessContext => ({
+  id: story.id,
+  ...(story.seccomp ? { seccomp: story.seccomp } : {}),
+  ...(story.init ? { init: true } : {}),
+  ...(story.maps?.denySetgroups ? { denySetgroups: true } : {}),
+});
+
+/** A rule list that does not open everything gets the devices that every container needs, as OCI asks. */
+function withDeviceRules(resources: SpecResources): SpecResources {
+  const { devices } = resources;
+  if (!devices || devices.length === 0) return resources;
+  const last = devices.findLast(({ type }) => type === undefined || type === "a");
+  if (last === undefined || last.allow) return resources;
+  return { ...resources, devices: [...devices, ...DEFAULT_DEVICE_RULES.slice(1)] };
+}
+
+/**
+ * The child, in its namespaces, its ids mapped and its cgroup on the way. The cgroup namespace is not among these:
+ * its root is where the process is when it is made, so it comes after the process is in its cgroup.
+ */
+function birth(story: Story, cgroup: string | undefined, join: readonly Step[]): Step[] {
+  const { namespaces, root, rootless, mounts, spec } = story;
+  const own = ownFlags(namespaces) & ~CLONE.cgroup;
+  const born = cgroup === undefined ? {} : { cgroup };
+  const clone = (column: "outside" | "inside", flags: number, why: string): Step => ({
+    call: "clone",
+    column,
+    why,
+    flags: flags >>> 0,
+    ...(column === "outside" ? born : {}),
+  });
+  const mountsPrivate = isOwn(namespaces, "mnt")
+    ? propagationSteps(mounts, propagationOf(spec.linux?.rootfsPropagation), root)
+    : [];
+  const layers = isOwn(namespaces, "mnt") ? layerSteps(root) : [];
+  const joins = joinSteps(namespaces, (name) => FLAG[name]);
+  const maps = story.maps ? idMapSteps(story.maps, "--userns") : [];
+  const barrier = (waits: "inside" | "outside", why: string): Step => ({
+    call: "barrier",
+    column: waits,
+    waits,
+    why,
+  });
+
+  if (namespaces.user.kind !== "host" && rootless === undefined) {
+    // Two stages: the layers are mounted as the host's root, then a sibling takes over inside the user namespace.
+    return [
+      clone("outside", own & CLONE.mnt, "namespaces"),
+      pdeathsigStep(),
+      ...mountsPrivate,
+      ...layers,
+      ...joins,
+      clone("inside", own, "--userns"),
+      barrier("outside", "--userns"),
+      ...maps,
+      ...join,
+      ...(maps.length > 0 ? [barrier("inside", "--userns")] : []),
+      pdeathsigStep(),
+      // Mounts that were copied into a less privileged namespace are locked; a fresh bind of the root is not.
+      ...(own & CLONE.mnt && !story.hostRoot ? [bindOntoItself(rootPath(root), "rootfs")] : []),
+    ];
+  }
+  if (joins.length > 0) {
+    // Its own namespaces come with the clone. Joining a pid namespace moves only children into it: a sibling follows.
+    const sibling = namespaces.pid.kind === "join" || namespaces.pid.kind === "path";
+    return [
+      clone("outside", own, "namespaces"),
+      ...maps,
+      ...(maps.length > 0 ? [barrier("inside", "--userns")] : []),
+      ...joins,
+      ...(sibling ? [clone("inside", 0, "--pid"), barrier("outside", "--pid")] : []),
+      ...join,
+      pdeathsigStep(),
+      ...mountsPrivate,
+      ...layers,
+    ];
+  }
+  return [
+    clone("outside", own, "namespaces"),
+    ...maps,
+    ...(maps.length > 0 ? [barrier("inside", "--userns")] : []),
+    ...join,
+    pdeathsigStep(),
+    ...mountsPrivate,
+    ...layers,
+  ];
+}
+
+/** Everything that is mounted, made and masked beneath the root, while the keeper waits for the cgroup. */
+function filesystem(story: Story): Step[] {
+  const { spec, mounts, namespaces, rootfs, root, hostRoot, process } = story;
+  if (!isOwn(namespaces, "mnt")) return [];
+  const masked = spec.linux?.maskedPaths ?? [];
+  const readonly = spec.linux?.readonlyPaths ?? [];
+  const nothing = hostRoot && mounts.length === 0 && masked.length === 0 && readonly.length === 0;
+  const steps: Step[] = [];
+  // On the host's own root the terminal is only opened; nothing of the host's /dev is covered.
+  if (hostRoot && process.terminal) steps.push(consoleStep(process));
+  if (nothing) return steps;
+  steps.push({ call: "root", column: "inside", why: "rootfs", path: rootPath(root) });
+  steps.push(...hostViewSteps(root));
+  for (const mount of mounts) if (!isDeferred(mount, mounts)) steps.push(...mountsOf(mount, story));
+  // A /dev of its own, which is a fresh tmpfs: nodes and links go there.
+  const dev = mounts.find(({ destination }) => destination === "/dev");
+  if (dev && dev.type !== "bind" && !dev.options?.some((option) => option === "bind" || option === "rbind"))
+    steps.push(...deviceSteps(spec.linux?.devices ?? [], rootfs.userNamespace));
+  if (!hostRoot && process.terminal) steps.push(consoleStep(process));
+  if (!hostRoot && process.cwd !== "/" && process.cwd !== "")
+    steps.push({
+      call: "mkdir",
+      column: "inside",
+      why: "--workdir",
+      at: "root",
+      path: process.cwd,
+      mode: 0o755,
+      // Where it cannot be made, chdir says why in better words.
+      optional: true,
+    });
+  steps.push(...maskSteps(masked, readonly));
+  return steps;
+}
+
+const mountsOf = (mount: SpecMount, story: Story): Step[] =>
+  mount.type === "cgroup" || mount.type === "cgroup2"
+    ? cgroupMountSteps(mount, story.rootfs)
+    : mountSteps(mount, story.rootfs);
+
+/** The cgroup filesystem waits for the cgroup; what somebody mounts beneath it cannot, so then it stays in its place. */
+const isDeferred = ({ type, destination }: SpecMount, mounts: readonly SpecMount[]): boolean =>
+  (type === "cgroup" || type === "cgroup2") &&
+  !mounts.some((other) => other.destination.startsWith(`${destination}/`));
+
+function consoleStep(process: SpecProcess): Step {
+  const { height = 0, width = 0 } = process.consoleSize ?? {};
+  return { call: "console", column: "inside", why: "--tty", rows: height, columns: width };
+}
+
+/** From here on the process is in its cgroup: its cgroup namespace begins there, and the mount shows no more than it. */
+function cgroupNamespace(story: Story, joined: boolean): Step[] {
+  const { namespaces, mounts, rootfs } = story;
+  const steps: Step[] = [];
+  if (joined) steps.push({ call: "barrier", column: "inside", waits: "inside", why: "cgroup" });
+  if (isOwn(namespaces, "cgroup"))
+    steps.push({ call: "unshare", column: "inside", why: "--cgroupns", flags: CLONE.cgroup });
+  if (isOwn(namespaces, "mnt"))
+    for (const mount of mounts) if (isDeferred(mount, mounts)) steps.push(...cgroupMountSteps(mount, rootfs));
+  return steps;
+}
+
+/** The host's files are out of reach after this. */
+function leaveHost(story: Story): Step[] {
+  return [
+    ...(story.spec.root?.readonly ? [readonlyRootStep()] : []),
+    { call: "pivot", column: "inside", why: "rootfs" },
+  ];
+}
+
+/** What the container is called, and kernel settings that its own namespaces hold. */
+function identity(story: Story): Step[] {
+  const { spec, namespaces } = story;
+  const steps: Step[] = [];
+  if (isOwn(namespaces, "uts")) {
+    if (spec.hostname)
+      steps.push({ call: "hostname", column: "inside", why: "--hostname", name: spec.hostname });
+    if (spec.domainname)
+      steps.push({ call: "domainname", column: "inside", why: "--domainname", name: spec.domainname });
+  }
+  if (isOwn(namespaces, "net"))
+    steps.push({ call: "netlink", column: "inside", why: "--network", protocol: 0, messages: loopbackUp() });
+  steps.push(...sysctlSteps(spec.linux?.sysctl, (name) => isOwn(namespaces, name)));
+  return steps;
+}

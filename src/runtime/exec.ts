@@ -1,0 +1,83 @@
+/**
+ * One more process in a container that runs: a plan that joins instead of making. All namespaces are entered in one
+ * setns through a pidfd whose start time is checked, so that a pid that was used again cannot be meant.
+ */
+import { CLONE, type NamespaceName, type Step } from "../launch/step.ts";
+import { type CgroupHost, unifiedFolder } from "./cgroups/index.ts";
+import type { Peer } from "./namespaces.ts";
+import { pdeathsigStep, processSteps, settingSteps } from "./process.ts";
+import type { Filter } from "./seccomp/index.ts";
+import type { SpecProcess } from "./spec.ts";
+
+export interface CompileExec {
+  readonly id: string;
+  /** The container's own process. In a health plan pid 0 stands for whichever runs then. */
+  readonly peer: Peer;
+  /** Those in which it is not where the host is. */
+  readonly namespaces: readonly NamespaceName[];
+  readonly process: SpecProcess;
+  readonly cgroupHost: CgroupHost;
+  readonly cgroupPath?: string;
+  readonly seccomp?: Filter;
+  readonly denySetgroups?: boolean;
+}
+
+export function compileExec(input: CompileExec): Step[] {
+  const { peer, namespaces, process, cgroupHost: host, cgroupPath: path } = input;
+  let flags = 0;
+  for (const name of namespaces) flags |= CLONE[name];
+  const birth = path === undefined ? undefined : unifiedFolder(host, path);
+  const join: Step[] =
+    path === undefined
+      ? []
+      : host.hierarchies.map(({ mount }) => ({
+          call: "write",
+          column: "outside",
+          why: "cgroup",
+          path: `${mount}${path}/cgroup.procs`,
+          data: "{pid}",
+          pid: true,
+        }));
+  const { height = 0, width = 0 } = process.consoleSize ?? {};
+  const context = {
+    id: input.id,
+    ...(input.seccomp ? { seccomp: input.seccomp } : {}),
+    ...(input.denySetgroups ? { denySetgroups: true } : {}),
+  };
+  return [
+    {
+      call: "clone",
+      column: "outside",
+      why: "exec",
+      flags: 0,
+      ...(birth === undefined ? {} : { cgroup: birth }),
+    },
+    ...join,
+    ...(flags === 0
+      ? []
+      : [
+          {
+            call: "join",
+            column: "inside",
+            why: "exec",
+            pid: peer.pid,
+            start: peer.start,
+            flags: flags >>> 0,
+          } as const,
+        ]),
+    // In the container's cgroup before anything of its own is touched: what it costs is the container's cost.
+    ...(join.length > 0
+      ? [{ call: "barrier", column: "inside", waits: "inside", why: "cgroup" } as const]
+      : []),
+    // A pid namespace is entered by children only; the sibling is born in the cgroup that its maker is in.
+    ...(namespaces.includes("pid")
+      ? [{ call: "clone", column: "inside", why: "exec", flags: 0 } as const]
+      : []),
+    pdeathsigStep(),
+    ...(process.terminal
+      ? [{ call: "console", column: "inside", why: "--tty", rows: height, columns: width } as const]
+      : []),
+    ...settingSteps(process, context),
+    ...processSteps(process, context),
+  ];
+}

@@ -1,0 +1,339 @@
+/**
+ * The third plank: where the process lives. The root filesystem is put together inside the container's own mount
+ * namespace, so the host never sees it and nothing is left to clean up. Every target is looked up beneath the new root
+ * (the launcher does it with openat2), since what lies there was made by an image or by an earlier run.
+ */
+import { statSync } from "node:fs";
+import { SampanError } from "../common/error.ts";
+import { MOUNT_ATTR, MS } from "../kernel/flags.ts";
+import type { Step } from "../launch/step.ts";
+import { type CgroupHost } from "./cgroups/index.ts";
+import { idMap, isOwn, type Namespaces } from "./namespaces.ts";
+import { parseOptions } from "./options.ts";
+import type { SpecMount } from "./spec.ts";
+
+/** What the root is made of. Folders named here exist when the plan runs. */
+export type Root =
+  /** An overlay. `lower` top-most first; without `upper` it is read-only. `target` is an empty folder. */
+  | {
+      readonly kind: "layers";
+      readonly lower: readonly string[];
+      readonly upper?: string;
+      readonly work?: string;
+      readonly target: string;
+      /** No fsync, ever: for containers that are thrown away. */
+      readonly volatile?: boolean;
+      /** Layers have user.overlay.* attributes instead of trusted.*: a caller without root made them. */
+      readonly userxattr?: boolean;
+    }
+  /** This machine's own root beneath an upper folder of the container. `hide`: folders that must not be seen. */
+  | {
+      readonly kind: "host";
+      readonly upper: string;
+      readonly work: string;
+      readonly target: string;
+      readonly hide: readonly string[];
+      readonly volatile?: boolean;
+      readonly userxattr?: boolean;
+    }
+  /** A plain folder. `/` is the host's own root: then nothing is pivoted, and only what is asked for is mounted. */
+  | { readonly kind: "directory"; readonly path: string };
+
+/** What rootfs steps need to know of the rest. */
+export interface RootfsContext {
+  readonly namespaces: Namespaces;
+  /** The mounter is not the host's root: it lives in a user namespace. */
+  readonly userNamespace: boolean;
+  readonly cgroupHost: CgroupHost;
+  readonly cgroupPath: string | undefined;
+}
+
+export const isHostRoot = (root: Root): boolean => root.kind === "directory" && root.path === "/";
+
+const inside = <S extends object>(why: string, step: S): S & { column: "inside"; why: string } => ({
+  ...step,
+  column: "inside",
+  why,
+});
+
+/** How mount events travel between the host and the container: not at all, unless a mount asks for it. */
+export function propagationSteps(
+  mounts: readonly SpecMount[],
+  rootfsPropagation: number,
+  root: Root,
+): Step[] {
+  let wanted = rootfsPropagation & ~MS.rec;
+  for (const { options } of mounts)
+    for (const option of options ?? []) {
+      if (option === "rslave" || option === "slave") wanted ||= MS.slave;
+      if (option === "rshared" || option === "shared") wanted = MS.shared;
+    }
+  if (wanted === MS.shared) {
+    // The mount stays a peer of the host's; only what carries the new root must not, or the root would appear there.
+    const above = root.kind === "directory" ? root.path : root.target;
+    return [
+      inside("rootfs propagation", {
+        call: "propagation",
+        flags: MS.private,
+        path: mountPointOf(above),
+      } as const),
+    ];
+  }
+  const flags = MS.rec | (wanted === MS.slave ? MS.slave : MS.private);
+  return [inside("mnt namespace", { call: "propagation", flags } as const)];
+}
+
+/** The nearest folder at or above `path` that lies on another device than its parent. */
+function mountPointOf(path: string): string {
+  let at = path;
+  while (at !== "/" && at !== "") {
+    const parent = at.slice(0, at.lastIndexOf("/")) || "/";
+    const here = statSync(at, { throwIfNoEntry: false });
+    if (here !== undefined && here.dev !== statSync(parent).dev) return at;
+    at = parent;
+  }
+  return "/";
+}
+
+/** The filesystem itself, on its host path: the only part that needs the layers' own ownership and attributes. */
+export function layerSteps(root: Root): Step[] {
+  if (root.kind === "directory") {
+    if (root.path === "/") return [];
+    return [bindOntoItself(root.path, "--rootfs")];
+  }
+  const options = [...(root.userxattr ? ["userxattr"] : []), ...(root.volatile ? ["volatile"] : [])];
+  const lower = root.kind === "host" ? ["/"] : root.lower;
+  const writable =
+    root.upper !== undefined && root.work !== undefined ? { upper: root.upper, work: root.work } : {};
+  // One layer and nothing to write: overlayfs wants two lower folders then; a bind of the one is the same.
+  if (root.upper === undefined && lower.length === 1)
+    return [{ ...bindOntoItself(root.target, "rootfs"), source: lower[0] as string } as Step];
+  return [inside("rootfs", { call: "overlay", target: root.target, lower, ...writable, options } as const)];
+}
+
+/** A mount point of its own, free of locks that a new user namespace put on it: what pivot_root asks for. */
+export const bindOntoItself = (path: string, why: string): Step =>
+  inside(why, {
+    call: "bind",
+    at: "host",
+    source: path,
+    target: path,
+    recursive: true,
+    set: 0,
+    clear: 0,
+    create: "none",
+    propagation: 0,
+  } as const);
+
+export const rootPath = (root: Root): string => (root.kind === "directory" ? root.path : root.target);
+
+/** What the view of the host's own root must not show: its /run, and the engine's state. */
+export function hostViewSteps(root: Root): Step[] {
+  if (root.kind !== "host") return [];
+  return [
+    inside("host image", {
+      call: "mount",
+      fstype: "tmpfs",
+      source: "tmpfs",
+      target: "/run",
+      flags: MS.nosuid | MS.nodev,
+      data: "mode=755",
+      create: "dir",
+    } as const),
+    ...root.hide.map((target) => inside("host image", { call: "mask", target } as const)),
+  ];
+}
+
+/** One mount of the specification → steps. cgroup mounts are made elsewhere, when the process is in its cgroup. */
+export function mountSteps(mount: SpecMount, context: RootfsContext): Step[] {
+  const options = parseOptions(mount.options);
+  const { destination: target, type = "" } = mount;
+  if (!target.startsWith("/"))
+    throw new SampanError("invalid", `invalid mount target "${target}": mount path must be absolute`);
+  const why = mountWhy(mount);
+  if (type === "bind" || options.bind) return bindSteps(mount, options, why);
+  const bound = (source: string, set: number): Step[] => [
+    inside(why, {
+      call: "bind",
+      at: "root",
+      source,
+      target,
+      recursive: true,
+      set,
+      clear: 0,
+      recursiveAttributes: true,
+      create: "dir",
+      propagation: 0,
+    } as const),
+  ];
+  if (context.userNamespace) {
+    // In a user namespace only what belongs to its own namespaces can be mounted anew; the rest is the host's, bound.
+    if (type === "sysfs" && !isOwn(context.namespaces, "net")) return bound("/sys", MOUNT_ATTR.rdonly);
+    if (type === "proc" && !isOwn(context.namespaces, "pid")) return bound("/proc", 0);
+    if (type === "mqueue" && !isOwn(context.namespaces, "ipc")) return bound("/dev/mqueue", 0);
+  }
+  const step = {
+    call: "mount",
+    fstype: type,
+    source: mount.source || type,
+    target,
+    flags: options.flags,
+    data: options.data,
+    create: "dir",
+  } as const;
+  // A gid that the user namespace does not map is refused; the slaves are then of the process's own group.
+  const fallback =
+    type === "devpts" && context.userNamespace
+      ? options.data
+          .split(",")
+          .filter((word) => !word.startsWith("gid="))
+          .join(",")
+      : undefined;
+  return [
+    inside(why, {
+      ...step,
+      ...(options.copyUp ? { copyUp: true } : {}),
+      ...(fallback === undefined ? {} : { fallback }),
+    }),
+    ...(options.propagation
+      ? [
+          inside(why, {
+            call: "attributes",
+            target,
+            set: 0,
+            clear: 0,
+            recursive: false,
+            propagation: options.propagation,
+          } as const),
+        ]
+      : []),
+  ];
+}
+
+const API = new Set(["proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2"]);
+const mountWhy = ({ type = "", destination, source }: SpecMount): string =>
+  API.has(type) || destination === "/dev" || destination === "/dev/shm"
+    ? destination
+    : type === "tmpfs"
+      ? `--tmpfs ${destination}`
+      : `-v ${source ?? ""}:${destination}`;
+
+function bindSteps(mount: SpecMount, options: ReturnType<typeof parseOptions>, why: string): Step[] {
+  const source = mount.source ?? "";
+  const found = statSync(source, { throwIfNoEntry: false });
+  if (found === undefined)
+    throw new SampanError(
+      "invalid",
+      `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+      { hint: "Make it first, or use -v, which makes a missing folder." },
+    );
+  const recursiveAttributes = (options.recursiveSet | options.recursiveClear) !== 0;
+  const { uidMappings, gidMappings } = mount;
+  const idmap =
+    uidMappings && gidMappings && uidMappings.length > 0
+      ? { idmap: { uid: idMap(uidMappings), gid: idMap(gidMappings) } }
+      : {};
+  const steps: Step[] = [
+    inside(why, {
+      call: "bind",
+      at: "root",
+      source,
+      target: mount.destination,
+      recursive: options.recursiveBind,
+      set: recursiveAttributes ? options.recursiveSet : options.set,
+      clear: recursiveAttributes ? options.recursiveClear : options.clear,
+      ...(recursiveAttributes ? { recursiveAttributes } : {}),
+      create: found.isDirectory() ? "dir" : "file",
+      propagation: options.propagation,
+      ...idmap,
+    } as const),
+  ];
+  if (recursiveAttributes && (options.set & ~options.recursiveSet) !== 0)
+    steps.push(
+      inside(why, {
+        call: "attributes",
+        target: mount.destination,
+        set: options.set,
+        clear: options.clear,
+        recursive: false,
+        propagation: 0,
+      } as const),
+    );
+  return steps;
+}
+
+/** /sys/fs/cgroup: what the container may see of its own cgroup, read-only unless it is privileged. */
+export function cgroupMountSteps(mount: SpecMount, context: RootfsContext): Step[] {
+  const { cgroupHost: host, cgroupPath: path, namespaces } = context;
+  const { flags } = parseOptions(mount.options);
+  const target = mount.destination;
+  const why = target;
+  const filesystem = (fstype: string, at: string, data: string, mountFlags = flags): Step =>
+    inside(why, {
+      call: "mount",
+      fstype,
+      source: fstype,
+      target: at,
+      flags: mountFlags,
+      data,
+      create: "dir",
+    } as const);
+  if (host.kind === "v2" || host.pure) return [filesystem("cgroup2", target, "")];
+  if (host.kind === "none" || context.userNamespace) return [];
+  const steps: Step[] = [filesystem("tmpfs", target, "mode=755", flags & ~MS.rdonly)];
+  for (const { mount: folder, controllers } of host.hierarchies) {
+    const name = folder.slice(folder.lastIndexOf("/") + 1);
+    const named = controllers[0]?.startsWith("name=") ?? false;
+    if (isOwn(namespaces, "cgroup"))
+      steps.push(
+        filesystem("cgroup", `${target}/${name}`, named ? `none,${controllers[0]}` : controllers.join(",")),
+      );
+    else if (path !== undefined)
+      // Seen from the host's cgroup namespace a fresh mount would show every container: bind the own folder alone.
+      steps.push(
+        inside(why, {
+          call: "bind",
+          at: "root",
+          source: folder + path,
+          target: `${target}/${name}`,
+          recursive: false,
+          set: flags & (MS.rdonly | MS.nosuid | MS.nodev | MS.noexec),
+          clear: 0,
+          create: "dir",
+          propagation: 0,
+        } as const),
+      );
+    for (const controller of controllers)
+      if (!named && controller !== name)
+        steps.push(inside(why, { call: "symlink", target: `${target}/${controller}`, to: name } as const));
+  }
+  if (flags & MS.rdonly)
+    steps.push(
+      inside(why, {
+        call: "attributes",
+        target,
+        set: MOUNT_ATTR.rdonly,
+        clear: 0,
+        recursive: false,
+        propagation: 0,
+      } as const),
+    );
+  return steps;
+}
+
+/** Paths of /proc and /sys that tell of the host or reach into it. */
+export const maskSteps = (masked: readonly string[], readonly: readonly string[]): Step[] => [
+  ...masked.map((target) => inside("masked paths", { call: "mask", target } as const)),
+  ...readonly.map((target) => inside("read-only paths", { call: "readonly", target } as const)),
+];
+
+/** `--read-only`: when everything that had to be made in it has been made. */
+export const readonlyRootStep = (): Step =>
+  inside("--read-only", {
+    call: "attributes",
+    target: "/",
+    set: MOUNT_ATTR.rdonly,
+    clear: 0,
+    recursive: false,
+    propagation: 0,
+  } as const);

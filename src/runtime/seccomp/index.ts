@@ -1,0 +1,2 @@
+/** Which system calls a process may make. */
+export type { Filter } from "./filter.ts";
