@@ -75,10 +75,12 @@ const LIMITS = [
     is "$(limit cpu.max)" "20000 50000"`,
   ),
   check(
-    "--cpu-shares is cpu.weight, by the formula that runc and crun use",
+    "--cpu-shares is cpu.weight, on a curve on which both defaults meet",
     `
-    start --cpu-shares 512 busybox sleep 100
-    is "$(limit cpu.weight)" 20`,
+    start --cpu-shares 1024 busybox sleep 100
+    is "$(limit cpu.weight)" 100
+    sampan update --cpu-shares 512 c
+    is "$(limit cpu.weight)" 59`,
   ),
   check(
     "--pids-limit is pids.max, and it is enforced",
