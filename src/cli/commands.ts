@@ -1,0 +1,183 @@
+/** The commands. Each is loaded when it is called and not before, so that one command never pays for another. */
+import type { Entry } from "./command.ts";
+
+export const COMMANDS: readonly Entry[] = [
+  {
+    names: ["container run", "run"],
+    summary: "Create and run a new container from an image",
+    common: true,
+    load: () => import("./commands/run.ts"),
+  },
+  {
+    names: ["container exec", "exec"],
+    summary: "Execute a command in a running container",
+    common: true,
+    load: () => import("./commands/exec.ts"),
+  },
+  {
+    names: ["container ls", "container list", "container ps", "ps"],
+    summary: "List containers",
+    common: true,
+    load: () => import("./commands/ps.ts"),
+  },
+  {
+    names: ["image ls", "image list", "images"],
+    summary: "List images",
+    common: true,
+    load: () => import("./commands/images.ts"),
+  },
+  {
+    names: ["version"],
+    summary: "Show the Sampan version information",
+    common: true,
+    load: () => import("./commands/version.ts"),
+  },
+  {
+    names: ["system info", "info"],
+    summary: "Display system-wide information",
+    common: true,
+    load: () => import("./commands/info.ts"),
+  },
+  {
+    names: ["container attach", "attach"],
+    summary: "Attach local standard input, output, and error streams to a running container",
+    load: () => import("./commands/attach.ts"),
+  },
+  {
+    names: ["container create", "create"],
+    summary: "Create a new container",
+    load: () => import("./commands/create.ts"),
+  },
+  {
+    names: ["system events", "events"],
+    summary: "Get real time events from the engine",
+    load: () => import("./commands/events.ts"),
+  },
+  {
+    names: ["image history", "history"],
+    summary: "Show the history of an image",
+    load: () => import("./commands/history.ts"),
+  },
+  {
+    names: ["image import", "import"],
+    summary: "Import the contents from a tarball to create a filesystem image",
+    load: () => import("./commands/import.ts"),
+  },
+  {
+    names: ["inspect"],
+    summary: "Return low-level information on containers and images",
+    load: () => import("./commands/inspect.ts"),
+  },
+  {
+    names: ["container kill", "kill"],
+    summary: "Kill one or more running containers",
+    load: () => import("./commands/kill.ts"),
+  },
+  {
+    names: ["image load", "load"],
+    summary: "Load an image from a tar archive or STDIN",
+    load: () => import("./commands/load.ts"),
+  },
+  {
+    names: ["container logs", "logs"],
+    summary: "Fetch the logs of a container",
+    load: () => import("./commands/logs.ts"),
+  },
+  {
+    names: ["container pause", "pause"],
+    summary: "Pause all processes within one or more containers",
+    load: () => import("./commands/pause.ts"),
+  },
+  {
+    names: ["container rename", "rename"],
+    summary: "Rename a container",
+    load: () => import("./commands/rename.ts"),
+  },
+  {
+    names: ["container restart", "restart"],
+    summary: "Restart one or more containers",
+    load: () => import("./commands/restart.ts"),
+  },
+  {
+    names: ["container rm", "container remove", "rm"],
+    summary: "Remove one or more containers",
+    load: () => import("./commands/rm.ts"),
+  },
+  {
+    names: ["image rm", "image remove", "rmi"],
+    summary: "Remove one or more images",
+    load: () => import("./commands/rmi.ts"),
+  },
+  {
+    names: ["image save", "save"],
+    summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
+    load: () => import("./commands/save.ts"),
+  },
+  {
+    names: ["container start", "start"],
+    summary: "Start one or more stopped containers",
+    load: () => import("./commands/start.ts"),
+  },
+  {
+    names: ["container stats", "stats"],
+    summary: "Display a live stream of container(s) resource usage statistics",
+    load: () => import("./commands/stats.ts"),
+  },
+  {
+    names: ["container stop", "stop"],
+    summary: "Stop one or more running containers",
+    load: () => import("./commands/stop.ts"),
+  },
+  {
+    names: ["image tag", "tag"],
+    summary: "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+    load: () => import("./commands/tag.ts"),
+  },
+  {
+    names: ["container top", "top"],
+    summary: "Display the running processes of a container",
+    load: () => import("./commands/top.ts"),
+  },
+  {
+    names: ["container unpause", "unpause"],
+    summary: "Unpause all processes within one or more containers",
+    load: () => import("./commands/unpause.ts"),
+  },
+  {
+    names: ["container update", "update"],
+    summary: "Update configuration of one or more containers",
+    load: () => import("./commands/update.ts"),
+  },
+  {
+    names: ["container wait", "wait"],
+    summary: "Block until one or more containers stop, then print their exit codes",
+    load: () => import("./commands/wait.ts"),
+  },
+  {
+    names: ["container inspect"],
+    summary: "Display detailed information on one or more containers",
+    load: () => import("./commands/container-inspect.ts"),
+  },
+  {
+    names: ["container prune"],
+    summary: "Remove all stopped containers",
+    load: () => import("./commands/container-prune.ts"),
+  },
+  {
+    names: ["image inspect"],
+    summary: "Display detailed information on one or more images",
+    load: () => import("./commands/image-inspect.ts"),
+  },
+  {
+    names: ["image prune"],
+    summary: "Remove unused images",
+    load: () => import("./commands/image-prune.ts"),
+  },
+];
+
+/** Words that open a group of commands. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  container: "Manage containers",
+  image: "Manage images",
+  system: "Manage Sampan",
+};

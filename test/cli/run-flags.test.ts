@@ -1,0 +1,308 @@
+/** The flags of `run` and `create` → the configuration that was asked for; the texts are those of docker CLI 28. */
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseFlags } from "../../src/cli/flags.ts";
+import { configure } from "../../src/cli/run/config.ts";
+import { CONTAINER_FLAGS } from "../../src/cli/run/flags.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "flags-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const run = (...words: string[]) => {
+  const { flags, args } = parseFlags(CONTAINER_FLAGS, words, false);
+  return configure(flags, args);
+};
+/** One string, split at blanks, with an image after it. */
+const asked = (line: string) => run(...line.split(" ").filter(Boolean), "image", "true");
+
+describe("what was asked for", () => {
+  test("nothing but an image: stdout and stderr, the image's command", () => {
+    const config = run("alpine");
+    expect(config).toMatchObject({
+      image: "alpine",
+      attach: ["stdout", "stderr"],
+      openStdin: false,
+      env: [],
+    });
+    expect(config.command).toBeUndefined();
+    expect(config.entrypoint).toBeUndefined();
+  });
+
+  test("-it opens stdin, which ends with its first client", () =>
+    expect(asked("-it")).toMatchObject({
+      tty: true,
+      openStdin: true,
+      stdinOnce: true,
+      attach: ["stdin", "stdout", "stderr"],
+    }));
+
+  test("-a names the streams", () => {
+    expect(asked("-a stdout").attach).toEqual(["stdout"]);
+    expect(asked("-i -a STDERR")).toMatchObject({ attach: ["stderr"], stdinOnce: false, openStdin: true });
+  });
+
+  test("what follows the image belongs to the program", () =>
+    expect(run("--rm", "alpine", "ls", "--rm", "-l").command).toEqual(["ls", "--rm", "-l"]));
+
+  test("an empty entrypoint is none", () => {
+    expect(run("--entrypoint", "", "a").entrypoint).toEqual([]);
+    expect(asked("--entrypoint /x").entrypoint).toEqual(["/x"]);
+  });
+
+  test("limits", () =>
+    expect(
+      asked(
+        "-m 64m --memory-swap -1 --cpus 1.5 --cpuset-cpus 0 --pids-limit -1 -c 512 --device-read-bps /dev/sda:1mb",
+      ).resources,
+    ).toEqual({
+      memory: 64 * 1024 ** 2,
+      memorySwap: -1,
+      nanoCpus: 1_500_000_000,
+      cpusetCpus: "0",
+      pidsLimit: -1,
+      cpuShares: 512,
+      deviceReadBps: [{ path: "/dev/sda", rate: 1024 ** 2 }],
+    }));
+
+  test("namespaces", () => {
+    expect(asked("--pid host --network none --ipc container:x --uts host").namespaces).toEqual({
+      pid: { mode: "host" },
+      net: { mode: "none" },
+      ipc: { mode: "container", container: "x" },
+      uts: { mode: "host" },
+    });
+    expect(asked("--namespaces mnt,pid").exactly).toEqual(["mnt", "pid"]);
+  });
+
+  test("--rootfs takes the place of the image", () => {
+    expect(run("--rootfs", "/some/dir:O", "sh", "-c", "x")).toMatchObject({
+      image: "",
+      rootfs: { path: "/some/dir", copyOnWrite: true },
+      command: ["sh", "-c", "x"],
+    });
+    expect(run("--rootfs", "dir").rootfs).toEqual({ path: `${process.cwd()}/dir`, copyOnWrite: false });
+  });
+
+  test("devices", () =>
+    expect(
+      asked("--device /dev/null --device /dev/null:/x --device /dev/null:r --device /dev/null:/x:rw").devices,
+    ).toEqual([
+      { host: "/dev/null", container: "/dev/null", permissions: "rwm" },
+      { host: "/dev/null", container: "/x", permissions: "rwm" },
+      { host: "/dev/null", container: "/dev/null", permissions: "r" },
+      { host: "/dev/null", container: "/x", permissions: "rw" },
+    ]));
+
+  test("ulimits, restart, times, health", () =>
+    expect(
+      asked(
+        "--ulimit nofile=1:2 --ulimit core=-1 --restart on-failure:3 --stop-timeout 3 --timeout 5 --health-cmd true --health-interval 1s",
+      ),
+    ).toMatchObject({
+      ulimits: [
+        { name: "nofile", soft: 1, hard: 2 },
+        { name: "core", soft: -1, hard: -1 },
+      ],
+      restart: { name: "on-failure", maximumRetryCount: 3 },
+      stopTimeout: 3000,
+      timeout: 5000,
+      healthcheck: { test: ["CMD-SHELL", "true"], interval: 1000 },
+    }));
+
+  test("security options in both spellings", () => {
+    writeFileSync(join(folder, "profile.json"), '{ "defaultAction": "SCMP_ACT_ALLOW" }');
+    expect(
+      asked(
+        `--security-opt no-new-privileges --security-opt label:disable --security-opt seccomp=${folder}/profile.json`,
+      ).security,
+    ).toEqual({
+      noNewPrivileges: true,
+      label: ["disable"],
+      seccomp: '{"defaultAction":"SCMP_ACT_ALLOW"}',
+    });
+  });
+});
+
+describe("mounts", () => {
+  test("-v: folders, volumes, anonymous volumes", () =>
+    expect(asked("-v /a:/b:ro,rslave -v data:/c:nocopy -v /d -v ./x:/e").mounts).toEqual([
+      { type: "bind", source: "/a", target: "/b", createSource: true, readonly: true, propagation: "rslave" },
+      { type: "volume", source: "data", target: "/c", noCopy: true },
+      { type: "volume", source: "", target: "/d" },
+      { type: "bind", source: `${process.cwd()}/x`, target: "/e", createSource: true },
+    ]));
+
+  test("--mount: fields of CSV", () => {
+    expect(run("--mount", 'type=bind,"src=/a,b",dst=/c,ro,bind-propagation=rshared', "i").mounts).toEqual([
+      { type: "bind", source: "/a,b", target: "/c", readonly: true, propagation: "rshared" },
+    ]);
+    expect(asked("--mount type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=1777").mounts).toEqual([
+      { type: "tmpfs", source: "", target: "/t", tmpfsSize: 1024 ** 2, tmpfsMode: 0o1777 },
+    ]);
+  });
+
+  test("match-user takes the caller's ids with it", () =>
+    expect(asked("--mount type=bind,src=/a,dst=/b,bind-idmap=match-user").mounts[0]).toMatchObject({
+      idmap: "match-user",
+      owner: { uid: process.getuid?.(), gid: process.getgid?.() },
+    }));
+
+  test("--tmpfs keeps its options", () =>
+    expect(asked("--tmpfs /t:size=1m,noexec --tmpfs /u").mounts).toEqual([
+      { type: "tmpfs", source: "", target: "/t", tmpfsOptions: ["size=1m", "noexec"] },
+      { type: "tmpfs", source: "", target: "/u", tmpfsOptions: [] },
+    ]));
+});
+
+describe("environment and label files", () => {
+  test("comments, blanks, names alone; flags come after files", () => {
+    const file = join(folder, "env");
+    writeFileSync(file, "\uFEFFA=1\n# c\n\n  B=a b \nHOME\nNO_SUCH_VARIABLE_HERE\nC='q'\n");
+    expect(asked(`-e A=2 --env-file ${file} -e HOME`).env).toEqual([
+      "A=1",
+      "B=a b ",
+      `HOME=${process.env["HOME"]}`,
+      "C='q'",
+      "A=2",
+      `HOME=${process.env["HOME"]}`,
+    ]);
+    expect(asked(`--label-file ${file} -l A=2 -l x`).labels).toMatchObject({ A: "2", HOME: "", x: "" });
+  });
+
+  test.each([
+    ["D E=1", "variable 'D E' contains whitespaces"],
+    ["=x", "no variable name on line '=x'"],
+  ])("%j is refused", (line, message) => {
+    const file = join(folder, "bad");
+    writeFileSync(file, line);
+    expect(() => asked(`--env-file ${file}`)).toThrow(`invalid env file (${file}): ${message}`);
+  });
+});
+
+describe("what is refused, and how", () => {
+  const invalid = (value: string, flag: string, reason: string) =>
+    `invalid argument "${value}" for "${flag}" flag: ${reason}`;
+  test.each([
+    ["-v /a:/b:rz", "invalid mode: rz"],
+    [
+      "-v a/b:/c",
+      'create a/b: "a/b" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path',
+    ],
+    ["-v /a:/b:/c:d", "invalid spec: /a:/b:/c:d: too many colons"],
+    ["-v :/b", "invalid spec: :/b: empty section between colons"],
+    ["--mount foo", invalid("foo", "--mount", "invalid field 'foo' must be a key=value pair")],
+    ["--mount type=bind", invalid("type=bind", "--mount", "target is required")],
+    [
+      "--mount type=bind,src=/a,dst=/b,foo=bar",
+      invalid("type=bind,src=/a,dst=/b,foo=bar", "--mount", "unexpected key 'foo' in 'foo=bar'"),
+    ],
+    [
+      "--mount type=bind,src=/a,dst=/b,readonly=x",
+      invalid("type=bind,src=/a,dst=/b,readonly=x", "--mount", "invalid value for readonly: x"),
+    ],
+    [
+      "--mount type=tmpfs,dst=/b,tmpfs-size=x",
+      invalid("type=tmpfs,dst=/b,tmpfs-size=x", "--mount", "invalid value for tmpfs-size: x"),
+    ],
+    [
+      "--mount type=bind,src=/a,dst=/b,bind-recursive=foo",
+      invalid(
+        "type=bind,src=/a,dst=/b,bind-recursive=foo",
+        "--mount",
+        'invalid value for bind-recursive: foo (must be \\"enabled\\", \\"disabled\\", \\"writable\\", or \\"readonly\\")',
+      ).replaceAll("\\", ""),
+    ],
+    [
+      "--mount type=bind,src=/a,dst=/b,bind-recursive=readonly",
+      invalid(
+        "type=bind,src=/a,dst=/b,bind-recursive=readonly",
+        "--mount",
+        "option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction",
+      ),
+    ],
+    [
+      "--mount type=bind,src=/tmp,dst=/b,tmpfs-size=1",
+      invalid(
+        "type=bind,src=/tmp,dst=/b,tmpfs-size=1",
+        "--mount",
+        "cannot mix 'tmpfs-*' options with mount type 'bind'",
+      ),
+    ],
+    ["--tmpfs x", "invalid mount path: 'x' mount path must be absolute"],
+    ["--ulimit nofile", invalid("nofile", "--ulimit", "invalid ulimit argument: nofile")],
+    ["--ulimit foo=1", invalid("foo=1", "--ulimit", "invalid ulimit type: foo")],
+    [
+      "--ulimit nofile=2:1",
+      invalid("nofile=2:1", "--ulimit", "ulimit soft limit must be less than or equal to hard limit: 2 > 1"),
+    ],
+    [
+      "--ulimit nofile=1:2:3",
+      invalid(
+        "nofile=1:2:3",
+        "--ulimit",
+        "too many limit value arguments - 1:2:3, can only have up to two, `soft[:hard]`",
+      ),
+    ],
+    ["--restart on-failure:x", "invalid restart policy format: maximum retry count must be an integer"],
+    ["--restart always --rm", "conflicting options: cannot specify both --restart and --rm"],
+    ["--pid x", "--pid: invalid PID mode"],
+    ["--uts x", "--uts: invalid UTS mode"],
+    ["--userns x", "--userns: invalid USER mode"],
+    ["--cgroupns x", "--cgroupns: invalid CGROUP mode"],
+    ["--ipc container:", "--ipc: invalid IPC mode"],
+    ["--network bridge", "--network bridge: this version has no networks of its own yet"],
+    [
+      "--namespaces mnt,foo",
+      "'foo' is no namespace: it takes a list of mnt, pid, net, ipc, uts, user, cgroup and time",
+    ],
+    ["-p 80:80", "--publish 80:80: this version cannot publish ports yet"],
+    ["-P", "--publish-all: this version cannot publish ports yet"],
+    ["--device a", "a is not an absolute path"],
+    ["--device /dev/null:q", "q is not an absolute path"],
+    ["--device /dev/null:/x:q", "bad mode specified: q"],
+    ["--device /dev/null:/x:rw:z", "bad format for path: /dev/null:/x:rw:z"],
+    ["--device-cgroup-rule x", invalid("x", "--device-cgroup-rule", "invalid device cgroup format 'x'")],
+    ["--device-read-bps x", invalid("x", "--device-read-bps", "bad format: x")],
+    ["--device-read-bps a:1", invalid("a:1", "--device-read-bps", "bad format for device path: a:1")],
+    [
+      "--device-read-bps /dev/x:y",
+      invalid(
+        "/dev/x:y",
+        "--device-read-bps",
+        "invalid rate for device: /dev/x:y. The correct format is <device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb",
+      ),
+    ],
+    [
+      "--device-write-iops /dev/x:1m",
+      invalid(
+        "/dev/x:1m",
+        "--device-write-iops",
+        "invalid rate for device: /dev/x:1m. The correct format is <device-path>:<number>. Number must be a positive integer",
+      ),
+    ],
+    ["--security-opt x", 'Invalid --security-opt: "x"'],
+    ["--security-opt x=y", 'invalid --security-opt: "x=y"'],
+    [
+      "--security-opt seccomp=/nope",
+      "opening seccomp profile (/nope) failed: open /nope: no such file or directory",
+    ],
+    ["--health-cmd x --no-healthcheck", "--no-healthcheck conflicts with --health-* options"],
+    ["--health-retries -1", "--health-retries cannot be negative"],
+    ["--health-interval -1s", "--health-interval cannot be negative"],
+    ["--memory -1", invalid("-1", "-m, --memory", "invalid size: '-1'")],
+    ["--memory-swappiness 200", "invalid value: 200. Valid memory swappiness range is 0-100"],
+    ["--sysctl foo=bar", invalid("foo=bar", "--sysctl", "sysctl 'foo=bar' is not allowed")],
+    ["--env =x", invalid("=x", "-e, --env", "invalid environment variable: =x")],
+    ["--label =x", invalid("=x", "-l, --label", "invalid label '=x': empty name")],
+    ["--env-file /nope", "open /nope: no such file or directory"],
+    ["--pull x", `invalid pull option: 'x': must be one of "always", "missing" or "never"`],
+    ["--add-host x", 'bad format for add-host: "x"'],
+    ["--add-host a:x", 'invalid IP address in add-host: "x"'],
+    ["--dns x", invalid("x", "--dns", "IP address is not correctly formatted: x")],
+    ["--dns-search x?", invalid("x?", "--dns-search", "x? is not a valid domain")],
+    ["-a foo", invalid("foo", "-a, --attach", "valid streams are STDIN, STDOUT and STDERR")],
+    ["--timeout 0", invalid("0", "--timeout", "it takes a time above zero, such as 30s")],
+  ])("%s", (line, message) => expect(() => asked(line)).toThrow(message));
+});
