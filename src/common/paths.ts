@@ -25,7 +25,7 @@ export function paths(root?: string): Paths {
 }
 
 export const containerDir = (p: Paths, id: string): string => `${p.root}/containers/${id}`;
-export const runDir = (p: Paths, id: string): string => `${p.run}/${id}`;
+/** Unix socket paths are limited to 107 bytes, so the folder's name is the short id. */
+export const runDir = (p: Paths, id: string): string => `${p.run}/${id.slice(0, 12)}`;
 export const layerDir = (p: Paths, chainHex: string): string => `${p.root}/layers/${chainHex}`;
-/** Unix socket paths are limited to 107 bytes; the run folder's name for a container is therefore its short id. */
 export const attachSocket = (p: Paths, id: string): string => `${runDir(p, id)}/attach.sock`;
