@@ -1,0 +1,3 @@
+export * from "./human.ts";
+export * from "./ps.ts";
+export * from "./table.ts";

@@ -1,0 +1,163 @@
+/** One container as a row of `docker ps`: columns, the state in words, the fields that templates see. */
+import type { ContainerConfig, Mount } from "../container/config.ts";
+import type { ContainerRecord } from "../container/record.ts";
+import { ellipsis, goTime, humanDuration, humanSize, shortId } from "./human.ts";
+
+const NEVER = "0001-01-01T00:00:00Z";
+
+/** `Up 35 hours`, `Exited (0) 2 minutes ago`: Docker's words for a state. After 137 they tell why. */
+export function statusText({ state }: ContainerRecord, now = Date.now()): string {
+  const since = (time: string): string => humanDuration(now - Date.parse(time));
+  const code = state.exitCode;
+  switch (state.status) {
+    case "running":
+      return `Up ${since(state.startedAt)}${state.health ? ` (${state.health.status === "starting" ? "health: starting" : state.health.status})` : ""}`;
+    case "paused":
+      return `Up ${since(state.startedAt)} (Paused)`;
+    case "restarting":
+      return `Restarting (${code}) ${since(state.finishedAt)} ago`;
+    case "removing":
+      return "Removal In Progress";
+    case "dead":
+      return "Dead";
+    case "created":
+      return "Created";
+    case "exited": {
+      if (state.finishedAt === NEVER) return "Created";
+      const why = state.oomKilled ? " (out of memory)" : state.timedOut ? " (timed out)" : "";
+      return `Exited (${code}) ${since(state.finishedAt)} ago${why}`;
+    }
+  }
+}
+
+/** The name of the network as Docker lists it. */
+export const networkName = (config: ContainerConfig): string => {
+  const net = config.namespaces.net;
+  if (net?.mode === "host") return "host";
+  if (config.exactly && !config.exactly.includes("net")) return "host";
+  return net?.mode === "container" || net?.mode === "path" ? "" : "none";
+};
+
+export interface PsOptions {
+  readonly truncate: boolean;
+  readonly now?: number;
+  /** Bytes in the writable layer and in all, where `--size` asked for them. */
+  readonly size?: { readonly writable: number; readonly all: number };
+}
+
+const mountName = (mount: Mount): string => mount.source;
+
+/** The fields of a row; each is worked out when it is asked for. */
+export class PsRow {
+  readonly #record: ContainerRecord;
+  readonly #options: PsOptions;
+  constructor(record: ContainerRecord, options: PsOptions) {
+    this.#record = record;
+    this.#options = options;
+  }
+  get #now(): number {
+    return this.#options.now ?? Date.now();
+  }
+  get ID(): string {
+    return this.#options.truncate ? shortId(this.#record.id) : this.#record.id;
+  }
+  get Names(): string {
+    return this.#record.name;
+  }
+  get Image(): string {
+    const { image, rootfs } = this.#record.config;
+    const name = image || rootfs?.path || "";
+    if (/^sha256:[0-9a-f]{64}$/.test(name)) return this.#options.truncate ? shortId(name) : name;
+    return name;
+  }
+  get Command(): string {
+    const line = commandLine(this.#record.args);
+    return JSON.stringify(this.#options.truncate ? ellipsis(line, 20) : line);
+  }
+  get CreatedAt(): string {
+    return goTime(this.#record.created);
+  }
+  get RunningFor(): string {
+    return `${humanDuration(this.#now - this.#record.created)} ago`;
+  }
+  get Platform(): string {
+    return this.#record.config.platform ?? "";
+  }
+  get Ports(): string {
+    return this.#record.exposedPorts.filter(() => this.#record.state.status === "running").join(", ");
+  }
+  get State(): string {
+    return this.#record.state.status;
+  }
+  get Status(): string {
+    return statusText(this.#record, this.#now);
+  }
+  get Size(): string {
+    const { size } = this.#options;
+    if (!size) return "0B";
+    return `${humanSize(size.writable)}${size.all > 0 ? ` (virtual ${humanSize(size.all)})` : ""}`;
+  }
+  get Labels(): string {
+    return Object.entries(this.#record.labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .sort()
+      .join(",");
+  }
+  Label(name: string): string {
+    return this.#record.labels[name] ?? "";
+  }
+  get Mounts(): string {
+    return this.#record.config.mounts
+      .map(mountName)
+      .filter(Boolean)
+      .map((name) => (this.#options.truncate ? ellipsis(name, 15) : name))
+      .join(",");
+  }
+  get LocalVolumes(): string {
+    return String(this.#record.config.mounts.filter(({ type }) => type === "volume").length);
+  }
+  get Networks(): string {
+    return networkName(this.#record.config);
+  }
+}
+
+/** The fields of `--format json`, in Docker's order. */
+export const PS_FIELDS = [
+  "Command",
+  "CreatedAt",
+  "ID",
+  "Image",
+  "Labels",
+  "LocalVolumes",
+  "Mounts",
+  "Names",
+  "Networks",
+  "Platform",
+  "Ports",
+  "RunningFor",
+  "Size",
+  "State",
+  "Status",
+] as const;
+
+export const PS_HEADERS: Readonly<Record<string, string>> = {
+  ID: "CONTAINER ID",
+  Names: "NAMES",
+  Image: "IMAGE",
+  Command: "COMMAND",
+  CreatedAt: "CREATED AT",
+  RunningFor: "CREATED",
+  Ports: "PORTS",
+  State: "STATE",
+  Status: "STATUS",
+  Size: "SIZE",
+  Labels: "LABELS",
+  Mounts: "MOUNTS",
+  LocalVolumes: "LOCAL VOLUMES",
+  Networks: "NETWORKS",
+  Platform: "PLATFORM",
+};
+
+/** The words as one line; those with blanks in single quotes, as Docker's daemon joins them. */
+export const commandLine = (args: readonly string[]): string =>
+  args.map((arg) => (arg.includes(" ") ? `'${arg}'` : arg)).join(" ");

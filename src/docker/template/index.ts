@@ -1,0 +1,262 @@
+/**
+ * Go's text/template as far as Docker's documentation uses it: fields, pipelines, functions, variables, if, range and
+ * with. It is loaded only when `--format` asks for it. The errors are Go's, places included.
+ */
+import { FUNCTIONS, type TemplateFunction, truth } from "./functions.ts";
+import { lineOf, TemplateError } from "./lex.ts";
+import { type Command, type Node, type Pipeline, parse, type Term } from "./parse.ts";
+import { isMap, show, sortedKeys, typeName } from "./print.ts";
+
+export { TemplateError } from "./lex.ts";
+
+export interface TemplateOptions {
+  /** Replaces functions of the same name. */
+  readonly functions?: Readonly<Record<string, TemplateFunction>>;
+  /** What an absent value of this field is printed as; Go tells by its type, JSON cannot. */
+  readonly nil?: (field: string) => string;
+  /** Fields that hold a map with any key: an unknown one has no value, which is no error. */
+  readonly maps?: ReadonlySet<string>;
+  /** Go's name of the type that a field was not found in, for the error. */
+  readonly type?: string;
+}
+
+/** A template that was read; `execute` applies it to one value. */
+export class Template {
+  readonly #source: string;
+  readonly #nodes: readonly Node[];
+  readonly #options: TemplateOptions;
+
+  constructor(source: string, options: TemplateOptions = {}) {
+    this.#source = source;
+    this.#options = options;
+    this.#nodes = parse(source, new Set([...Object.keys(FUNCTIONS), "and", "or", "call"]));
+  }
+
+  execute(data: unknown): string {
+    const run = new Execution(this.#source, this.#options, data);
+    run.list(this.#nodes, data);
+    return run.output;
+  }
+}
+
+type Signal = "break" | "continue" | undefined;
+
+class Execution {
+  output = "";
+  readonly #source: string;
+  readonly #options: TemplateOptions;
+  readonly #variables: { name: string; value: unknown }[];
+  /** The field that the last value came from, which tells how nothing is printed. */
+  #field = "";
+
+  constructor(source: string, options: TemplateOptions, data: unknown) {
+    this.#source = source;
+    this.#options = options;
+    this.#variables = [{ name: "$", value: data }];
+  }
+
+  #fail(at: number, text: string, message: string): never {
+    const start = this.#source.lastIndexOf("\n", at - 1) + 1;
+    const place = `:${lineOf(this.#source, at)}:${at - start}`;
+    throw new TemplateError(`template: ${place}: executing "" at <${text}>: ${message}`, "execute");
+  }
+
+  list(nodes: readonly Node[], dot: unknown): Signal {
+    const known = this.#variables.length;
+    for (const node of nodes) {
+      const signal = this.#node(node, dot);
+      if (signal) {
+        this.#variables.length = known;
+        return signal;
+      }
+    }
+    return undefined;
+  }
+
+  #node(node: Node, dot: unknown): Signal {
+    switch (node.kind) {
+      case "text":
+        this.output += node.text;
+        return undefined;
+      case "break":
+      case "continue":
+        return node.kind;
+      case "print": {
+        const value = this.#pipeline(node.pipeline, dot);
+        if (node.pipeline.variables.length > 0) return undefined;
+        if (value === undefined) this.output += "<no value>";
+        else if (value === null) this.output += this.#options.nil?.(this.#field) ?? "<no value>";
+        else this.output += show(value);
+        return undefined;
+      }
+      case "range":
+        return this.#range(node, dot);
+      default: {
+        const known = this.#variables.length;
+        const value = this.#pipeline(node.pipeline, dot);
+        const inner = node.kind === "with" ? value : dot;
+        const signal = truth(value) ? this.list(node.body, inner) : this.list(node.otherwise, dot);
+        this.#variables.length = known;
+        return signal;
+      }
+    }
+  }
+
+  #range(node: Extract<Node, { kind: "if" | "range" | "with" }>, dot: unknown): Signal {
+    const { variables, assign, commands } = node.pipeline;
+    const known = this.#variables.length;
+    const value = this.#pipeline({ variables: [], assign: false, commands }, dot);
+    for (const [key, item] of this.#items(value, commands[0])) {
+      this.#variables.length = known;
+      const bound = variables.length === 2 ? [key, item] : [item];
+      variables.forEach((name, i) => this.#bind(name, bound[i], assign));
+      if (this.list(node.body, item) === "break") break;
+    }
+    this.#variables.length = known;
+    if (!truth(value)) return this.list(node.otherwise, dot);
+    return undefined;
+  }
+
+  #items(value: unknown, command: Command | undefined): [unknown, unknown][] {
+    if (Array.isArray(value)) return value.map((item, i) => [i, item]);
+    if (value === null || value === undefined) return [];
+    if (typeof value === "number") return Array.from({ length: Math.max(value, 0) }, (_, i) => [i, i]);
+    if (isMap(value)) return sortedKeys(value).map((key) => [key, value[key]]);
+    const at = command?.terms[0].at ?? 0;
+    return this.#fail(at, command?.text ?? "", `range can't iterate over ${show(value)}`);
+  }
+
+  #bind(name: string, value: unknown, assign: boolean): void {
+    const known = assign ? this.#variables.findLast((each) => each.name === name) : undefined;
+    if (known) known.value = value;
+    else this.#variables.push({ name, value });
+  }
+
+  #pipeline({ variables, assign, commands }: Pipeline, dot: unknown): unknown {
+    let value: unknown;
+    commands.forEach((command, i) => {
+      value = this.#command(command, dot, i > 0 ? [value] : []);
+    });
+    for (const name of variables) this.#bind(name, value, assign);
+    return value;
+  }
+
+  #command({ terms: [first, ...rest], text }: Command, dot: unknown, piped: readonly unknown[]): unknown {
+    if (first.kind === "function") return this.#call(first, rest, text, dot, piped);
+    if (first.kind === "chain")
+      return this.#chain(first, dot, rest.length + piped.length > 0 ? { rest, piped } : undefined);
+    if (rest.length > 0 || piped.length > 0) {
+      const shown = first.kind === "literal" ? first.text : first.kind === "dot" ? "." : "nil";
+      this.#fail(first.at, shown, `can't give argument to non-function ${shown}`);
+    }
+    if (first.kind === "nil") this.#fail(first.at, "nil", "nil is not a command");
+    return this.#value(first, dot);
+  }
+
+  #call(
+    term: Extract<Term, { kind: "function" }>,
+    rest: readonly Term[],
+    text: string,
+    dot: unknown,
+    piped: readonly unknown[],
+  ): unknown {
+    const { name, at } = term;
+    if (name === "and" || name === "or") {
+      // Each operand is looked at only while it can still matter.
+      let value: unknown;
+      for (const operand of rest) {
+        value = this.#value(operand, dot);
+        if (truth(value) === (name === "or")) return value;
+      }
+      return piped.length > 0 ? piped[0] : value;
+    }
+    const values = [...rest.map((operand) => this.#value(operand, dot)), ...piped];
+    const apply = this.#options.functions?.[name] ?? FUNCTIONS[name];
+    if (!apply) return this.#fail(at, text, `function ${JSON.stringify(name)} cannot be called here`);
+    const wants = apply.length;
+    if (values.length < wants)
+      this.#fail(at, name, `wrong number of args for ${name}: want ${wants} got ${values.length}`);
+    try {
+      this.#field = "";
+      return apply(...values);
+    } catch (error) {
+      return this.#fail(at, text, `error calling ${name}: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  #value(term: Term, dot: unknown): unknown {
+    switch (term.kind) {
+      case "dot":
+        return dot;
+      case "nil":
+        return null;
+      case "literal":
+        return term.value;
+      case "function":
+        return this.#call(term, [], term.name, dot, []);
+      case "chain":
+        return this.#chain(term, dot, undefined);
+    }
+  }
+
+  #chain(
+    term: Extract<Term, { kind: "chain" }>,
+    dot: unknown,
+    call: { readonly rest: readonly Term[]; readonly piped: readonly unknown[] } | undefined,
+  ): unknown {
+    let value: unknown = dot;
+    if (term.of !== "dot") {
+      const { of } = term;
+      if ("variable" in of) value = this.#variables.findLast(({ name }) => name === of.variable)?.value;
+      else value = this.#pipeline(of, dot);
+    }
+    let owner: unknown;
+    term.fields.forEach((field, i) => {
+      if (i > 0 && typeof value === "function") value = Reflect.apply(value, owner, []);
+      const inside = i > 0 ? term.fields[i - 1] : "";
+      owner = value;
+      value = this.#get(value, field, inside ?? "", term);
+      this.#field = field;
+    });
+    if (typeof value === "function") {
+      const values = call ? [...call.rest.map((operand) => this.#value(operand, dot)), ...call.piped] : [];
+      if (values.length !== value.length)
+        this.#fail(
+          term.at,
+          term.text,
+          `wrong number of args for ${term.fields.at(-1)}: want ${value.length} got ${values.length}`,
+        );
+      return Reflect.apply(value, owner, values);
+    }
+    if (call && call.rest.length > 0)
+      this.#fail(
+        term.at,
+        term.text,
+        `${term.fields.at(-1) ?? term.text} has arguments but cannot be invoked as function`,
+      );
+    return value;
+  }
+
+  #get(value: unknown, field: string, inside: string, term: Extract<Term, { kind: "chain" }>): unknown {
+    if (!isMap(value)) {
+      const reason =
+        value === null || value === undefined
+          ? `nil pointer evaluating interface {}.${field}`
+          : `can't evaluate field ${field} in type ${typeName(value)}`;
+      return this.#fail(term.at, term.text, reason);
+    }
+    const plain = Object.getPrototypeOf(value) === Object.prototype;
+    if (plain ? Object.hasOwn(value, field) : /^[A-Z]/.test(field) && field in value) return value[field];
+    if (this.#options.maps?.has(inside)) return undefined;
+    if (!plain)
+      return this.#fail(
+        term.at,
+        term.text,
+        `can't evaluate field ${field} in type ${this.#options.type ?? "struct"}`,
+      );
+    // Go's name of a field may differ from JSON's in its case: ID and Id.
+    const other = Object.keys(value).find((key) => key.toLowerCase() === field.toLowerCase());
+    if (other !== undefined) return value[other];
+    return this.#fail(term.at, term.text, `map has no entry for key ${JSON.stringify(field)}`);
+  }
+}
