@@ -14,7 +14,7 @@
  *   … when it has ended: kill what is left, read what it used, remove the cgroup
  */
 import { SampanError } from "../common/error.ts";
-import { CLONE, type NamespaceName, type Step } from "../launch/step.ts";
+import { CLONE, type NamespaceName, type Step } from "../launch/index.ts";
 import { type CgroupHost, cgroupSteps } from "./cgroups/index.ts";
 import { DEFAULT_DEVICE_RULES, deviceSteps } from "./devices.ts";
 import { loopbackUp } from "./loopback.ts";

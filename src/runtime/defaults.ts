@@ -1,6 +1,6 @@
 /** What a container has when nobody says otherwise, as the specification would say it: Docker's mounts, masks, namespaces. */
 import { existsSync } from "node:fs";
-import type { NamespaceName } from "../launch/step.ts";
+import type { NamespaceName } from "../launch/index.ts";
 import type { SpecMount, SpecNamespace, SpecNamespaceType } from "./spec.ts";
 
 export const MASKED_PATHS: readonly string[] = [

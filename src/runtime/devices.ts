@@ -2,7 +2,7 @@
 import { readdirSync, type Stats, statSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { S_IF } from "../kernel/flags.ts";
-import type { Step } from "../launch/step.ts";
+import type { Step } from "../launch/index.ts";
 import type { SpecDevice, SpecDeviceRule } from "./spec.ts";
 
 /** OCI config-linux.md, "Default Devices"; console and ptmx come from the container's own devpts. */

@@ -2,7 +2,7 @@
  * One more process in a container that runs: a plan that joins instead of making. All namespaces are entered in one
  * setns through a pidfd whose start time is checked, so that a pid that was used again cannot be meant.
  */
-import { CLONE, type NamespaceName, type Step } from "../launch/step.ts";
+import { CLONE, type NamespaceName, type Step } from "../launch/index.ts";
 import { type CgroupHost, unifiedFolder } from "./cgroups/index.ts";
 import type { Peer } from "./namespaces.ts";
 import { pdeathsigStep, processSteps, settingSteps } from "./process.ts";

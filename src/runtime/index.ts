@@ -42,6 +42,14 @@ export {
 export { hasAppArmor, hasSELinux } from "./process.ts";
 export { RLIMITS } from "./rlimits.ts";
 export { isHostRoot, type Root } from "./rootfs.ts";
-export type { Filter } from "./seccomp/index.ts";
+export { type CallerIds, callerIdMaps, matchUser } from "./rootless.ts";
+export {
+  builtinProfile,
+  type Filter,
+  parseSeccomp,
+  type SeccompChoice,
+  seccompFilter,
+} from "./seccomp/index.ts";
 export type * from "./spec.ts";
 export { sysctlNamespace } from "./sysctls.ts";
+export { parseUser, type User } from "./user.ts";

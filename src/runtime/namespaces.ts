@@ -9,7 +9,7 @@
  * two stages, first with a mount namespace alone, then replaced by a sibling with all the rest.
  */
 import { SampanError } from "../common/error.ts";
-import { CLONE, type NamespaceName, type Step } from "../launch/step.ts";
+import { CLONE, type NamespaceName, type Step } from "../launch/index.ts";
 import type { SpecIdMapping, SpecLinux, SpecNamespaceType } from "./spec.ts";
 
 /** Another process, whose namespaces are joined: never a pid alone. */

@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
-import type { Step } from "../launch/step.ts";
+import type { Step } from "../launch/index.ts";
 import { capabilityMask } from "./capabilities.ts";
 import { rlimitSteps } from "./rlimits.ts";
 import type { Filter } from "./seccomp/index.ts";
@@ -17,7 +17,7 @@ export interface ProcessContext {
   readonly seccomp?: Filter;
   /** pid 1 is the launcher, which reaps and forwards signals. */
   readonly init?: boolean;
-  /** setgroups is denied in this user namespace: the process keeps the caller's groups. */
+  /** setgroups is denied in this user namespace: the process keeps the caller's groups, which have no names inside. */
   readonly denySetgroups?: boolean;
 }
 
@@ -99,15 +99,8 @@ export function processSteps(process: SpecProcess, context: ProcessContext): Ste
       ]
     : [];
   const capabilities = process.capabilities ?? {};
-  const groups = user.additionalGids ?? [];
-  if (context.denySetgroups && groups.length > 0)
-    throw new SampanError(
-      "refused",
-      "--group-add: only one id is mapped here, so no further groups can be given",
-      {
-        hint: "Give this user a range in /etc/subgid and install newgidmap (package uidmap).",
-      },
-    );
+  // Where setgroups is denied there is one group, and no other could be had.
+  const groups = context.denySetgroups ? [] : (user.additionalGids ?? []);
   // A session and a terminal of its own, always: TIOCSTI must not reach the caller's.
   steps.push({ call: "setsid", ...inside, why: "process" }, { call: "stdio", ...inside, why: "process" });
   // While its maker still has all rights: the folder may be open to root alone.

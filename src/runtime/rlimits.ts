@@ -1,6 +1,6 @@
 /** Resource limits: names of setrlimit(2) and their numbers, which are the same on x86_64 and aarch64. */
 import { SampanError } from "../common/error.ts";
-import type { Step } from "../launch/step.ts";
+import type { Step } from "../launch/index.ts";
 import type { SpecRlimit } from "./spec.ts";
 
 export const RLIMITS: Readonly<Record<string, number>> = {

@@ -6,10 +6,10 @@
 import { statSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { MOUNT_ATTR, MS } from "../kernel/flags.ts";
-import type { Step } from "../launch/step.ts";
+import type { Step } from "../launch/index.ts";
 import { type CgroupHost } from "./cgroups/index.ts";
-import { idMap, isOwn, type Namespaces } from "./namespaces.ts";
-import { parseOptions } from "./options.ts";
+import { IDENTITY, idMap, isOwn, type Namespaces } from "./namespaces.ts";
+import { type MountOptions, parseOptions } from "./options.ts";
 import type { SpecMount } from "./spec.ts";
 
 /** What the root is made of. Folders named here exist when the plan runs. */
@@ -151,7 +151,7 @@ export function mountSteps(mount: SpecMount, context: RootfsContext): Step[] {
   if (!target.startsWith("/"))
     throw new SampanError("invalid", `invalid mount target "${target}": mount path must be absolute`);
   const why = mountWhy(mount);
-  if (type === "bind" || options.bind) return bindSteps(mount, options, why);
+  if (type === "bind" || options.bind) return bindSteps(mount, options, why, context);
   const bound = (source: string, set: number): Step[] => [
     inside(why, {
       call: "bind",
@@ -218,7 +218,7 @@ const mountWhy = ({ type = "", destination, source }: SpecMount): string =>
       ? `--tmpfs ${destination}`
       : `-v ${source ?? ""}:${destination}`;
 
-function bindSteps(mount: SpecMount, options: ReturnType<typeof parseOptions>, why: string): Step[] {
+function bindSteps(mount: SpecMount, options: MountOptions, why: string, context: RootfsContext): Step[] {
   const source = mount.source ?? "";
   const found = statSync(source, { throwIfNoEntry: false });
   if (found === undefined)
@@ -230,9 +230,18 @@ function bindSteps(mount: SpecMount, options: ReturnType<typeof parseOptions>, w
   const recursiveAttributes = (options.recursiveSet | options.recursiveClear) !== 0;
   const { uidMappings, gidMappings } = mount;
   const idmap =
-    uidMappings && gidMappings && uidMappings.length > 0
-      ? { idmap: { uid: idMap(uidMappings), gid: idMap(gidMappings) } }
+    uidMappings?.length || gidMappings?.length
+      ? {
+          idmap: {
+            uid: idMap(uidMappings?.length ? uidMappings : IDENTITY),
+            gid: idMap(gidMappings?.length ? gidMappings : IDENTITY),
+          },
+        }
       : {};
+  if (uidMappings?.length && context.userNamespace)
+    throw new SampanError("refused", `${why}: an id-mapped bind needs root outside of a user namespace`, {
+      hint: "In a user namespace of yours root inside is you already: files that it writes are yours.",
+    });
   const steps: Step[] = [
     inside(why, {
       call: "bind",

@@ -3,7 +3,7 @@
  * Anything else would be the host's (CVE-2022-0811: a value that smuggled in kernel.core_pattern). One key, one write.
  */
 import { SampanError } from "../common/error.ts";
-import type { NamespaceName, Step } from "../launch/step.ts";
+import type { NamespaceName, Step } from "../launch/index.ts";
 
 const IPC = new Set([
   "kernel.msgmax",

@@ -8,7 +8,7 @@
  */
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { SampanError } from "../../common/error.ts";
-import type { Step } from "../../launch/step.ts";
+import type { Step } from "../../launch/index.ts";
 import type { SpecResources } from "../spec.ts";
 import type { Controller, Place, Write } from "./controller.ts";
 import { refused } from "./controller.ts";

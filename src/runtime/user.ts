@@ -1,0 +1,126 @@
+/**
+ * Who runs: `user[:group]` as Docker reads it, against the image's own passwd and group texts. A number that no line
+ * knows is itself; a name that no line knows is refused. Nothing becomes 0 that did not say so: only an empty string
+ * means root (CVE-2026-30892: "1" once became uid 0).
+ */
+import { SampanError } from "../common/error.ts";
+
+export interface User {
+  readonly uid: number;
+  readonly gid: number;
+  /** All of them, the primary one first. */
+  readonly groups: readonly number[];
+  /** From passwd; `/` where it does not say. */
+  readonly home: string;
+  /** From passwd; empty for a number that no line knows. */
+  readonly name: string;
+}
+
+const MAX_ID = 0x7fffffff;
+
+/** Decimal digits only: "1", "007" (7), never "", "+1", "0x1", " 1". Too large is refused, not wrapped. */
+function numeric(text: string): number | undefined {
+  if (text === "") return undefined;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 48 || code > 57) return undefined;
+  }
+  const id = Number(text);
+  if (id > MAX_ID) throw new SampanError("invalid", `uids and gids must be in range 0-${MAX_ID}`);
+  return id;
+}
+
+interface PasswdLine {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+
+/** Lines with a name and sound numbers; comments and broken lines are nobody. */
+function* passwdLines(text: string): Generator<PasswdLine> {
+  for (const line of text.split("\n")) {
+    if (line === "" || line[0] === "#") continue;
+    const [name = "", , uid = "", gid = "", , home = ""] = line.split(":");
+    const u = lineId(uid);
+    const g = lineId(gid);
+    if (name !== "" && u !== undefined && g !== undefined) yield { name, uid: u, gid: g, home };
+  }
+}
+
+interface GroupLine {
+  readonly name: string;
+  readonly gid: number;
+  readonly members: readonly string[];
+}
+
+function* groupLines(text: string): Generator<GroupLine> {
+  for (const line of text.split("\n")) {
+    if (line === "" || line[0] === "#") continue;
+    const [name = "", , gid = "", members = ""] = line.split(":");
+    const g = lineId(gid);
+    if (name !== "" && g !== undefined)
+      yield { name, gid: g, members: members.trim().split(",").filter(Boolean) };
+  }
+}
+
+/** An id in an image's file: one that is out of range belongs to no usable line. */
+function lineId(text: string): number | undefined {
+  try {
+    return numeric(text.trim());
+  } catch {
+    return undefined;
+  }
+}
+
+/** Resolves `user` (and `--group-add`) in the image's files. */
+export function parseUser(user: string, passwd: string, group: string, add: readonly string[] = []): User {
+  const colon = user.indexOf(":");
+  const userPart = colon < 0 ? user : user.slice(0, colon);
+  const groupPart = colon < 0 ? "" : user.slice(colon + 1);
+  if (groupPart.includes(":"))
+    throw new SampanError("invalid", `invalid user "${user}": at most one ":" is allowed`);
+
+  let uid = 0;
+  let gid = 0;
+  let home = "/";
+  let name = "";
+  const asNumber = userPart === "" ? 0 : numeric(userPart);
+  let found: PasswdLine | undefined;
+  // A name is a name even if it looks like a number; the number counts where no name fits.
+  // What looks like a number is one, even if a line has it for a name: two readings would be one too many.
+  for (const line of passwdLines(passwd))
+    if (asNumber === undefined ? line.name === userPart : line.uid === asNumber) {
+      found = line;
+      break;
+    }
+  if (found) {
+    uid = found.uid;
+    gid = found.gid;
+    home = found.home || "/";
+    name = found.name;
+  } else if (asNumber === undefined)
+    throw new SampanError("invalid", `unable to find user ${userPart}: no matching entries in passwd file`, {
+      hint: "Name a user of the image's /etc/passwd, or a number.",
+    });
+  else uid = asNumber;
+
+  const groups: number[] = [];
+  if (groupPart !== "") gid = groupId(groupPart, group);
+  else if (name !== "")
+    // Only without a group of its own does a user bring the groups whose member it is.
+    for (const line of groupLines(group)) if (line.members.includes(name)) groups.push(line.gid);
+  for (const each of add) groups.push(groupId(each, group));
+  // The primary group is among them: leaving it out once let a process drop a group that denied it access
+  // (CVE-2022-36109).
+  return { uid, gid, groups: [...new Set([gid, ...groups])], home, name };
+}
+
+function groupId(text: string, group: string): number {
+  const asNumber = numeric(text);
+  if (asNumber !== undefined) return asNumber;
+  for (const line of groupLines(group)) if (line.name === text) return line.gid;
+  throw new SampanError("invalid", `unable to find group ${text}: no matching entries in group file`, {
+    hint: "Name a group of the image's /etc/group, or a number.",
+  });
+}
