@@ -8,6 +8,8 @@ import type { CallName, Create, Step } from "./step.ts";
 
 const MAGIC = 0x4e504d53; // "SMPN"
 const VERSION = 1;
+/** An id that chown leaves as it is. */
+const LEAVE = 0xffff_ffff;
 
 /** In the order of launcher/ops.h: the position is the number on the wire. */
 const OPS: readonly CallName[] = [
@@ -168,8 +170,8 @@ function step(w: Writer, s: Step): void {
       w.yes(s.at === "root");
       w.s(s.path);
       w.u(s.mode);
-      w.u(s.uid ?? 0);
-      w.u(s.gid ?? 0);
+      w.u(s.uid ?? LEAVE);
+      w.u(s.gid ?? LEAVE);
       break;
     case "propagation":
       w.u(s.flags);

@@ -1,0 +1,201 @@
+/*
+ * Health checks: a probe is an exec into the container, made by a fork of the keeper that walks the probe's own plan
+ * and ends as the probe's program ended. The state is a file that a rename replaces, so that readers need no lock.
+ * What counts follows Docker: failures while starting count only after the start period, `retries` in a row make it
+ * unhealthy, one success makes it healthy.
+ */
+#include "keeper.h"
+#include <linux/close_range.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define KEPT 5
+#define OUTPUT_MOST 4096
+
+static const char *const NAME[] = {"starting", "healthy", "unhealthy"};
+
+struct probe {
+  uint64_t start, end; /* ns since 1970 */
+  int code;
+  uint32_t len;
+  char output[OUTPUT_MOST];
+};
+
+static struct {
+  struct keeper *k;
+  struct shared *shared; /* for the probe's own steps */
+  enum { STARTING, HEALTHY, UNHEALTHY } status;
+  uint32_t streak, count;
+  uint64_t next, limit; /* when the next begins, when the running one is out of time */
+  pid_t pid;            /* 0: none runs */
+  int pidfd, output;
+  struct probe probes[KEPT]; /* number n lies at n % KEPT */
+} health = {.next = UINT64_MAX, .limit = UINT64_MAX, .pidfd = -1, .output = -1};
+
+void health_init(struct keeper *k) {
+  health.k = k;
+  if (k->plan->has_health) health.shared = mapping(shared_size(k->plan->health.count), true);
+}
+
+uint64_t health_deadline(void) { return health.pid ? health.limit : health.next; }
+
+static void write_state(void) {
+  static char json[KEPT * (OUTPUT_MOST * 6 + 128) + 256];
+  struct text t = text_in(json, sizeof json);
+  put(&t, "{\"status\":\""), put(&t, NAME[health.status]);
+  put(&t, "\",\"failingStreak\":"), put_number(&t, health.streak);
+  put(&t, ",\"log\":[");
+  uint32_t first = health.count > KEPT ? health.count - KEPT : 0;
+  for (uint32_t i = first; i < health.count; i++) {
+    const struct probe *p = &health.probes[i % KEPT];
+    put(&t, i > first ? ",{\"start\":\"" : "{\"start\":\""), put_number(&t, p->start);
+    put(&t, "\",\"end\":\""), put_number(&t, p->end);
+    put(&t, "\",\"exitCode\":");
+    if (p->code < 0) put(&t, "-1");
+    else put_number(&t, (uint64_t)p->code);
+    put(&t, ",\"output\":\""), put_json(&t, p->output, p->len), put(&t, "\"}");
+  }
+  put(&t, "]}\n");
+  write_file(health.k->plan->health_file, json, (size_t)(t.at - json));
+}
+
+static uint64_t since_start(void) { return now_us() - health.k->started_us; }
+
+static void schedule(void) {
+  const struct plan *p = health.k->plan;
+  bool starting = health.status == STARTING && since_start() < p->start_period * 1000 && p->start_interval;
+  health.next = now_us() + (starting ? p->start_interval : p->interval) * 1000;
+}
+
+void health_start(struct keeper *k) {
+  if (!k->plan->has_health) return;
+  health.status = STARTING;
+  health.streak = health.count = 0;
+  schedule();
+  write_state();
+}
+
+void health_stop(void) {
+  health.next = UINT64_MAX;
+  if (!health.pid) return;
+  pidfd_send_signal(health.pidfd, SIGKILL, NULL, 0);
+  waitpid(health.pid, NULL, 0);
+  close(health.pidfd);
+  close(health.output);
+  health.pid = 0;
+  health.pidfd = health.output = -1;
+}
+
+/* In the fork: walks the plan, waits, ends alike. */
+static void run_probe(int output) {
+  struct keeper *k = health.k;
+  prctl(PR_SET_PDEATHSIG, SIGKILL); /* its child has the same of it */
+  dup3(k->run.pidfd, FD_CONTAINER, O_CLOEXEC);
+  dup3(output, FD_STDOUT, O_CLOEXEC);
+  dup3(output, FD_STDERR, O_CLOEXEC);
+  close_range(FD_CLIENT, FD_PEER, 0);
+  close_range(FD_FREE, ~0U, 0);
+  struct run run = {.program = &k->plan->health, .shared = health.shared, .born = now_us()};
+  int status, error = run_outside(&run);
+  if (error) {
+    char line[512];
+    struct text t = text_in(line, sizeof line);
+    run_abandon(&run);
+    put(&t, "the probe could not be executed: ");
+    put(&t, strerrordesc_np(-error) ? strerrordesc_np(-error) : "unknown error");
+    if (run.shared->detail[0]) put(&t, ": "), put(&t, run.shared->detail);
+    write_all(FD_STDOUT, line, (size_t)(t.at - line));
+    run_after(&run);
+    _exit(126);
+  }
+  while (waitpid(run.pid, &status, 0) < 0 && errno == EINTR) continue;
+  run_after(&run);
+  _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+static void begin_probe(void) {
+  int line[2];
+  health.next = UINT64_MAX;
+  struct probe *p = &health.probes[health.count % KEPT];
+  p->start = clock_ns();
+  p->len = 0;
+  if (pipe2(line, O_CLOEXEC | O_NONBLOCK) < 0) return schedule();
+  fcntl(line[1], F_SETFL, O_WRONLY);
+  health.pid = fork();
+  if (health.pid == 0) run_probe(line[1]);
+  close(line[1]);
+  health.output = line[0];
+  if (health.pid < 0) {
+    health.pid = 0;
+    close(line[0]);
+    return schedule();
+  }
+  health.pidfd = pidfd_open(health.pid, 0);
+  health.limit = now_us() + health.k->plan->health_timeout * 1000;
+}
+
+static void read_output(void) {
+  struct probe *p = &health.probes[health.count % KEPT];
+  char more[1024];
+  for (ssize_t n; (n = read(health.output, more, sizeof more)) > 0;) {
+    uint32_t space = OUTPUT_MOST - p->len, take = (size_t)n < space ? (uint32_t)n : space;
+    memcpy(p->output + p->len, more, take);
+    p->len += take;
+  }
+}
+
+static void change(int status) {
+  static const char *const EVENT[] = {"health_status: starting", "health_status: healthy", "health_status: unhealthy"};
+  if ((int)health.status == status) return;
+  health.status = status;
+  record_event(health.k, EVENT[status], "");
+}
+
+static void end_probe(int code) {
+  const struct plan *plan = health.k->plan;
+  struct probe *p = &health.probes[health.count % KEPT];
+  p->end = clock_ns();
+  p->code = code;
+  health.count++;
+  if (code == 0) {
+    health.streak = 0;
+    change(HEALTHY);
+  } else if (health.status != STARTING || since_start() >= plan->start_period * 1000) {
+    if (++health.streak >= plan->retries) change(UNHEALTHY);
+  }
+  write_state();
+  schedule();
+}
+
+int health_poll(struct pollfd *polls) {
+  if (!health.pid) return 0;
+  polls[0] = (struct pollfd){health.output, POLLIN, 0};
+  polls[1] = (struct pollfd){health.pidfd, POLLIN, 0};
+  return 2;
+}
+
+void health_turn(struct keeper *k) {
+  if (!health.pid) {
+    if (k->running && now_us() >= health.next) begin_probe();
+    return;
+  }
+  siginfo_t info = {0};
+  bool late = now_us() >= health.limit;
+  read_output();
+  if (waitid(P_PIDFD, (id_t)health.pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0) return;
+  if (info.si_pid == 0 && !late) return;
+  read_output();
+  int code = info.si_pid == 0 ? -1 : info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+  health_stop();
+  if (code < 0) {
+    struct probe *p = &health.probes[health.count % KEPT];
+    struct text t = text_in(p->output, OUTPUT_MOST);
+    put(&t, "Health check exceeded timeout (");
+    put_number(&t, k->plan->health_timeout / 1000);
+    put(&t, "s)");
+    p->len = (uint32_t)(t.at - t.start);
+  }
+  end_probe(code);
+}

@@ -1,0 +1,235 @@
+/* What the keeper does on the host before, beside and after its child: files, programs, cgroups, netlink. */
+#include "sampan.h"
+#include <dirent.h>
+#include <linux/bpf.h>
+#include <linux/netlink.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+/* `{pid}` becomes the child's pid. */
+static int with_pid(struct run *run, char *out, size_t size, const char *s, size_t len) {
+  struct text t = text_in(out, size - 1);
+  const char *end = s + len;
+  for (const char *found; (found = memmem(s, (size_t)(end - s), "{pid}", 5)); s = found + 5) {
+    put_bytes(&t, s, (size_t)(found - s));
+    put_number(&t, (uint64_t)run->shared->pid);
+  }
+  put_bytes(&t, s, (size_t)(end - s));
+  *t.at = 0;
+  return t.full ? -E2BIG : (int)(t.at - out);
+}
+
+int op_write(struct run *run, const struct arg *a) {
+  char path[4096], data[4096];
+  const char *to = a[0].s, *what = (const char *)a[1].b;
+  int len = (int)a[1].len;
+  if (a[2].n) {
+    int n = with_pid(run, path, sizeof path, a[0].s, a[0].len);
+    if (n < 0 || (len = with_pid(run, data, sizeof data, what, a[1].len)) < 0) return -E2BIG;
+    to = path, what = data;
+  }
+  int fd = check(open(to, O_WRONLY | O_CLOEXEC | O_NOCTTY | (a[3].n ? O_CREAT | O_TRUNC : 0), 0644));
+  if (fd < 0) return fd;
+  /* One write: the files of cgroupfs and procfs take a value whole. */
+  ssize_t n = write(fd, what, (size_t)len);
+  int error = n < 0 ? -errno : n < len ? -EIO : 0;
+  close(fd);
+  return error;
+}
+
+int op_spawn(struct run *run, const struct arg *a) {
+  static char *const ENV[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+  int status;
+  pid_t pid = fork();
+  if (pid < 0) return -errno;
+  if (pid == 0) {
+    char pid_text[16];
+    with_pid(run, pid_text, sizeof pid_text, "{pid}", 5);
+    for (uint32_t i = 0; i < a[0].len; i++)
+      if (!strcmp(a[0].list[i], "{pid}")) a[0].list[i] = pid_text;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    execve(a[0].list[0], a[0].list, ENV);
+    _exit(errno == ENOENT ? 127 : 126);
+  }
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  if (status == 0) return 0;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return -ENOENT;
+  detail(run, a[0].list[0], WIFEXITED(status) ? " refused" : " was killed");
+  return -ECANCELED;
+}
+
+/* ---- cgroups */
+
+static int file_in(const char *folder, const char *name, int flags) {
+  char path[4096 + 64];
+  struct text t = text_in(path, sizeof path - 1);
+  put(&t, folder), put(&t, "/"), put(&t, name);
+  *t.at = 0;
+  return t.full ? -ENAMETOOLONG : check(open(path, flags | O_CLOEXEC));
+}
+
+static int write_in(const char *folder, const char *name, const char *data) {
+  int fd = file_in(folder, name, O_WRONLY);
+  if (fd < 0) return fd;
+  int error = check(write(fd, data, strlen(data)));
+  close(fd);
+  return error < 0 ? error : 0;
+}
+
+static void nap(long us) { nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL); }
+
+/* Calls `act` for each folder in a cgroup; deeper than 32 levels is left. */
+static void each_below(const char *path, int depth, int (*act)(const char *path, int depth)) {
+  _Alignas(struct dirent64) char buffer[2048];
+  char name[4096];
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || depth > 32) {
+    if (fd >= 0) close(fd);
+    return;
+  }
+  for (long n; (n = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0;) {
+    for (char *p = buffer; p < buffer + n;) {
+      struct dirent64 *e = (struct dirent64 *)p;
+      p += e->d_reclen;
+      if (e->d_type != DT_DIR || e->d_name[0] == '.') continue;
+      struct text t = text_in(name, sizeof name - 1);
+      put(&t, path), put(&t, "/"), put(&t, e->d_name);
+      *t.at = 0;
+      if (!t.full) act(name, depth + 1);
+    }
+  }
+  close(fd);
+}
+
+/* One SIGKILL for each pid of cgroup.procs; how many there were, or -errno. */
+static int signal_all(const char *path) {
+  char buffer[4096];
+  int fd = file_in(path, "cgroup.procs", O_RDONLY), count = 0;
+  if (fd < 0) return fd;
+  pid_t pid = 0;
+  for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0;)
+    for (ssize_t i = 0; i < n; i++) {
+      if (buffer[i] >= '0' && buffer[i] <= '9') {
+        pid = pid * 10 + (buffer[i] - '0');
+        continue;
+      }
+      if (pid > 1) kill(pid, SIGKILL), count++; /* 0: one that this pid namespace does not see */
+      pid = 0;
+    }
+  close(fd);
+  return count;
+}
+
+/* v1: frozen, so that nothing forks away and no pid is reused while each is signalled; thawed whatever happens. */
+static int kill_v1(const char *path, int depth) {
+  bool frozen = write_in(path, "freezer.state", "FROZEN") == 0;
+  for (int i = 0; frozen && i < 50; i++) {
+    char state[8] = "";
+    int fd = file_in(path, "freezer.state", O_RDONLY);
+    if (fd >= 0) {
+      ssize_t n = read(fd, state, sizeof state - 1);
+      (void)n;
+      close(fd);
+    }
+    if (!strncmp(state, "FROZEN", 6)) break;
+    nap(100);
+  }
+  int count = signal_all(path);
+  each_below(path, depth, kill_v1);
+  if (frozen) write_in(path, "freezer.state", "THAWED");
+  return count;
+}
+
+int cgroup_kill(const char *path) {
+  if (write_in(path, "cgroup.kill", "1") == 0) return 0;
+  struct stat st;
+  if (stat(path, &st) < 0) return -errno;
+  /* Without a freezer a process may fork while its cgroup is read: again, until it is empty. */
+  int count = 1;
+  for (int i = 0; i < 100 && (count = kill_v1(path, 0)) > 0; i++) nap(500);
+  return count < 0 ? count : count > 0 ? -EBUSY : 0;
+}
+
+int op_kill(struct run *run, const struct arg *a) {
+  (void)run;
+  int error = cgroup_kill(a[0].s);
+  return error == -ENOENT ? 0 : error;
+}
+
+static int remove_tree(const char *path, int depth) {
+  if (rmdir(path) == 0 || errno == ENOENT) return 0;
+  int error = -errno;
+  if (error != -EBUSY && error != -ENOTEMPTY) return error;
+  each_below(path, depth, remove_tree);
+  return rmdir(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+int op_rmdir(struct run *run, const struct arg *a) {
+  (void)run;
+  int error = remove_tree(a[0].s, 0);
+  /* The last processes of a cgroup leave it a moment after they were reaped. */
+  for (int i = 0; i < 200 && error == -EBUSY; i++) nap(i < 20 ? 200 : 5000), error = remove_tree(a[0].s, 0);
+  return error;
+}
+
+int op_bpf_device(struct run *run, const struct arg *a) {
+  (void)run;
+  int cgroup = check(open(a[0].s, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (cgroup < 0) return cgroup;
+  union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE};
+  load.insns = (uintptr_t)a[1].b;
+  load.insn_cnt = a[1].len / sizeof(struct bpf_insn);
+  load.license = (uintptr_t) "Apache-2.0";
+  int program = a[1].len % sizeof(struct bpf_insn) ? -EINVAL : check(syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load));
+  union bpf_attr attach = {0};
+  attach.target_fd = (uint32_t)cgroup;
+  attach.attach_bpf_fd = (uint32_t)program;
+  attach.attach_type = BPF_CGROUP_DEVICE;
+  attach.attach_flags = BPF_F_ALLOW_MULTI;
+  int error = program < 0 ? program : check(syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach));
+  if (program >= 0) close(program); /* the cgroup holds it */
+  close(cgroup);
+  return error;
+}
+
+/* ---- netlink */
+
+/* How many messages there are, each asked to be acknowledged; -EBADMSG where the lengths do not add up. */
+static int count_messages(const uint8_t *at, size_t len) {
+  int count = 0;
+  while (len > 0) {
+    struct nlmsghdr head;
+    if (len < sizeof head) return -EBADMSG;
+    memcpy(&head, at, sizeof head);
+    size_t size = NLMSG_ALIGN((size_t)head.nlmsg_len);
+    if (head.nlmsg_len < sizeof head || head.nlmsg_len > len || !(head.nlmsg_flags & NLM_F_ACK)) return -EBADMSG;
+    at += size < len ? size : len;
+    len -= size < len ? size : len;
+    count++;
+  }
+  return count;
+}
+
+int op_netlink(struct run *run, const struct arg *a) {
+  (void)run;
+  int count = count_messages(a[1].b, a[1].len);
+  if (count < 0) return count;
+  int fd = check(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, (int)a[0].n));
+  if (fd < 0) return fd;
+  int error = check(send(fd, a[1].b, a[1].len, 0));
+  while (error >= 0 && count > 0) {
+    _Alignas(struct nlmsghdr) char answer[8192];
+    ssize_t n = recv(fd, answer, sizeof answer, 0);
+    if (n < 0) error = -errno;
+    for (struct nlmsghdr *m = (struct nlmsghdr *)answer; error >= 0 && n > 0 && NLMSG_OK(m, (size_t)n); m = NLMSG_NEXT(m, n)) {
+      if (m->nlmsg_type != NLMSG_ERROR) continue;
+      error = ((struct nlmsgerr *)NLMSG_DATA(m))->error;
+      count--;
+    }
+  }
+  close(fd);
+  return error < 0 ? error : 0;
+}

@@ -1,0 +1,353 @@
+/*
+ * Looks after one process: starts it, carries its output to the log and to who is attached, waits for it, cleans up,
+ * writes down how it ended, starts it again if that is wanted. The one loop is `turn`; every phase of a container's
+ * life below is a condition under which it goes on turning.
+ */
+#include "keeper.h"
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+static struct keeper keeper;
+
+void *mapping(size_t size, bool shared) {
+  void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_NORESERVE | (shared ? MAP_SHARED : MAP_PRIVATE), -1, 0);
+  return p == MAP_FAILED ? NULL : p;
+}
+
+/* Moves a fd to its fixed number. */
+void place(int fd, int number) {
+  if (fd == number) return;
+  dup3(fd, number, O_CLOEXEC);
+  close(fd);
+}
+
+static void vacate(int number) { place(open("/dev/null", O_RDWR | O_CLOEXEC), number); }
+
+/* ---- what clients ask for */
+
+static void kill_all(struct keeper *k) {
+  for (char **c = k->plan->cgroups; *c; c++)
+    if (cgroup_kill(*c) == 0) return;
+  if (k->running) pidfd_send_signal(k->run.pidfd, SIGKILL, NULL, 0);
+}
+
+void keeper_signal(struct keeper *k, uint32_t number, uint32_t flags) {
+  if (flags & SIGNAL_NO_RESTART) k->restart_off = true;
+  if (flags & SIGNAL_WHOLE_CGROUP) kill_all(k);
+  if (number && number < 65 && k->running) pidfd_send_signal(k->run.pidfd, (int)number, NULL, 0);
+}
+
+void keeper_resize(struct keeper *k, uint16_t rows, uint16_t columns) {
+  struct winsize size = {.ws_row = rows, .ws_col = columns};
+  if (k->plan->tty && k->streams[OUT].fd >= 0) ioctl(k->streams[OUT].fd, TIOCSWINSZ, &size);
+}
+
+void keeper_policy(struct keeper *k, uint32_t policy, uint32_t maximum) {
+  k->plan->policy = policy;
+  k->plan->restart_max = maximum;
+}
+
+/* ---- output */
+
+static void log_rest(struct keeper *k, int i, bool end) {
+  struct stream *s = &k->streams[i];
+  s->rest += log_lines(i, s->buffer + s->rest, s->used - s->rest, end);
+  if (end) s->rest = s->used;
+}
+
+static void stream_end(struct keeper *k, int i) {
+  struct stream *s = &k->streams[i];
+  if (s->fd < 0) return;
+  log_rest(k, i, true);
+  if (k->feed.fd == s->fd) k->feed.fd = -1; /* a pty is both */
+  close(s->fd);
+  s->fd = -1;
+}
+
+/* What is not yet a whole line goes to the front, and the next piece behind it. */
+static void stream_read(struct keeper *k, int i) {
+  struct stream *s = &k->streams[i];
+  if (s->fd < 0 || !channel_idle(k, i)) return;
+  if (s->rest) memmove(s->buffer, s->buffer + s->rest, s->used - s->rest);
+  s->used -= s->rest;
+  s->rest = 0;
+  ssize_t n = read(s->fd, s->buffer + s->used, READ_MOST);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0) return stream_end(k, i); /* of a pty: EIO, when its last slave is closed */
+  uint32_t from = s->used;
+  s->used += (uint32_t)n;
+  channel_offer(k, i, i == OUT ? FRAME_STDOUT : FRAME_STDERR, s->buffer + from, (uint32_t)n);
+  log_rest(k, i, false);
+}
+
+/* ---- the loop */
+
+static bool sending(const struct keeper *k) {
+  return !channel_idle(k, OUT) || !channel_idle(k, ERR) || !channel_idle(k, NOTICE);
+}
+
+static uint64_t deadline(const struct keeper *k) {
+  uint64_t until = k->running ? k->deadline : UINT64_MAX, health = health_deadline();
+  if (health < until) until = health;
+  uint64_t check = sending(k) ? now_us() + 1000000 : UINT64_MAX; /* who has stalled? */
+  return check < until ? check : until;
+}
+
+static void reap(struct keeper *k) {
+  siginfo_t info = {0};
+  if (waitid(P_PIDFD, (id_t)k->run.pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0) return;
+  k->running = false;
+  k->finished_ns = clock_ns();
+  k->signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+  k->status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+}
+
+/* Waits at most until `limit` (microseconds, monotonic) for something to happen, and deals with it; what happened. */
+static int turn(struct keeper *k, uint64_t limit) {
+  struct pollfd polls[8 + CLIENTS];
+  struct client *clients[CLIENTS];
+  int n = 0, process = -1, streams[2] = {-1, -1}, feed = -1, listener = -1, first;
+  if (k->running) process = n, polls[n++] = (struct pollfd){k->run.pidfd, POLLIN, 0};
+  for (int i = 0; i < 2; i++)
+    if (k->streams[i].fd >= 0 && !k->held && channel_idle(k, i)) streams[i] = n, polls[n++] = (struct pollfd){k->streams[i].fd, POLLIN, 0};
+  if (k->feed.fd >= 0 && k->feed.at < k->feed.end) feed = n, polls[n++] = (struct pollfd){k->feed.fd, POLLOUT, 0};
+  if (*k->plan->socket) listener = n, polls[n++] = (struct pollfd){FD_LISTEN, POLLIN, 0};
+  n += health_poll(polls + n);
+  first = n;
+  for (int i = 0; i < CLIENTS; i++) {
+    struct client *c = &k->clients[i];
+    if (c->fd < 0) continue;
+    clients[n - first] = c;
+    polls[n++] = (struct pollfd){c->fd, (short)((client_readable(k, c) ? POLLIN : 0) | (c->owes || c->credit ? POLLOUT : 0)), 0};
+  }
+
+  uint64_t until = deadline(k), now = now_us();
+  if (limit < until) until = limit;
+  struct timespec wait = {.tv_sec = 3600};
+  if (until != UINT64_MAX) {
+    uint64_t us = until > now ? until - now : 0;
+    wait = (struct timespec){(time_t)(us / 1000000), (long)(us % 1000000) * 1000};
+  }
+  int ready = ppoll(polls, (nfds_t)n, &wait, NULL);
+  if (ready < 0) ready = 0;
+
+  for (int i = first; i < n && ready; i++) {
+    struct client *c = clients[i - first];
+    if (polls[i].revents & POLLOUT && c->fd == polls[i].fd) client_send(k, c);
+    if (polls[i].revents & (POLLIN | POLLHUP | POLLERR) && c->fd == polls[i].fd) client_read(k, c);
+  }
+  if (feed >= 0 && polls[feed].revents) feed_pump(k);
+  if (k->feed.ends && k->feed.at == k->feed.end) feed_pump(k);
+  for (int i = 0; i < 2; i++)
+    if (streams[i] >= 0 && polls[streams[i]].revents) stream_read(k, i);
+  log_flush();
+  if (listener >= 0 && polls[listener].revents) client_accept(k);
+  clients_check(k);
+  health_turn(k);
+  if (process >= 0 && polls[process].revents) reap(k);
+  if (k->running && now_us() >= k->deadline) {
+    k->timed_out = k->restart_off = true;
+    k->deadline = UINT64_MAX;
+    kill_all(k);
+  }
+  return ready;
+}
+
+/*
+ * All that was written before the process ended. Not until the pipes end: something that left the cgroup may hold them
+ * for ever. So: until there is nothing more to read now and everybody has been sent what there was.
+ */
+static void drain(struct keeper *k) {
+  for (;;) {
+    bool open = k->streams[OUT].fd >= 0 || k->streams[ERR].fd >= 0;
+    bool busy = (open && k->held) || sending(k);
+    if (!busy && !open) break;
+    if (turn(k, busy ? UINT64_MAX : 0) == 0 && !busy) break;
+  }
+}
+
+/* ---- beginning and end of a run */
+
+/* The process's ends go to their fixed numbers, ours are not blocking. Anyone it becomes may open /dev/stdout again: */
+/* a pipe's mode guards nothing that /proc/PID/fd does not, and its owner would have to be an id that is not known yet. */
+static int make_pipe(int number, bool reads) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
+  int theirs = ends[reads ? 0 : 1], ours = ends[reads ? 1 : 0];
+  fchmod(theirs, 0666);
+  fcntl(ours, F_SETFL, fcntl(ours, F_GETFL) | O_NONBLOCK);
+  place(theirs, number);
+  return ours;
+}
+
+static int open_stdio(struct keeper *k) {
+  k->feed.fd = k->streams[OUT].fd = k->streams[ERR].fd = -1;
+  k->feed.at = k->feed.end = 0;
+  k->feed.ends = false;
+  for (int i = 0; i < 2; i++) k->streams[i].kept = k->streams[i].used = k->streams[i].rest = 0;
+  if (k->plan->tty) return 0;
+  int in = k->plan->open_stdin ? make_pipe(FD_STDIN, true) : -1;
+  int out = make_pipe(FD_STDOUT, false), err = make_pipe(FD_STDERR, false);
+  k->feed.fd = in < 0 ? -1 : in;
+  k->streams[OUT].fd = out < 0 ? -1 : out;
+  k->streams[ERR].fd = err < 0 ? -1 : err;
+  return out < 0 ? out : err < 0 ? err : k->plan->open_stdin && in < 0 ? in : 0;
+}
+
+static void close_stdio(struct keeper *k) {
+  stream_end(k, OUT);
+  stream_end(k, ERR);
+  log_flush();
+  if (k->feed.fd >= 0) close(k->feed.fd);
+  k->feed.fd = -1;
+}
+
+static int begin(struct keeper *k) {
+  int error = open_stdio(k);
+  k->started_ns = clock_ns();
+  k->timed_out = false;
+  record_clear();
+  if (*k->plan->exit_file) unlink(k->plan->exit_file); /* of the run before this one */
+  if (!error) error = run_outside(&k->run);
+  for (int number = FD_STDIN; number <= FD_STDERR; number++) vacate(number);
+  if (error) {
+    run_abandon(&k->run);
+    return error;
+  }
+  k->running = k->run.pid > 0;
+  k->started_us = now_us();
+  k->deadline = k->plan->timeout ? k->started_us + k->plan->timeout * 1000 : UINT64_MAX;
+  if (k->run.master >= 0) {
+    fcntl(k->run.master, F_SETFL, O_RDWR | O_NONBLOCK);
+    k->streams[OUT].fd = k->feed.fd = k->run.master;
+  }
+  if (!k->running) return 0;
+  record_pid(k, false);
+  record_event(k, "start", "");
+  health_start(k);
+  return 0;
+}
+
+static void die(struct keeper *k) {
+  char code[8];
+  struct text t = text_in(code, sizeof code - 1);
+  put_number(&t, (uint64_t)k->status);
+  *t.at = 0;
+  if (record_oom()) record_event(k, "oom", "");
+  record_event(k, "die", code);
+}
+
+static void live(struct keeper *k) {
+  while (k->running) turn(k, UINT64_MAX);
+  health_stop();
+  drain(k);
+  run_after(&k->run); /* kills what is left in the cgroup, which lets go of the pipes */
+  drain(k);
+  close_stdio(k);
+  if (k->run.pidfd >= 0) close(k->run.pidfd);
+  k->run.pidfd = -1;
+}
+
+static bool again(const struct keeper *k) {
+  const struct plan *p = k->plan;
+  if (k->restart_off || p->policy == RESTART_NO) return false;
+  if (p->policy != RESTART_ON_FAILURE) return true;
+  return k->status != 0 && (p->restart_max == 0 || k->restarts < p->restart_max);
+}
+
+/* Between two runs. A stop ends the wait; the container is then what it was: ended. */
+static bool wait_again(struct keeper *k, uint64_t delay) {
+  uint64_t until = now_us() + delay;
+  while (!k->restart_off && now_us() < until) turn(k, until);
+  return !k->restart_off;
+}
+
+static void tell(struct keeper *k, uint8_t type) {
+  struct text t = record_exit(k);
+  if (*k->plan->exit_file) write_file(k->plan->exit_file, t.start, (size_t)(t.at - t.start));
+  uint64_t limit = now_us() + 10000000; /* for clients that read nothing; client zero is waited for below */
+  while (sending(k) && now_us() < limit) turn(k, limit);
+  channel_offer(k, NOTICE, type, t.start, (uint32_t)(t.at - t.start));
+  while (!channel_idle(k, NOTICE) && (now_us() < limit || (client_zero(k) && client_zero(k)->owes))) turn(k, limit);
+}
+
+/* ---- the whole */
+
+/* What the keeper needs beside the plan's steps; its failures are reported as theirs are, but with no step. */
+static int prepare(struct keeper *k) {
+  const struct plan *p = k->plan;
+  if (*p->lock) {
+    int fd = open(p->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) return detail(&k->run, "the lock ", p->lock), -errno;
+    place(fd, FD_LOCK);
+    if (flock(FD_LOCK, LOCK_EX | LOCK_NB) < 0) return detail(&k->run, "another keeper holds ", p->lock), -errno;
+  }
+  if (!log_open(p)) return detail(&k->run, "the log ", p->log), -errno;
+  if (*p->socket) {
+    int fd = clients_listen(p->socket);
+    if (fd < 0) return detail(&k->run, "the socket ", p->socket), fd;
+    place(fd, FD_LISTEN);
+  }
+  return 0;
+}
+
+/* The last act: the socket and files that say that a keeper lives go, and the engine's own command takes over. */
+static void farewell(struct keeper *k) {
+  struct client *zero = client_zero(k);
+  if (*k->plan->socket) unlink(k->plan->socket);
+  while (!k->taken && zero && (zero->attached || zero->waits) && zero->fd >= 0) turn(k, UINT64_MAX);
+  if (!k->taken && *k->plan->reap) execve(k->plan->reap[0], k->plan->reap, (char *const[]){NULL});
+  _exit(0);
+}
+
+int keep(struct plan *plan, int client) {
+  struct keeper *k = &keeper;
+  uint64_t backoff = 100000;
+  k->plan = plan;
+  k->held = plan->foreground;
+  k->run = (struct run){.program = &plan->program, .born = now_us(), .stop_after = plan->stop_after, .tty = plan->tty, .pidfd = -1};
+  k->run.shared = mapping(shared_size(plan->program.count), true);
+  if (!k->run.shared) complain("no memory for", "the report", ENOMEM), _exit(1);
+  k->run.shared->failed = NO_STEP;
+  k->streams[OUT].fd = k->streams[ERR].fd = k->feed.fd = -1;
+  clients_init(k, client);
+  health_init(k);
+
+  int error = prepare(k);
+  if (!error) error = begin(k);
+  if (error) run_after(&k->run);
+  record_report(k, client, error);
+  if (error || !k->run.pid) _exit(error ? 1 : 0);
+  /* From here on nobody's terminal or pipe is held open by a container that runs on. */
+  for (int fd = 0; fd < 3; fd++) dup2(FD_STDIN, fd);
+
+  for (;;) {
+    live(k);
+    die(k);
+    if (!again(k)) break;
+    tell(k, FRAME_STATE);
+    record_pid(k, true);
+    if (now_us() - k->started_us >= 10000000) backoff = 100000;
+    if (!wait_again(k, backoff)) break;
+    backoff = backoff * 2 < 60000000 ? backoff * 2 : 60000000;
+    k->restarts++;
+    while ((error = begin(k))) { /* what it needs may come back: a mount, a device */
+      run_after(&k->run);
+      k->status = 128;
+      k->finished_ns = clock_ns();
+      die(k);
+      if (!again(k) || !wait_again(k, backoff)) goto ended;
+      backoff = backoff * 2 < 60000000 ? backoff * 2 : 60000000;
+      k->restarts++;
+    }
+  }
+ended:
+  tell(k, FRAME_EXIT);
+  farewell(k);
+  _exit(0);
+}

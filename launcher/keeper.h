@@ -1,0 +1,138 @@
+/*
+ * The keeper's parts share one structure. It lives as long as the container and is mostly idle, so it is built from
+ * small fixed buffers that are touched only when something flows: nothing is allocated once the container exists.
+ */
+#ifndef KEEPER_H
+#define KEEPER_H
+#include "sampan.h"
+#include <poll.h>
+
+/* ---- frames: Docker's 8-byte header, [type, 0, 0, 0, length with its most significant byte first] */
+
+enum frame {
+  FRAME_STDIN = 0, /* client: bytes; none: end of stdin */
+  FRAME_STDOUT = 1,
+  FRAME_STDERR = 2,
+  FRAME_PLAN = 16,   /* client zero, first of all */
+  FRAME_RESIZE = 17, /* rows u16, columns u16 */
+  FRAME_SIGNAL = 18, /* number u32 (0: none), flags u32 */
+  FRAME_ATTACH = 19, /* flags u32 */
+  FRAME_TAKEN = 20,  /* client zero has recorded the exit */
+  FRAME_WAIT = 21,   /* this client wants the exit frame */
+  FRAME_POLICY = 23, /* restart policy u32, its maximum u32 */
+  FRAME_REPORT = 32,
+  FRAME_EXIT = 33,  /* the exit record's JSON: the container has ended for good */
+  FRAME_STATE = 34, /* the same, of a run that will be followed by a restart */
+  FRAME_FED = 35,   /* u32: so many bytes of this client's stdin were passed on */
+};
+enum { SIGNAL_NO_RESTART = 1, SIGNAL_WHOLE_CGROUP = 2 };
+enum { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4 };
+
+#define HEADER 8u
+#define CLIENTS 32
+#define LINE_MOST 16384u /* a longer line is logged in parts, as Docker does it */
+#define READ_MOST 65536u
+#define FEED_MOST 32768u /* src/launch/connection.ts never has more than this on its way */
+
+/* What is being sent to clients: one frame a channel, from the buffer where it lies. Not read again before all have it. */
+enum { OUT, ERR, NOTICE, CHANNELS };
+struct channel {
+  uint8_t header[HEADER];
+  const char *data;
+  uint32_t len; /* 0: idle */
+};
+
+struct client {
+  int fd; /* -1: a free place */
+  bool zero, waits, fed;
+  uint8_t attached; /* ATTACH_* */
+  uint8_t owes;     /* channels that it must still be sent, a bit each */
+  int8_t current;   /* the channel whose frame it has a part of; -1: none */
+  uint32_t sent;    /* of that frame */
+  uint64_t stalled; /* since when it has taken nothing; 0: not */
+  uint32_t credit;  /* stdin bytes passed on and not yet told */
+  uint8_t head[HEADER], got;
+  uint32_t left; /* of the payload that is coming in */
+  uint8_t small[16];
+};
+
+struct stream {
+  int fd;        /* -1: none, or ended */
+  uint32_t kept; /* of a line that has not ended: it lies first in the buffer */
+  uint32_t used; /* of the buffer, by the frame that is being sent */
+  uint32_t rest; /* where what is not yet logged begins */
+  char buffer[LINE_MOST + READ_MOST];
+};
+
+struct feed {
+  int fd; /* of the container's stdin; -1: none, or closed */
+  uint32_t at, end;
+  struct client *from;
+  bool ends; /* after what it holds */
+  char buffer[FEED_MOST];
+};
+
+struct keeper {
+  struct plan *plan;
+  struct run run;
+  bool running, held, taken, restart_off, timed_out;
+  int status; /* as waitid gave it: exit code, or 128 + signal */
+  int signal;
+  uint32_t restarts;
+  uint64_t started_ns, started_us, finished_ns, deadline;
+  struct client clients[CLIENTS];
+  struct channel channels[CHANNELS];
+  struct stream streams[2];
+  struct feed feed;
+};
+
+/* ---- clients.c */
+void clients_init(struct keeper *k, int zero);
+int clients_listen(const char *path);
+void client_accept(struct keeper *k);
+/* Reads what came; may end the client. */
+void client_read(struct keeper *k, struct client *c);
+/* Sends what it is owed, as far as it goes. */
+void client_send(struct keeper *k, struct client *c);
+void client_drop(struct keeper *k, struct client *c);
+/* Drops those that have taken nothing for half a minute, but for client zero. */
+void clients_check(struct keeper *k);
+/* Offers a frame on a channel to those who attached to it (NOTICE: who attached or waits). */
+void channel_offer(struct keeper *k, int channel, uint8_t type, const char *data, uint32_t len);
+bool channel_idle(const struct keeper *k, int channel);
+void feed_pump(struct keeper *k);
+/* Whether this client's next bytes can be taken now. */
+bool client_readable(const struct keeper *k, const struct client *c);
+struct client *client_zero(struct keeper *k);
+
+/* ---- log.c */
+bool log_open(const struct plan *plan);
+/* Logs the whole lines of `data`, and the rest too at the `end`; how many bytes that were. */
+uint32_t log_lines(int channel, const char *data, uint32_t len, bool end);
+void log_flush(void);
+
+/* ---- record.c */
+void record_pid(struct keeper *k, bool restarting);
+void record_event(struct keeper *k, const char *action, const char *exit_code);
+/* The exit record's text, for the file and for the clients; good until the next. */
+struct text record_exit(struct keeper *k);
+void record_report(struct keeper *k, int fd, int error);
+/* What `read` steps found since the last time: whether the kernel has killed for want of memory. */
+bool record_oom(void);
+void record_clear(void);
+
+/* ---- health.c */
+void health_init(struct keeper *k);
+void health_start(struct keeper *k);
+void health_stop(void);
+int health_poll(struct pollfd *polls); /* how many of at most 2 it added */
+void health_turn(struct keeper *k);
+uint64_t health_deadline(void); /* CLOCK_MONOTONIC microseconds; UINT64_MAX: none */
+
+/* ---- keeper.c */
+void *mapping(size_t size, bool shared);
+void place(int fd, int number);
+void keeper_signal(struct keeper *k, uint32_t number, uint32_t flags);
+void keeper_resize(struct keeper *k, uint16_t rows, uint16_t columns);
+void keeper_policy(struct keeper *k, uint32_t policy, uint32_t maximum);
+#endif

@@ -1,0 +1,131 @@
+/*
+ * The launcher: executes a plan that it is handed on fd 3 and stays as the keeper of the process that came of it.
+ *
+ * Before all else it makes its own executable unreachable. A container can open /proc/PID/exe of a process that is
+ * inside it, and has overwritten the host's runtime that way (CVE-2019-5736). So it executes itself once more, from a
+ * clone of its mount that is read-only and attached nowhere; all keepers still share the file's pages. A caller who may
+ * not clone mounts gets a sealed copy in memory.
+ */
+#include "keeper.h"
+#include <linux/close_range.h>
+#include <linux/memfd.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+
+extern char **environ;
+
+static bool sealed(int exe) {
+  struct statfs fs;
+  int seals = fcntl(exe, F_GET_SEALS);
+  if (seals >= 0) return seals & F_SEAL_WRITE;
+  return fstatfs(exe, &fs) == 0 && fs.f_flags & ST_RDONLY;
+}
+
+static int readonly_clone(void) {
+  struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+  int tree = open_tree(AT_FDCWD, "/proc/self/exe", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) == 0) return tree;
+  if (tree >= 0) close(tree);
+  return -1;
+}
+
+static int sealed_copy(int exe) {
+  struct stat st;
+  int copy = memfd_create("sampan-launcher", MFD_CLOEXEC | MFD_ALLOW_SEALING | 0x10u /* MFD_EXEC */);
+  if (copy < 0 && errno == EINVAL) copy = memfd_create("sampan-launcher", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (copy < 0 || fstat(exe, &st) < 0) return -1;
+  for (off_t done = 0; done < st.st_size;)
+    if (sendfile(copy, exe, &done, (size_t)(st.st_size - done)) <= 0) return -1;
+  return fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0 ? -1 : copy;
+}
+
+static void seal(char **argv) {
+  int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  if (exe < 0) complain("cannot open", "/proc/self/exe", errno), _exit(1);
+  if (sealed(exe)) {
+    close(exe);
+    return;
+  }
+  int safe = readonly_clone();
+  if (safe >= 0) syscall(SYS_execveat, safe, "", argv, environ, AT_EMPTY_PATH);
+  safe = sealed_copy(exe);
+  if (safe >= 0) syscall(SYS_execveat, safe, "", argv, environ, AT_EMPTY_PATH);
+  complain("cannot execute itself from a sealed file", "", errno);
+  _exit(1);
+}
+
+/* As if started by nobody: no signal, fd, session or working folder of the caller's comes along. */
+static void stand_alone(void) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  for (int s = 1; s < 65; s++) signal(s, SIG_DFL);
+  /* A keeper ends when its container does, not with a terminal or a service; begin_child in steps.c undoes this. */
+  static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTTOU, SIGTTIN, SIGTSTP};
+  for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
+  close_range(FD_CLIENT + 1, ~0U, 0);
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0) complain("cannot open", "/dev/null", errno), _exit(1);
+  /* Every fixed number is taken from the start, so nothing else ever lands on one. */
+  for (int fd = 0; fd < FD_FREE; fd++)
+    if (fd != FD_CLIENT && (fd > 2 || fcntl(fd, F_GETFD) < 0)) dup3(null, fd, fd > 2 ? O_CLOEXEC : 0);
+  if (null >= FD_FREE) close(null);
+  fcntl(FD_CLIENT, F_SETFD, FD_CLOEXEC);
+  setsid();
+  umask(0);
+  if (chdir("/") < 0) _exit(1);
+}
+
+static void refuse(const char *why) {
+  static char frame[HEADER + 32 + 256];
+  size_t len = strlen(why);
+  complain("this is not a plan:", why, 0);
+  frame[0] = FRAME_REPORT;
+  frame[6] = (char)((32 + len) >> 8);
+  frame[7] = (char)(32 + len);
+  struct text t = text_in(frame, sizeof frame);
+  const uint32_t words[] = {0, (uint32_t)getpid(), 0, 0, 0, NO_STEP, EBADMSG, 0};
+  t.at += HEADER;
+  put_bytes(&t, (const char *)words, sizeof words);
+  put_bytes(&t, why, len);
+  write_all(FD_CLIENT, frame, (size_t)(t.at - frame));
+  _exit(1);
+}
+
+static bool read_all(int fd, void *to, size_t len) {
+  for (char *p = to; len > 0;) {
+    ssize_t n = read(fd, p, len);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    p += n;
+    len -= (size_t)n;
+  }
+  return true;
+}
+
+int main(int argc, char **argv) {
+  (void)argc;
+  seal(argv);
+  prctl(PR_SET_DUMPABLE, 0);
+  prctl(PR_SET_NAME, "sampan-keeper");
+  stand_alone();
+  static struct plan plan;
+  uint8_t head[HEADER];
+  if (!read_all(FD_CLIENT, head, sizeof head) || head[0] != FRAME_PLAN) refuse("there is none on fd 3");
+  uint32_t len = (uint32_t)head[4] << 24 | (uint32_t)head[5] << 16 | (uint32_t)head[6] << 8 | head[7];
+  if (len > PLAN_MOST) refuse("it is larger than 64 MiB");
+  /* All the memory there will be: allocated now, touched as far as it is used. */
+  uint8_t *bytes = mapping(len + plan_arena(len), false);
+  if (!bytes) refuse("there is no memory for it");
+  if (!read_all(FD_CLIENT, bytes, len)) refuse("it ends too early");
+  const char *wrong = plan_decode(&plan, bytes, len, bytes + ((len + 15) & ~15u));
+  if (wrong) refuse(wrong);
+  keep(&plan, FD_CLIENT);
+}

@@ -1,0 +1,559 @@
+/*
+ * The root filesystem: mounts, and what lies in them. Every mount is made detached (fsmount, open_tree), given its
+ * attributes while nobody can reach it, and then moved onto a fd. That fd was resolved beneath the container's root
+ * with openat2(RESOLVE_IN_ROOT), so there is no moment between check and use in which an image's symlink, or another
+ * container that shares a volume, could send the mount elsewhere (CVE-2021-30465 and its four successors).
+ */
+#include "sampan.h"
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <limits.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+
+enum create { CREATE_NOTHING, CREATE_DIR, CREATE_FILE };
+
+/* ---- paths beneath the root */
+
+static int open_in(int dir, const char *path, uint64_t flags, uint64_t resolve) {
+  struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve | RESOLVE_NO_MAGICLINKS};
+  /* EAGAIN: something was renamed or mounted meanwhile, so the kernel could not rule out an escape. */
+  for (int tries = 0; tries < 64; tries++) {
+    long fd = syscall(SYS_openat2, dir, path, &how, sizeof how);
+    if (fd >= 0) return (int)fd;
+    if (errno != EAGAIN) return -errno;
+  }
+  return -EAGAIN;
+}
+
+void forget_root(struct run *run) {
+  if (run->root >= 0 && !run->has_root) close(run->root), run->root = -1;
+}
+
+/* Without a `root` step the root is this mount namespace's own. */
+static int root_of(struct run *run) {
+  if (run->root < 0) run->root = check(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return run->root;
+}
+
+int beneath(struct run *run, const char *path, int flags) {
+  int root = root_of(run);
+  return root < 0 ? root : open_in(root, path, (uint64_t)flags | (flags & O_ACCMODE ? 0 : O_PATH), RESOLVE_IN_ROOT);
+}
+
+int op_root(struct run *run, const struct arg *a) {
+  forget_root(run);
+  run->root = check(open(a[0].s, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  run->has_root = run->root >= 0;
+  return run->root < 0 ? run->root : 0;
+}
+
+/* A missing part that is a symlink to something missing: its text takes its place in the path. */
+static int follow(int parent, const char *name, char *path, size_t done, const char *rest) {
+  char link[PATH_MAX], next[PATH_MAX];
+  ssize_t len = readlinkat(parent, name, link, sizeof link);
+  if (len < 0) return errno == EINVAL ? -ENOTDIR : -errno;
+  struct text t = text_in(next, sizeof next - 1);
+  if (link[0] != '/') put_bytes(&t, path, done), put(&t, "/");
+  put_bytes(&t, link, (size_t)len);
+  put(&t, rest);
+  if (t.full) return -ENAMETOOLONG;
+  *t.at = 0;
+  memcpy(path, next, (size_t)(t.at - next) + 1);
+  return 0;
+}
+
+/*
+ * The thing at `path`, with its missing parents made one component at a time: each is made in a folder that is already
+ * held open, so nothing is ever made outside of the root.
+ */
+static int make(struct run *run, const char *wanted, enum create create, mode_t mode, bool *made) {
+  char path[PATH_MAX];
+  strcpy(path, wanted); /* the decoder allows no longer one */
+  if (made) *made = false;
+  for (int links = 0; links < 40; links++) {
+    int fd = beneath(run, path, 0);
+    if (fd != -ENOENT || create == CREATE_NOTHING) return fd;
+    int parent = beneath(run, "/", O_DIRECTORY);
+    for (char *p = path; parent >= 0;) {
+      size_t done = (size_t)(p - path);
+      while (*p == '/') p++;
+      if (!*p) return parent;
+      char *end = p + strcspn(p, "/"), name[NAME_MAX + 1];
+      if (end - p > NAME_MAX) return close(parent), -ENAMETOOLONG;
+      bool last = end[strspn(end, "/")] == 0;
+      memcpy(name, p, (size_t)(end - p));
+      name[end - p] = 0;
+      char kept = *end;
+      *end = 0;
+      fd = beneath(run, path, 0);
+      *end = kept;
+      if (fd == -ENOENT) {
+        bool file = last && create == CREATE_FILE;
+        int error = file ? check(mknodat(parent, name, S_IFREG | 0644, 0)) : check(mkdirat(parent, name, last ? mode : 0755));
+        if (error == -EEXIST) {
+          error = follow(parent, name, path, done, end);
+          close(parent);
+          if (error) return error;
+          break; /* from the beginning, by the new path */
+        }
+        if (error) return close(parent), error;
+        if (last && made) *made = true;
+        fd = check(openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+      }
+      close(parent);
+      parent = fd;
+      p = end;
+    }
+    if (parent < 0) return parent;
+  }
+  return -ELOOP;
+}
+
+/* The folder in which `path` lies, made if it is missing, and the last name. */
+static int parent_of(struct run *run, const char *path, const char **name) {
+  char folder[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  *name = slash + 1;
+  if (!**name || !strcmp(*name, ".") || !strcmp(*name, "..")) return -EINVAL;
+  memcpy(folder, path, (size_t)(slash - path));
+  folder[slash - path] = 0;
+  if (slash == path) strcpy(folder, "/");
+  return make(run, folder, CREATE_DIR, 0755, NULL);
+}
+
+static int make_on_host(const char *wanted, mode_t mode, bool *made) {
+  char path[PATH_MAX];
+  strcpy(path, wanted);
+  *made = false;
+  if (mkdir(path, mode) == 0) return *made = true, 0;
+  if (errno == EEXIST) return 0;
+  for (char *p = path + 1; errno == ENOENT && (p = strchr(p, '/')); p++) {
+    *p = 0;
+    if (mkdir(path, 0755) < 0 && errno != EEXIST) return -errno;
+    errno = ENOENT;
+    *p = '/';
+  }
+  if (mkdir(path, mode) == 0) return *made = true, 0;
+  return errno == EEXIST ? 0 : -errno;
+}
+
+int op_mkdir(struct run *run, const struct arg *a) {
+  bool in_root = a[0].n, made;
+  mode_t mode = (mode_t)a[2].n;
+  int fd = in_root ? make(run, a[1].s, CREATE_DIR, mode, &made) : make_on_host(a[1].s, mode, &made);
+  if (fd < 0) return fd;
+  int error = 0;
+  if (made && ((uint32_t)a[3].n != UINT32_MAX || (uint32_t)a[4].n != UINT32_MAX))
+    error = in_root ? check(fchownat(fd, "", (uid_t)a[3].n, (gid_t)a[4].n, AT_EMPTY_PATH))
+                    : check(lchown(a[1].s, (uid_t)a[3].n, (gid_t)a[4].n));
+  if (in_root) close(fd);
+  return error;
+}
+
+/* ---- making mounts */
+
+/* The kernel's own words about a filesystem that it refused: "e overlay: …". */
+static void kernel_words(struct run *run, int context) {
+  char line[256];
+  ssize_t n = read(context, line, sizeof line - 1);
+  if (n < 2) return;
+  line[n] = 0;
+  line[strcspn(line, "\n")] = 0;
+  detail(run, line[1] == ' ' ? line + 2 : line, "");
+}
+
+static int move_onto(int mount, int target) {
+  return check(move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+}
+
+static int set_attributes(int mount, bool recursive, uint64_t set, uint64_t clear, uint64_t propagation, int userns) {
+  struct mount_attr attr = {.attr_set = set, .attr_clr = clear, .propagation = propagation, .userns_fd = userns < 0 ? 0 : (uint64_t)userns};
+  return check(mount_setattr(mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof attr));
+}
+
+static int clone_mount(int fd, const char *path, bool recursive) {
+  int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (*path ? 0 : AT_EMPTY_PATH);
+  return check(open_tree(fd, path, (unsigned)flags));
+}
+
+static unsigned attributes_of(uint64_t ms) {
+  static const struct { unsigned long ms, attr; } MAP[] = {
+      {MS_RDONLY, MOUNT_ATTR_RDONLY}, {MS_NOSUID, MOUNT_ATTR_NOSUID}, {MS_NODEV, MOUNT_ATTR_NODEV},
+      {MS_NOEXEC, MOUNT_ATTR_NOEXEC}, {MS_NOATIME, MOUNT_ATTR_NOATIME}, {MS_NODIRATIME, MOUNT_ATTR_NODIRATIME},
+      {MS_STRICTATIME, MOUNT_ATTR_STRICTATIME},
+  };
+  unsigned attr = 0;
+  for (size_t i = 0; i < sizeof MAP / sizeof *MAP; i++)
+    if (ms & MAP[i].ms) attr |= (unsigned)MAP[i].attr;
+  return attr;
+}
+
+static int set_option(int context, char *option) {
+  char *value = strchr(option, '=');
+  if (!value) return check(fsconfig(context, FSCONFIG_SET_FLAG, option, NULL, 0));
+  *value++ = 0;
+  return check(fsconfig(context, FSCONFIG_SET_STRING, option, value, 0));
+}
+
+/* A filesystem of this type, mounted nowhere. `data` is what mount(8) has after -o. */
+static int filesystem(struct run *run, const char *type, const char *source, const char *data, uint64_t flags) {
+  char options[4096];
+  if (strlen(data) >= sizeof options) return -E2BIG;
+  strcpy(options, data);
+  int context = check(fsopen(type, FSOPEN_CLOEXEC));
+  if (context < 0) return context;
+  int error = *source ? check(fsconfig(context, FSCONFIG_SET_STRING, "source", source, 0)) : 0;
+  for (char *rest = options, *option; error >= 0 && (option = strsep(&rest, ","));)
+    if (*option) error = set_option(context, option);
+  if (error >= 0 && flags & MS_SYNCHRONOUS) error = check(fsconfig(context, FSCONFIG_SET_FLAG, "sync", NULL, 0));
+  if (error >= 0) error = check(fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+  int mount = error < 0 ? error : check(fsmount(context, FSMOUNT_CLOEXEC, attributes_of(flags)));
+  if (mount < 0) kernel_words(run, context);
+  close(context);
+  return mount;
+}
+
+/* Of a tmpfs that names none: the mode of the folder that it covers (an image's /tmp stays 1777). */
+static void add_mode(int target, char *data, size_t size) {
+  struct stat st;
+  if (strstr(data, "mode=") || fstat(target, &st) < 0) return;
+  char digits[] = "mode=0000";
+  for (int i = 0; i < 4; i++) digits[8 - i] = (char)('0' + (st.st_mode >> 3 * i & 7));
+  size_t len = strlen(data);
+  if (len + sizeof digits + 1 > size) return;
+  if (len) strcat(data, ",");
+  strcat(data, digits);
+}
+
+/* proc and sysfs are mounted only on real folders: a symlink there would let an image choose what is written later. */
+static bool is_link(struct run *run, const char *path) {
+  struct stat st;
+  int fd = beneath(run, path, O_NOFOLLOW);
+  bool link = fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
+  if (fd >= 0) close(fd);
+  return link;
+}
+
+int op_mount(struct run *run, const struct arg *a) {
+  const char *type = a[0].s, *source = a[1].s, *path = a[2].s;
+  uint64_t flags = a[3].n;
+  bool proc = !strcmp(type, "proc"), kernel = proc || !strcmp(type, "sysfs");
+  char data[4096];
+  if (a[4].len >= sizeof data) return -E2BIG;
+  strcpy(data, a[4].s);
+  if (kernel && is_link(run, path)) return detail(run, "it is a symbolic link in the image", ""), -ENOTDIR;
+  int target = make(run, path, (enum create)a[5].n, 0755, NULL);
+  if (target < 0) return target;
+  if (!strcmp(type, "tmpfs")) add_mode(target, data, sizeof data);
+  int mount = filesystem(run, type, source, data, flags);
+  if (a[7].n && (mount == -EINVAL || mount == -EPERM)) mount = filesystem(run, type, source, a[8].s, flags);
+  int error = mount < 0 ? mount : 0;
+  if (!error && a[6].n) error = copy_tree(target, mount);
+  if (!error) error = move_onto(mount, target);
+  /* Kept for `proc` steps: the container's own procfs, before anything is bound over parts of it. */
+  if (!error && proc && run->procfs < 0) run->procfs = clone_mount(mount, "", false);
+  if (mount >= 0) close(mount);
+  close(target);
+  return error;
+}
+
+int op_propagation(struct run *run, const struct arg *a) {
+  (void)run;
+  return check(mount(NULL, a[1].s, NULL, (unsigned long)a[0].n, NULL));
+}
+
+/* ---- overlay */
+
+/*
+ * A folder's name for overlayfs. fsconfig takes at most 255 bytes, so a longer one goes by a fd; its name in /proc is
+ * good until the mount exists.
+ */
+static const char *layer_name(const char *path, char *name, int *fd) {
+  *fd = -1;
+  if (strlen(path) < 256) return path;
+  *fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (*fd < 0) return path;
+  struct text t = text_in(name, 63);
+  put(&t, "/proc/self/fd/");
+  put_number(&t, (uint64_t)*fd);
+  *t.at = 0;
+  return name;
+}
+
+static int set_layer(int context, const char *key, const char *path) {
+  char name[64];
+  int fd;
+  int error = check(fsconfig(context, FSCONFIG_SET_STRING, key, layer_name(path, name, &fd), 0));
+  if (fd >= 0) close(fd);
+  return error;
+}
+
+static int overlay_by_context(struct run *run, const struct arg *a) {
+  int context = check(fsopen("overlay", FSOPEN_CLOEXEC));
+  if (context < 0) return context;
+  int error = check(fsconfig(context, FSCONFIG_SET_STRING, "source", "overlay", 0));
+  for (uint32_t i = 0; i < a[1].len && error >= 0; i++) error = set_layer(context, "lowerdir+", a[1].list[i]);
+  if (error < 0) {
+    close(context);
+    return error == -EINVAL ? -ENOSYS : error; /* a kernel before 6.7 knows no `lowerdir+` */
+  }
+  if (a[2].len && error >= 0) error = set_layer(context, "upperdir", a[2].s);
+  if (a[2].len && error >= 0) error = set_layer(context, "workdir", a[3].s);
+  for (uint32_t i = 0; i < a[4].len && error >= 0; i++) {
+    char option[256];
+    if (strlen(a[4].list[i]) >= sizeof option) error = -E2BIG;
+    else error = set_option(context, strcpy(option, a[4].list[i]));
+  }
+  if (error >= 0) error = check(fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+  int mount = error < 0 ? error : check(fsmount(context, FSMOUNT_CLOEXEC, 0));
+  if (mount < 0) kernel_words(run, context);
+  close(context);
+  if (mount < 0) return mount;
+  int target = check(open(a[0].s, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  error = target < 0 ? target : move_onto(mount, target);
+  if (target >= 0) close(target);
+  close(mount);
+  return error;
+}
+
+/*
+ * mount(2) takes one page of options. With /proc/self/fd as the working folder a layer's name is its fd's number, so
+ * a page holds a thousand; overlayfs itself ends at 500.
+ */
+static int overlay_by_page(const struct arg *a) {
+  char data[4096];
+  struct text t = text_in(data, sizeof data - 1);
+  int error = check(chdir("/proc/self/fd")), first = INT_MAX, last = -1;
+  put(&t, "lowerdir=");
+  for (uint32_t i = 0; i < a[1].len + 2 && error >= 0; i++) {
+    const char *path = i < a[1].len ? a[1].list[i] : i == a[1].len ? a[2].s : a[3].s;
+    if (!*path) break;
+    int fd = error = check(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (fd < 0) break;
+    if (fd < first) first = fd;
+    if (fd > last) last = fd;
+    if (i >= a[1].len) put(&t, i == a[1].len ? ",upperdir=" : ",workdir=");
+    else if (i > 0) put(&t, ":");
+    put_number(&t, (uint64_t)fd);
+  }
+  for (uint32_t i = 0; i < a[4].len; i++) put(&t, ","), put(&t, a[4].list[i]);
+  *t.at = 0;
+  if (error >= 0) error = t.full ? -E2BIG : check(mount("overlay", a[0].s, "overlay", 0, data));
+  if (last >= 0) close_range((unsigned)first, (unsigned)last, 0);
+  return check(chdir("/")) < 0 ? -errno : error;
+}
+
+int op_overlay(struct run *run, const struct arg *a) {
+  int error = overlay_by_context(run, a);
+  return error == -ENOSYS ? overlay_by_page(a) : error;
+}
+
+/* ---- binds */
+
+/*
+ * A user namespace with these maps, for an id-mapped mount. It needs a process for a moment. That process may be in a
+ * pid namespace whose numbers this /proc does not use, so it says itself how /proc calls it.
+ */
+static int mapped_userns(const char *uids, const char *gids) {
+  int line[2], userns = -1;
+  char path[64] = "/proc/";
+  if (pipe2(line, O_CLOEXEC) < 0) return -errno;
+  long pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+  if (pid == 0) {
+    char self[16];
+    ssize_t n = readlink("/proc/self", self, sizeof self);
+    if (n > 0) write_all(line[1], self, (size_t)n);
+    close(line[1]);
+    char end;
+    while (read(line[0], &end, 1) > 0) continue; /* its own text; then until it is killed, or its parent is gone */
+    for (;;) pause();
+  }
+  close(line[1]);
+  ssize_t n = pid < 0 ? -1 : read(line[0], path + 6, 16);
+  int error = pid < 0 ? -errno : n <= 0 ? -ESRCH : 0;
+  static const char *const FILES[] = {"/uid_map", "/gid_map", "/ns/user"};
+  for (int i = 0; i < 3 && !error; i++) {
+    strcpy(path + 6 + n, FILES[i]);
+    int fd = open(path, (i < 2 ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+    const char *map = i == 0 ? uids : gids;
+    if (fd < 0 || (i < 2 && write(fd, map, strlen(map)) < 0)) error = -errno;
+    if (i == 2) userns = fd;
+    else if (fd >= 0) close(fd);
+  }
+  if (pid > 0) kill((pid_t)pid, SIGKILL), waitpid((pid_t)pid, NULL, 0);
+  close(line[0]);
+  return error ? error : userns;
+}
+
+int op_bind(struct run *run, const struct arg *a) {
+  bool in_root = a[0].n, from_root = a[1].n, recursive = a[4].n, attributes_recursive = a[7].n;
+  const char *source = a[2].s, *path = a[3].s;
+  uint64_t set = a[5].n, clear = a[6].n, propagation = a[9].n;
+  int userns = -1, from = -1, error = 0;
+  if (from_root && (from = beneath(run, source, 0)) < 0) return from;
+  int mount = from_root ? clone_mount(from, "", recursive) : clone_mount(AT_FDCWD, source, recursive);
+  if (from >= 0) close(from);
+  if (mount < 0) return detail(run, "its source ", source), mount;
+  if (a[10].len) {
+    userns = mapped_userns(a[10].s, a[11].s);
+    if (userns < 0) error = userns;
+    set |= MOUNT_ATTR_IDMAP;
+  }
+  if (!error && (set || clear)) error = set_attributes(mount, attributes_recursive, set, clear, 0, userns);
+  if (userns >= 0) close(userns);
+  if (!error) {
+    int target = in_root ? make(run, path, (enum create)a[8].n, 0755, NULL) : check(open(path, O_PATH | O_CLOEXEC));
+    error = target < 0 ? target : move_onto(mount, target);
+    if (target >= 0) close(target);
+  }
+  /* After the move, which would have made it a peer of a shared parent. */
+  if (!error && propagation) error = set_attributes(mount, propagation & MS_REC, 0, 0, propagation & ~(uint64_t)MS_REC, -1);
+  close(mount);
+  return error;
+}
+
+int op_attributes(struct run *run, const struct arg *a) {
+  int fd = beneath(run, a[0].s, 0);
+  if (fd < 0) return fd;
+  bool recursive = a[3].n || a[4].n & MS_REC;
+  int error = set_attributes(fd, recursive, a[1].n, a[2].n, a[4].n & ~(uint64_t)MS_REC, -1);
+  close(fd);
+  return error;
+}
+
+static bool absent(int error) { return error == -ENOENT || error == -ENOTDIR; }
+
+/* The host's /dev/null, once and verified: an image may have put anything at its own (CVE-2025-31133). */
+static int null_device(struct run *run) {
+  struct stat st;
+  if (run->null >= 0) return run->null;
+  int fd = check(open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (fd < 0) return fd;
+  if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) return close(fd), -ENODEV;
+  return run->null = fd;
+}
+
+/* The first folder that is masked gets a read-only tmpfs, the others clones of it: one superblock a container. */
+static int empty_folder(struct run *run) {
+  if (run->empty >= 0) return clone_mount(run->empty, "", false);
+  return run->empty = filesystem(run, "tmpfs", "tmpfs", "size=0,nr_inodes=2,mode=755", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC);
+}
+
+int op_mask(struct run *run, const struct arg *a) {
+  struct stat st;
+  int target = beneath(run, a[0].s, 0);
+  if (target < 0) return absent(target) ? 0 : target;
+  int null = -1, error = check(fstat(target, &st));
+  bool folder = S_ISDIR(st.st_mode);
+  int mount = error ? error : folder ? empty_folder(run) : (null = null_device(run)) < 0 ? null : clone_mount(null, "", false);
+  error = mount < 0 ? mount : move_onto(mount, target);
+  if (mount >= 0 && mount != run->empty) close(mount);
+  close(target);
+  return error;
+}
+
+int op_readonly(struct run *run, const struct arg *a) {
+  int target = beneath(run, a[0].s, 0);
+  if (target < 0) return absent(target) ? 0 : target;
+  int mount = clone_mount(target, "", true);
+  int error = mount < 0 ? mount : set_attributes(mount, true, MOUNT_ATTR_RDONLY, 0, 0, -1);
+  if (!error) error = move_onto(mount, target);
+  if (mount >= 0) close(mount);
+  close(target);
+  return error;
+}
+
+/* ---- nodes */
+
+int op_mknod(struct run *run, const struct arg *a) {
+  const char *name;
+  struct stat st;
+  mode_t mode = (mode_t)a[1].n;
+  dev_t device = makedev((unsigned)a[2].n, (unsigned)a[3].n);
+  int parent = parent_of(run, a[0].s, &name);
+  if (parent < 0) return parent;
+  int error = check(mknodat(parent, name, mode, device));
+  if (error == -EEXIST && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & S_IFMT) == (mode & S_IFMT) &&
+      st.st_rdev == device)
+    error = 0;
+  if (!error) error = check(fchownat(parent, name, (uid_t)a[4].n, (gid_t)a[5].n, AT_SYMLINK_NOFOLLOW));
+  close(parent);
+  return error;
+}
+
+int op_symlink(struct run *run, const struct arg *a) {
+  const char *name;
+  int parent = parent_of(run, a[0].s, &name);
+  if (parent < 0) return parent;
+  int error = check(symlinkat(a[1].s, parent, name));
+  close(parent);
+  return error == -EEXIST ? 0 : error;
+}
+
+/* ---- the console */
+
+static int send_fd(int peer, int fd) {
+  uint32_t number = 0;
+  union {
+    struct cmsghdr head;
+    char space[CMSG_SPACE(sizeof(int))];
+  } control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+  struct iovec part = {&number, sizeof number};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+  return check(sendmsg(peer, &message, MSG_NOSIGNAL));
+}
+
+/*
+ * The slave comes from the master by TIOCGPTPEER, never by the name /dev/pts/N, which another process of the container
+ * could swap meanwhile (CVE-2025-52565).
+ */
+int op_console(struct run *run, const struct arg *a) {
+  struct statfs fs;
+  struct winsize size = {.ws_row = (unsigned short)a[0].n, .ws_col = (unsigned short)a[1].n};
+  int unlock = 0;
+  int master = beneath(run, "/dev/pts/ptmx", O_RDWR | O_NOCTTY);
+  if (master < 0) return master;
+  int error = check(fstatfs(master, &fs));
+  if (!error && fs.f_type != DEVPTS_SUPER_MAGIC) error = -ENODEV;
+  if (!error) error = check(ioctl(master, TIOCSPTLCK, &unlock));
+  if (!error && size.ws_row && size.ws_col) error = check(ioctl(master, TIOCSWINSZ, &size));
+  if (!error) error = run->slave = check(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (error >= 0) error = send_fd(run->peer, master);
+  close(master);
+  if (error < 0 || !run->has_root) return error < 0 ? error : 0;
+  int target = make(run, "/dev/console", CREATE_FILE, 0, NULL);
+  if (target < 0) return target;
+  int mount = clone_mount(run->slave, "", false);
+  error = mount < 0 ? mount : move_onto(mount, target);
+  if (mount >= 0) close(mount);
+  close(target);
+  return error;
+}
+
+/* ---- entering */
+
+int op_pivot(struct run *run, const struct arg *a) {
+  (void)a;
+  if (!run->has_root) return -EINVAL;
+  if (fchdir(run->root) < 0) return -errno;
+  /* The new root takes the old one's place and lies beneath it for a moment: detached there, no folder is needed. */
+  if (syscall(SYS_pivot_root, ".", ".") < 0) return -errno;
+  if (umount2(".", MNT_DETACH) < 0) return -errno;
+  return check(chdir("/"));
+}
+
+int op_chroot(struct run *run, const struct arg *a) {
+  (void)a;
+  if (run->has_root && fchdir(run->root) < 0) return -errno;
+  if (chroot(".") < 0) return -errno;
+  return check(chdir("/"));
+}

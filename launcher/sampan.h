@@ -1,0 +1,184 @@
+/* What the launcher's files share: the plan as decoded, one run of it, and the words they use for each other. */
+#ifndef SAMPAN_H
+#define SAMPAN_H
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- the plan (wire.c) */
+
+enum column { OUTSIDE, INSIDE, AFTER };
+
+#define OP_NUMBER(name, operands, columns) OP_##name,
+#include "ops.h"
+enum op { EVERY_OP(OP_NUMBER) OP_COUNT };
+#undef O
+#undef I
+#undef A
+
+struct arg {
+  union {
+    uint64_t n;
+    const char *s;
+    const uint8_t *b;
+    char **list;
+    const uint32_t *numbers;
+  };
+  uint32_t len; /* of a text without its NUL, of bytes, of a list */
+};
+
+struct step {
+  uint8_t op, column;
+  bool optional;
+  const struct arg *args;
+};
+
+struct program {
+  const struct step *steps;
+  uint32_t count;
+};
+
+enum driver { LOG_NONE, LOG_JSON, LOG_LOCAL };
+enum policy { RESTART_NO, RESTART_ALWAYS, RESTART_UNLESS_STOPPED, RESTART_ON_FAILURE };
+
+struct plan {
+  struct program program;
+  const char *lock, *pid_file, *socket, *exit_file;
+  uint32_t driver;
+  const char *log;
+  uint64_t log_size;
+  uint32_t log_files;
+  bool tty, open_stdin, stdin_once, foreground;
+  uint32_t policy, restart_max;
+  uint64_t timeout; /* milliseconds */
+  char **cgroups, **reap;
+  const char *events, *members;
+  uint32_t stop_after;
+  bool has_health;
+  uint64_t interval, health_timeout, start_period, start_interval;
+  uint32_t retries;
+  const char *health_file;
+  struct program health;
+};
+
+#define PLAN_MAGIC 0x4e504d53u /* "SMPN", least byte first */
+#define PLAN_VERSION 1u
+#define PLAN_MOST (64u << 20)
+
+/* Bytes of arena that a plan of this many bytes can need: no operand costs more than six times its room on the wire. */
+size_t plan_arena(size_t len);
+/* Decodes into *plan, which then points into `bytes` and `arena`. NULL, or what is wrong with it. */
+const char *plan_decode(struct plan *plan, const uint8_t *bytes, size_t len, void *arena);
+
+/* ---- one run of a program (steps.c) */
+
+/*
+ * Fixed numbers for the fds that last, so that a child can close all others with two calls and no list of them.
+ * Every one is close-on-exec.
+ */
+enum {
+  FD_CLIENT = 3, /* client zero: who sent the plan */
+  FD_LOCK,
+  FD_LOG,
+  FD_LISTEN,
+  FD_PEER = 10, /* in the child: its end of the socketpair */
+  FD_STDIN,     /* in the child: what fds 0 to 2 become */
+  FD_STDOUT,
+  FD_STDERR,
+  FD_CONTAINER, /* pidfd of the container's process: health probes join it */
+  FD_FREE,
+};
+
+struct result {
+  uint32_t us, at; /* microseconds it took, and from the start to its end; UNREACHED where it never ran */
+  uint32_t error;
+};
+#define UNREACHED 0xffffffffu
+#define NO_STEP 0xffffffffu
+
+/* Written by the child, read by the keeper: a page both map, so that a report costs no message. */
+struct shared {
+  int32_t pid;     /* of the process that is to be the container's, as the keeper sees it */
+  uint32_t failed; /* step, or NO_STEP */
+  uint32_t error;
+  uint32_t at_execve; /* the step that is executing; its end is that of the socketpair */
+  char detail[256];
+  struct result results[];
+};
+size_t shared_size(uint32_t steps);
+
+struct run {
+  const struct program *program;
+  struct shared *shared;
+  uint64_t born;  /* microseconds, CLOCK_MONOTONIC */
+  uint32_t stop_after;
+  bool tty;
+  pid_t pid;      /* as clone returned it */
+  int pidfd;
+  int peer;       /* this process's end of the socketpair */
+  int master;     /* the pty's, once it has come */
+  /* What the child has found on its way. */
+  bool child, joined, has_root, umask_set, sealed_fds;
+  int root, procfs, null, empty, slave;
+  int pdeathsig;
+};
+
+/* The outside column up to the child's execve. 0, or the errno that shared->failed had. */
+int run_outside(struct run *run);
+/* Ends what a run_outside that failed has left of the child. */
+void run_abandon(struct run *run);
+/* The after column; errors are noted and go on. */
+void run_after(struct run *run);
+
+/* Negative errno for a call that returned below zero. */
+static inline int check(long r) { return r < 0 ? -errno : (int)r; }
+/* What the errno does not say, for the report; the first words stay. */
+void detail(struct run *run, const char *a, const char *b);
+
+/* ---- handlers by subject: mounts.c, process.c, host.c */
+#define OP_HANDLER(name, operands, columns) int op_##name(struct run *run, const struct arg *a);
+EVERY_OP(OP_HANDLER)
+
+/* In a folder beneath the run's root; -errno. `flags` are further O_ ones beside O_PATH. */
+int beneath(struct run *run, const char *path, int flags);
+/* Forgets what was opened in a mount namespace that this process has left. */
+void forget_root(struct run *run);
+/* Copies what lies in folder `from` into folder `to`, owners and modes too. */
+int copy_tree(int from, int to);
+/* Kills every process of the cgroup at `path` and of those beneath it. */
+int cgroup_kill(const char *path);
+/* The reaper that is pid 1 of a container with --init; never returns. */
+void init_main(pid_t child) __attribute__((noreturn));
+
+/* ---- the keeper (keeper.c and what it keeps) */
+
+int keep(struct plan *plan, int client) __attribute__((noreturn));
+
+uint64_t now_us(void);   /* CLOCK_MONOTONIC */
+uint64_t clock_ns(void); /* since 1970 */
+
+/* Text built in a buffer of fixed size: what does not fit marks it full. */
+struct text {
+  char *start, *at, *end;
+  bool full;
+};
+struct text text_in(char *buffer, size_t size);
+void put_bytes(struct text *t, const char *s, size_t len);
+void put(struct text *t, const char *s);
+void put_number(struct text *t, uint64_t n);
+/* As a JSON string's inside, escaped as Docker's log writer does it. */
+void put_json(struct text *t, const char *s, size_t len);
+/* Writes by a temporary name and a rename, so that a reader sees the old text or the new. */
+int write_file(const char *path, const char *data, size_t len);
+bool write_all(int fd, const void *data, size_t len);
+uint64_t process_start(pid_t pid); /* field 22 of /proc/PID/stat; 0 if it is gone */
+void complain(const char *what, const char *object, int error);
+#endif

@@ -1,0 +1,93 @@
+/* Text in buffers of fixed size, files written whole, and the two clocks. No stdio: its buffers would be memory. */
+#include "sampan.h"
+#include <stdio.h> /* rename */
+
+uint64_t now_us(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t clock_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+struct text text_in(char *buffer, size_t size) { return (struct text){buffer, buffer, buffer + size, false}; }
+
+void put_bytes(struct text *t, const char *s, size_t len) {
+  if (len > (size_t)(t->end - t->at)) {
+    t->full = true;
+    return;
+  }
+  memcpy(t->at, s, len);
+  t->at += len;
+}
+
+void put(struct text *t, const char *s) { put_bytes(t, s, strlen(s)); }
+
+void put_number(struct text *t, uint64_t n) {
+  char digits[20], *p = digits + sizeof digits;
+  do *--p = (char)('0' + n % 10);
+  while (n /= 10);
+  put_bytes(t, p, (size_t)(digits + sizeof digits - p));
+}
+
+bool write_all(int fd, const void *data, size_t len) {
+  for (const char *p = data; len > 0;) {
+    ssize_t n = write(fd, p, len);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    p += n;
+    len -= (size_t)n;
+  }
+  return true;
+}
+
+int write_file(const char *path, const char *data, size_t len) {
+  char name[4096 + 8];
+  struct text t = text_in(name, sizeof name - 1);
+  put(&t, path);
+  put(&t, ".new");
+  *t.at = 0;
+  int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return -errno;
+  int error = write_all(fd, data, len) ? 0 : -errno;
+  close(fd);
+  if (!error && rename(name, path) < 0) error = -errno;
+  if (error) unlink(name);
+  return error;
+}
+
+uint64_t process_start(pid_t pid) {
+  char buffer[1024];
+  struct text t = text_in(buffer, sizeof buffer - 1);
+  put(&t, "/proc/");
+  put_number(&t, (uint64_t)pid);
+  put(&t, "/stat");
+  *t.at = 0;
+  int fd = open(buffer, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t n = read(fd, buffer, sizeof buffer - 1);
+  close(fd);
+  if (n <= 0) return 0;
+  buffer[n] = 0;
+  /* The name in field 2 may hold spaces and brackets: the last bracket ends it. Field 22 is 20 spaces further. */
+  char *p = strrchr(buffer, ')');
+  for (int space = 0; p && space < 20; space++) p = strchr(p + 1, ' ');
+  uint64_t start = 0;
+  if (p) for (p++; *p >= '0' && *p <= '9'; p++) start = start * 10 + (uint64_t)(*p - '0');
+  return start;
+}
+
+void complain(const char *what, const char *object, int error) {
+  char line[1024];
+  struct text t = text_in(line, sizeof line - 1);
+  put(&t, "sampan launcher: ");
+  put(&t, what);
+  if (object[0]) put(&t, " "), put(&t, object);
+  if (error) put(&t, ": "), put(&t, strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error");
+  put_bytes(&t, "\n", 1);
+  write_all(2, line, (size_t)(t.at - line));
+}

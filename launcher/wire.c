@@ -1,0 +1,208 @@
+/*
+ * The plan's bytes into a plan. Nothing here trusts a length, a count or an enumeration: every read goes through the
+ * cursor, and its first complaint sticks, so the code below reads as a description of the format and needs no check
+ * after each line. The bytes stay where they are (texts carry their NUL on the wire) and everything that points at
+ * them goes into an arena whose size follows from theirs: nothing is allocated here, and nothing later.
+ *
+ * Numbers have their least byte first. A text is its length, its bytes, a NUL; bytes are a length and themselves; a
+ * list is a count and its members. A program is a count of steps; a step is four bytes (op, column, optional, 0) and
+ * the operands that ops.h names.
+ */
+#include "sampan.h"
+
+static const struct {
+  const char *operands;
+  uint8_t columns;
+} SHAPE[] = {
+#define O 1
+#define I 2
+#define A 4
+#define OP_SHAPE(name, operands, columns) {operands, columns},
+    EVERY_OP(OP_SHAPE)
+#undef O
+#undef I
+#undef A
+};
+
+struct cursor {
+  const uint8_t *at, *end;
+  uint8_t *arena;
+  const char *wrong;
+};
+
+static size_t left(const struct cursor *c) { return (size_t)(c->end - c->at); }
+
+static void refuse(struct cursor *c, const char *why) {
+  if (!c->wrong) c->wrong = why;
+  c->at = c->end;
+}
+
+static void *room(struct cursor *c, size_t size) {
+  void *p = c->arena;
+  c->arena += (size + 7) & ~(size_t)7;
+  return p;
+}
+
+static uint32_t number(struct cursor *c) {
+  uint32_t n = 0;
+  if (left(c) < sizeof n) return refuse(c, "it ends within a number"), 0;
+  memcpy(&n, c->at, sizeof n);
+  c->at += sizeof n;
+  return n;
+}
+
+static uint64_t wide(struct cursor *c) {
+  uint64_t low = number(c);
+  return low | (uint64_t)number(c) << 32;
+}
+
+static uint32_t below(struct cursor *c, uint32_t limit) {
+  uint32_t n = number(c);
+  if (n >= limit) return refuse(c, "a choice that does not exist"), 0;
+  return n;
+}
+
+static bool yes(struct cursor *c) { return below(c, 2) == 1; }
+
+static struct arg bytes(struct cursor *c) {
+  struct arg a = {.b = c->at, .len = number(c)};
+  if (a.len > left(c)) return refuse(c, "bytes that reach past its end"), (struct arg){.s = ""};
+  a.b = c->at;
+  c->at += a.len;
+  return a;
+}
+
+static struct arg text(struct cursor *c) {
+  struct arg a = bytes(c);
+  if (c->wrong) return (struct arg){.s = ""};
+  if (left(c) < 1 || *c->at != 0 || memchr(a.b, 0, a.len)) return refuse(c, "a text with a NUL inside or none after"), (struct arg){.s = ""};
+  c->at++;
+  return a;
+}
+
+static struct arg path(struct cursor *c) {
+  struct arg a = text(c);
+  if (a.s[0] != '/') refuse(c, "a path that is not absolute");
+  if (a.len >= 4096) refuse(c, "a path of more than 4095 bytes");
+  return a;
+}
+
+static struct arg list(struct cursor *c) {
+  struct arg a = {.len = number(c)};
+  /* A text takes five bytes at least, so a count that could not fit is refused before it costs anything. */
+  if (a.len > left(c) / 5) refuse(c, "a list that reaches past its end"), a.len = 0;
+  a.list = room(c, (a.len + 1) * sizeof *a.list);
+  for (uint32_t i = 0; i < a.len; i++) a.list[i] = (char *)text(c).s;
+  a.list[a.len] = NULL;
+  return a;
+}
+
+static struct arg numbers(struct cursor *c) {
+  struct arg a = {.len = number(c)};
+  if (a.len > left(c) / 4) refuse(c, "a list that reaches past its end"), a.len = 0;
+  uint32_t *out = room(c, a.len * sizeof *out);
+  for (uint32_t i = 0; i < a.len; i++) out[i] = number(c);
+  a.numbers = out;
+  return a;
+}
+
+static struct arg operand(struct cursor *c, char kind) {
+  switch (kind) {
+    case 'u': return (struct arg){.n = number(c)};
+    case 'U': return (struct arg){.n = wide(c)};
+    case '?': return (struct arg){.n = below(c, 2)};
+    case 'c': return (struct arg){.n = below(c, 3)};
+    case 's': return text(c);
+    case 'p': return path(c);
+    case 'b': return bytes(c);
+    case 'l': return list(c);
+    default: return numbers(c);
+  }
+}
+
+static struct step step(struct cursor *c) {
+  uint32_t head = number(c);
+  struct step s = {.op = head & 0xff, .column = head >> 8 & 0xff, .optional = head >> 16 & 1};
+  if (s.op >= OP_COUNT) return refuse(c, "a call that does not exist"), s;
+  if (s.column > AFTER || head >> 17) return refuse(c, "a column that does not exist"), s;
+  if (!(SHAPE[s.op].columns >> s.column & 1)) refuse(c, "a call in a column where it cannot be");
+  const char *operands = SHAPE[s.op].operands;
+  struct arg *args = room(c, strlen(operands) * sizeof *args);
+  for (size_t i = 0; operands[i]; i++) args[i] = operand(c, operands[i]);
+  s.args = args;
+  return s;
+}
+
+/* What no single step shows: one child, nothing inside before it, execve last, and something to execute. */
+static void consistent(struct cursor *c, const struct program *p) {
+  bool cloned = false, executed = false;
+  for (uint32_t i = 0; i < p->count; i++) {
+    const struct step *s = &p->steps[i];
+    if (s->op == OP_clone && s->column == OUTSIDE) {
+      if (cloned) refuse(c, "a second clone outside");
+      cloned = true;
+    } else if (s->column == INSIDE && s->op != OP_barrier) {
+      if (!cloned) refuse(c, "a step inside before the clone");
+      if (executed) refuse(c, "a step inside after execve");
+    }
+    if (s->op == OP_execve) {
+      executed = true;
+      if (s->args[0].len == 0 || s->args[1].len == 0) refuse(c, "an execve of nothing");
+    }
+    if (s->op == OP_spawn && s->args[0].len == 0) refuse(c, "a spawn of nothing");
+  }
+}
+
+static struct program program(struct cursor *c) {
+  struct program p = {.count = number(c)};
+  if (p.count > left(c) / 4) refuse(c, "more steps than it has bytes"), p.count = 0;
+  struct step *steps = room(c, p.count * sizeof *steps);
+  memset(steps, 0, p.count * sizeof *steps);
+  p.steps = steps;
+  for (uint32_t i = 0; i < p.count && !c->wrong; i++) steps[i] = step(c);
+  if (!c->wrong) consistent(c, &p);
+  return p;
+}
+
+size_t plan_arena(size_t len) { return len * 6 + 4096; }
+
+const char *plan_decode(struct plan *plan, const uint8_t *start, size_t len, void *arena) {
+  struct cursor c = {.at = start, .end = start + len, .arena = arena};
+  if (len > PLAN_MOST) return "it is larger than 64 MiB";
+  if (number(&c) != PLAN_MAGIC) return "it does not begin as a plan does";
+  if (number(&c) != PLAN_VERSION) return "it is of another version than this launcher";
+  *plan = (struct plan){0};
+  plan->lock = text(&c).s;
+  plan->pid_file = text(&c).s;
+  plan->socket = text(&c).s;
+  plan->exit_file = text(&c).s;
+  plan->driver = below(&c, LOG_LOCAL + 1);
+  plan->log = text(&c).s;
+  plan->log_size = wide(&c);
+  plan->log_files = number(&c);
+  plan->tty = yes(&c);
+  plan->open_stdin = yes(&c);
+  plan->stdin_once = yes(&c);
+  plan->foreground = yes(&c);
+  plan->policy = below(&c, RESTART_ON_FAILURE + 1);
+  plan->restart_max = number(&c);
+  plan->timeout = wide(&c);
+  plan->cgroups = list(&c).list;
+  plan->reap = list(&c).list;
+  plan->events = text(&c).s;
+  plan->members = text(&c).s;
+  plan->stop_after = number(&c);
+  plan->has_health = yes(&c);
+  if (plan->has_health) {
+    plan->interval = wide(&c);
+    plan->health_timeout = wide(&c);
+    plan->start_period = wide(&c);
+    plan->start_interval = wide(&c);
+    plan->retries = number(&c);
+    plan->health_file = path(&c).s;
+    plan->health = program(&c);
+  }
+  plan->program = program(&c);
+  if (!c.wrong && left(&c)) c.wrong = "bytes after its end";
+  return c.wrong;
+}
