@@ -10,10 +10,18 @@ export function unpackCommand(): string[] {
 
 export type Unpacked = Extract<UnpackAnswer, { ok: true }>;
 
-/** Unpacks what `input` (an fd) holds. `what` names the archive in an error, such as `layer sha256:…`. */
-export async function startUnpack(job: UnpackJob, input: number, what: string): Promise<Unpacked> {
+/**
+ * Unpacks what `input` (an fd) holds. The child inherits `lock`, so that the folder stays locked while it writes, even if
+ * the caller is killed. `what` names the archive in an error, such as `layer sha256:…`.
+ */
+export async function startUnpack(
+  job: UnpackJob,
+  input: number,
+  lock: number,
+  what: string,
+): Promise<Unpacked> {
   const child = Bun.spawn([...unpackCommand(), JSON.stringify(job)], {
-    stdio: [input, "pipe", "pipe"],
+    stdio: [input, "pipe", "pipe", lock],
     // Nothing of the caller's surroundings can change what an archive becomes.
     env: {},
   });

@@ -69,7 +69,7 @@ let errnoAt: Pointer | undefined;
 export function load(): void {
   if (libc) return;
   libc = open_();
-  errnoAt = libc.__errno_location() ?? undefined;
+  errnoAt = (libc.__errno_location() ?? undefined) as Pointer | undefined;
 }
 
 const c = (): ReturnType<typeof open_> => {

@@ -1,0 +1,339 @@
+/**
+ * The images that are here. On the way of every `run`: one query finds an image, one its layers. Whatever changes images
+ * lives in files of its own that are loaded when they are wanted.
+ */
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { SampanError } from "../common/error.ts";
+import { layerDir, type Paths } from "../common/paths.ts";
+import type { Store } from "../store/index.ts";
+import type { Place } from "./adopt.ts";
+import { hostImage, hostRoot, isHost } from "./host.ts";
+import type { ImportOptions } from "./import.ts";
+import type { Loaded } from "./loaded.ts";
+import type { ImageConfig, ImageRecord, ImageRoot } from "./record.ts";
+import {
+  familiarName,
+  isIdPrefix,
+  parseReference,
+  type Reference,
+  referenceText,
+  repository,
+  withTag,
+} from "./reference.ts";
+import type { Pruned, Removed } from "./remove.ts";
+import type { UnpackLimits } from "./unpack/child.ts";
+
+interface Row {
+  readonly id: string;
+  readonly config: string;
+  readonly created: number;
+  readonly size: number;
+  /** A JSON list. */
+  readonly names: string;
+}
+
+const COLUMNS =
+  "i.id, i.config, i.created, i.size, (SELECT json_group_array(reference) FROM tags WHERE image = i.id) AS names";
+
+/** One step of an image's making, the newest first, as `docker history` shows it. */
+export interface HistoryEntry {
+  /** The image's id at its newest step; nothing is known of those before. */
+  readonly id?: string;
+  /** Milliseconds since 1970. */
+  readonly created: number;
+  readonly createdBy: string;
+  readonly comment: string;
+  /** Bytes of its layer. */
+  readonly size: number;
+  readonly tags: readonly string[];
+}
+
+export interface LoadOptions {
+  /** `linux/arm64`; default: this machine's. */
+  readonly platform?: string;
+}
+
+export class Images {
+  readonly #store: Store;
+  readonly #paths: Paths;
+  readonly #limits: Partial<UnpackLimits> | undefined;
+
+  constructor(store: Store, paths: Paths, limits?: Partial<UnpackLimits>) {
+    this.#store = store;
+    this.#paths = paths;
+    this.#limits = limits;
+  }
+
+  // ---- finding
+
+  /**
+   * The image that a user means: a name, a name with a digest, an id or the beginning of one that is unique. A name wins
+   * over an id. Throws for what can be neither.
+   */
+  resolve(text: string): ImageRecord | undefined {
+    if (isHost(text)) return hostImage();
+    const hex = /^(?:sha256:)?([a-f0-9]{1,64})$/.exec(text)?.[1];
+    if (hex?.length === 64 || text.startsWith("sha256:"))
+      return hex === undefined ? undefined : this.#byId(hex);
+    const reference = withTag(parseReference(text));
+    const named =
+      reference.digest === undefined ? this.#byName(referenceText(reference)) : this.#byDigest(reference);
+    return named ?? (hex === undefined ? undefined : this.#byId(hex));
+  }
+
+  /** Like `resolve`, but what is not here is an error, with Docker's text. */
+  get(text: string): ImageRecord {
+    const image = this.resolve(text);
+    if (!image) throw noSuchImage(text);
+    return image;
+  }
+
+  /** All images, the newest first; the embedded `host` is the last. */
+  list(): ImageRecord[] {
+    const rows = this.#store.db
+      .query<Row, []>(`SELECT ${COLUMNS} FROM images i ORDER BY i.created DESC, i.id`)
+      .all();
+    return [...rows.map(toRecord), hostImage()];
+  }
+
+  /** What a container of this image has for a root. */
+  root(image: ImageRecord): ImageRoot {
+    if (image.id === hostImage().id) return hostRoot(this.#paths);
+    const lower = this.#store.db
+      .query<{ chain: string }, [string]>(
+        "SELECT chain FROM image_layers WHERE image = ? ORDER BY position DESC",
+      )
+      .all(image.id)
+      .map(({ chain }) => layerDir(this.#paths, chain));
+    if (lower.length > 0) return { kind: "layers", lower };
+    // overlayfs wants one lower folder at least.
+    const empty = layerDir(this.#paths, "empty");
+    mkdirSync(empty, { recursive: true, mode: 0o755 });
+    return { kind: "layers", lower: [empty] };
+  }
+
+  /** The digest of the image's manifest in the store; undefined for `host`. */
+  manifest(image: ImageRecord): string | undefined {
+    return this.#store.db
+      .query<{ manifest: string }, [string]>("SELECT manifest FROM images WHERE id = ?")
+      .get(image.id)?.manifest;
+  }
+
+  history(text: string): HistoryEntry[] {
+    const image = this.get(text);
+    const sizes = this.#store.db
+      .query<{ size: number }, [string]>(
+        "SELECT l.size FROM image_layers il JOIN layers l ON l.chain = il.chain WHERE il.image = ? ORDER BY il.position",
+      )
+      .all(image.id)
+      .map(({ size }) => size);
+    let layer = 0;
+    const steps = (image.config.history ?? []).map((step): HistoryEntry => {
+      const created = Date.parse(step.created ?? "");
+      return {
+        created: Number.isFinite(created) ? created : 0,
+        createdBy: step.created_by ?? "",
+        comment: step.comment ?? "",
+        size: step.empty_layer ? 0 : (sizes[layer++] ?? 0),
+        tags: [],
+      };
+    });
+    const last = steps.pop();
+    if (last) steps.push({ ...last, id: image.id, tags: image.tags });
+    return steps.reverse();
+  }
+
+  // ---- changing
+
+  /** Loads an archive from a file or a stream: `docker save`'s form or an OCI layout, compressed or not. */
+  async load(source: string | AsyncIterable<Uint8Array>, options: LoadOptions = {}): Promise<Loaded[]> {
+    const [{ load }, { parsePlatform }] = await Promise.all([import("./load.ts"), import("./manifest.ts")]);
+    const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
+    return load(await this.#place(), await open(source), platform);
+  }
+
+  /** Makes an image of one layer out of a root filesystem's archive; gives its id. */
+  async import(source: string | AsyncIterable<Uint8Array>, options: ImportOptions = {}): Promise<string> {
+    const { importImage } = await import("./import.ts");
+    return importImage(await this.#place(), await open(source), options);
+  }
+
+  /**
+   * Writes images into an archive that `load` and Docker read. A name without a tag means all tags of that repository;
+   * an id takes none along.
+   */
+  async save(names: readonly string[], write: (bytes: Uint8Array) => void | Promise<void>): Promise<void> {
+    const wanted = new Map<string, { image: ImageRecord; manifest: string; references: string[] }>();
+    for (const { image, reference } of names.flatMap((name) => this.#named(name))) {
+      if (image.id === hostImage().id)
+        throw new SampanError("invalid", "host is this machine itself and cannot be saved", {
+          hint: "`sampan import` makes an image of any archive of a root filesystem.",
+        });
+      const entry = wanted.get(image.id) ?? { image, manifest: this.manifest(image) ?? "", references: [] };
+      wanted.set(image.id, entry);
+      if (reference !== undefined && !entry.references.includes(reference)) entry.references.push(reference);
+    }
+    const [{ save }, { adding }] = await Promise.all([import("./save.ts"), import("./gate.ts")]);
+    const place = await this.#place();
+    // Nothing of it is collected while it is being read.
+    await adding(this.#paths, () => save(place, [...wanted.values()], write));
+  }
+
+  /** Gives an image one more name, which another image may have had. */
+  async tag(source: string, target: string): Promise<void> {
+    const image = this.get(source);
+    const reference = withTag(parseReference(target));
+    if (reference.digest !== undefined)
+      throw new SampanError("invalid", "refusing to create a tag with a digest reference");
+    if (image.id === hostImage().id)
+      throw new SampanError("conflict", "host is this machine itself and has this one name only");
+    const { setTag, writeIndex } = await import("./adopt.ts");
+    const place = await this.#place();
+    this.#store.transaction(() => {
+      setTag(this.#store, referenceText(reference), image.id);
+      writeIndex(place);
+    });
+  }
+
+  /** Takes a name from an image, and the image away with its last one; by Docker's rules. */
+  async remove(text: string, options: { force?: boolean; noPrune?: boolean } = {}): Promise<Removed[]> {
+    const image = this.get(text);
+    if (image.id === hostImage().id)
+      throw new SampanError(
+        "conflict",
+        "host is this machine itself: it is always here and cannot be removed",
+      );
+    const { removeImage } = await import("./remove.ts");
+    return removeImage(await this.#place(), image, text, options.force ?? false);
+  }
+
+  /** Removes images that nothing uses: those without a name, or with `all` those without a container. */
+  async prune(options: { all?: boolean; filter?: (image: ImageRecord) => boolean } = {}): Promise<Pruned> {
+    const { pruneImages } = await import("./remove.ts");
+    const candidates = this.list().filter(
+      (image) => image.id !== hostImage().id && (options.filter?.(image) ?? true),
+    );
+    return pruneImages(await this.#place(), candidates, options.all ?? false);
+  }
+
+  // ---- inside
+
+  /** What `save` understands by a name. */
+  #named(text: string): { image: ImageRecord; reference?: string }[] {
+    const image = this.resolve(text);
+    if (image && (isHost(text) || isIdPrefix(image.id, text))) return [{ image }];
+    const reference = parseReference(text);
+    if (reference.tag === undefined && reference.digest === undefined) {
+      const prefix = `${repository(reference)}:`;
+      const all = this.list().flatMap((image) =>
+        image.tags.filter((tag) => tag.startsWith(prefix)).map((reference) => ({ image, reference })),
+      );
+      if (all.length > 0) return all;
+    }
+    if (!image) throw noSuchImage(text);
+    const { digest: _, ...tagged } = reference;
+    return [tagged.tag === undefined ? { image } : { image, reference: referenceText(tagged) }];
+  }
+
+  #byName(reference: string): ImageRecord | undefined {
+    const row = this.#store.db
+      .query<Row, [string]>(
+        `SELECT ${COLUMNS} FROM tags t JOIN images i ON i.id = t.image WHERE t.reference = ?`,
+      )
+      .get(reference);
+    return row ? toRecord(row) : undefined;
+  }
+
+  /** By the digest that a registry gave the name, or by that of the manifest of an image with a name in this repository. */
+  #byDigest(reference: Reference): ImageRecord | undefined {
+    const name = repository(reference);
+    const digest = reference.digest ?? "";
+    const row = this.#store.db
+      .query<Row, [string, string, string]>(
+        `SELECT ${COLUMNS} FROM tags t JOIN images i ON i.id = t.image
+         WHERE t.reference = ?1 || '@' || ?2 OR (i.manifest = ?2 AND t.reference >= ?1 || ':' AND t.reference < ?3) LIMIT 1`,
+      )
+      .get(name, digest, `${name};`);
+    return row ? toRecord(row) : undefined;
+  }
+
+  #byId(hex: string): ImageRecord | undefined {
+    const rows = this.#store.db
+      .query<Row, [string, string]>(`SELECT ${COLUMNS} FROM images i WHERE i.id >= ? AND i.id < ? LIMIT 2`)
+      .all(`sha256:${hex}`, `sha256:${hex}g`);
+    if (rows.length > 1) throw new SampanError("invalid", `multiple IDs found with provided prefix: ${hex}`);
+    return rows[0] ? toRecord(rows[0]) : undefined;
+  }
+
+  async #place(): Promise<Place> {
+    const { Blobs } = await import("./blobs.ts");
+    return {
+      store: this.#store,
+      paths: this.#paths,
+      blobs: new Blobs(this.#paths.root),
+      ...(this.#limits && { limits: this.#limits }),
+    };
+  }
+}
+
+function toRecord(row: Row): ImageRecord {
+  const names = JSON.parse(row.names) as string[];
+  const config = JSON.parse(row.config) as ImageConfig;
+  return {
+    id: row.id,
+    tags: names.filter((name) => !name.includes("@")).sort(),
+    digests: names.filter((name) => name.includes("@")).sort(),
+    created: row.created,
+    size: row.size,
+    config: { ...config, rootfs: { type: "layers", diff_ids: config.rootfs.diff_ids ?? [] } },
+  };
+}
+
+/** Docker's text for an image that is not here. */
+export const noSuchImage = (text: string): SampanError => {
+  let name = text;
+  try {
+    name = familiarName(withTag(parseReference(text)));
+  } catch {
+    // An id, or no name at all: as it was written.
+  }
+  return new SampanError("not-found", `No such image: ${name}`);
+};
+
+/** The end of `run` with an image that is not here, as long as there is no way to a registry. */
+export const pullUnavailable = (text: string): SampanError =>
+  new SampanError(
+    "unavailable",
+    `cannot pull ${familiarName(withTag(parseReference(text)))}: this version of sampan has no way to a registry`,
+    {
+      hint:
+        "The image `host` is always here (sampan run -it host bash); `sampan load -i FILE` takes images from an archive " +
+        "that docker save, podman save or skopeo wrote.",
+    },
+  );
+
+/** A file's bytes as a stream; any other stream as it is. */
+async function open(source: string | AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
+  if (typeof source !== "string") return source;
+  let fd: number;
+  try {
+    fd = openSync(source, "r");
+  } catch (error) {
+    const errno = error instanceof Error && "code" in error ? String(error.code) : "EIO";
+    const reason =
+      errno === "ENOENT" ? "no such file or directory" : errno === "EACCES" ? "permission denied" : errno;
+    throw new SampanError("invalid", `open ${source}: ${reason}`, {
+      kernel: { syscall: "open", errno, path: source },
+    });
+  }
+  const { readSync } = await import("node:fs");
+  return (async function* () {
+    const buffer = Buffer.allocUnsafe(1 << 20);
+    try {
+      for (let n = readSync(fd, buffer); n > 0; n = readSync(fd, buffer))
+        yield Buffer.from(buffer.subarray(0, n));
+    } finally {
+      closeSync(fd);
+    }
+  })();
+}

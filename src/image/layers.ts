@@ -1,0 +1,83 @@
+/**
+ * Unpacked layers, layers/<chain>/: shared by all images whose layers up to this one are the same, and never touched
+ * again. The chain id (image-spec, config.md) names a layer together with everything beneath it.
+ */
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
+import { SampanError } from "../common/error.ts";
+import { layerDir, type Paths } from "../common/paths.ts";
+import type { Store } from "../store/index.ts";
+import { sha256 } from "./blobs.ts";
+import { alone } from "./gate.ts";
+import type { UnpackLimits } from "./unpack/child.ts";
+import { startUnpack } from "./unpack/start.ts";
+
+/** Hex chain ids of an image's layers, lowest first. */
+export function chainIds(diffIds: readonly string[]): string[] {
+  let chain = "";
+  return diffIds.map((diff) => {
+    chain = chain === "" ? diff : sha256(`${chain} ${diff}`);
+    return chain.slice("sha256:".length);
+  });
+}
+
+export interface LayerSource {
+  /** sha256:… of the archive as it came, compressed or not. */
+  readonly digest: string;
+  /** The file that holds it. */
+  readonly path: string;
+}
+
+/**
+ * Unpacks one layer unless it is there; at any moment at most one process does so. `chains` are those of the image up to
+ * this layer, the lowest first.
+ */
+export async function ensureLayer(
+  store: Store,
+  paths: Paths,
+  chains: readonly string[],
+  diffId: string,
+  source: LayerSource,
+  limits?: Partial<UnpackLimits>,
+): Promise<void> {
+  const chain = chains.at(-1) ?? "";
+  const known = (): boolean =>
+    store.db.query<{ chain: string }, [string]>("SELECT chain FROM layers WHERE chain = ?").get(chain) !==
+    null;
+  if (known()) return;
+  await alone(paths, chain, async (lock) => {
+    if (known()) return;
+    const folder = layerDir(paths, chain);
+    const temporary = `${paths.root}/tmp/${chain}`;
+    // What a killed process left: complete or not, no row names it.
+    for (const left of [temporary, folder]) rmSync(left, { recursive: true, force: true });
+    mkdirSync(temporary, { recursive: true, mode: 0o700 });
+    const input = openSync(source.path, "r");
+    try {
+      const lower = chains
+        .slice(0, -1)
+        .toReversed()
+        .map((below) => layerDir(paths, below));
+      const job = { folder: temporary, lower, ...(limits && { limits }) };
+      const what = `layer ${source.digest}`;
+      const unpacked = await startUnpack(job, input, lock, what);
+      if (unpacked.diffId !== diffId)
+        throw new SampanError(
+          "invalid",
+          `${what}: its content is ${unpacked.diffId}, the image's config says ${diffId}`,
+        );
+      if (!existsSync(`${paths.root}/layers`))
+        mkdirSync(`${paths.root}/layers`, { mode: 0o711, recursive: true });
+      renameSync(temporary, folder);
+      store.transaction(() =>
+        store.db
+          .query("INSERT OR REPLACE INTO layers (chain, diff, blob, size) VALUES (?, ?, ?, ?)")
+          .run(chain, diffId, source.digest, unpacked.size),
+      );
+    } catch (error) {
+      rmSync(temporary, { recursive: true, force: true });
+      throw error;
+    } finally {
+      closeSync(input);
+    }
+  });
+}

@@ -1,0 +1,197 @@
+/**
+ * Manifests, indexes and configs: what they may hold, and which of an index's manifests is for this machine. Formats:
+ * OCI image-spec 1.1 (manifest.md, image-index.md, config.md) and Docker's image manifest v2, schema 2.
+ */
+import { SampanError } from "../common/error.ts";
+import type { ImageConfig } from "./record.ts";
+import { checkDigest } from "./reference.ts";
+
+export interface Platform {
+  readonly architecture: string;
+  readonly os: string;
+  readonly variant?: string;
+}
+
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly platform?: Platform;
+  readonly urls?: readonly string[];
+}
+
+export interface Manifest {
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+}
+
+export interface Index {
+  readonly manifests: readonly Descriptor[];
+}
+
+export const MEDIA = {
+  index: "application/vnd.oci.image.index.v1+json",
+  manifest: "application/vnd.oci.image.manifest.v1+json",
+  config: "application/vnd.oci.image.config.v1+json",
+  layer: "application/vnd.oci.image.layer.v1.tar",
+  dockerList: "application/vnd.docker.distribution.manifest.list.v2+json",
+  dockerManifest: "application/vnd.docker.distribution.manifest.v2+json",
+} as const;
+
+export const MAX_MANIFEST = 4 << 20;
+export const MAX_CONFIG = 8 << 20;
+
+const decoder = new TextDecoder();
+type Json = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A JSON object; `what` names it in the error. */
+export function parseObject(bytes: Uint8Array, what: string): Json {
+  let value: unknown;
+  try {
+    value = JSON.parse(decoder.decode(bytes));
+  } catch (error) {
+    throw new SampanError("invalid", `${what} is not JSON`, { cause: error });
+  }
+  if (!isObject(value)) throw new SampanError("invalid", `${what} is not a JSON object`);
+  return value;
+}
+
+/** What stands behind a descriptor of an index: a manifest, or another index. */
+export function parseManifest(bytes: Uint8Array, what: string): Manifest | Index {
+  const json = parseObject(bytes, what);
+  // One that is both would be read as this by one tool and as that by another (CVE-2021-41190).
+  const hasIndex = json["manifests"] !== undefined;
+  const hasManifest = json["layers"] !== undefined || json["config"] !== undefined;
+  if (hasIndex && hasManifest) throw new SampanError("invalid", `${what} is a manifest and an index at once`);
+  if (json["schemaVersion"] === 1 || json["fsLayers"] !== undefined)
+    throw new SampanError("invalid", `${what} is a manifest of schema 1, which is no longer supported`);
+  if (hasIndex) return { manifests: list(json["manifests"], `${what}: manifests`) };
+  if (!hasManifest) throw new SampanError("invalid", `${what} is neither an image manifest nor an index`);
+  const config = descriptor(json["config"], `${what}: config`);
+  const layers = list(json["layers"] ?? [], `${what}: layers`);
+  const strange = [config, ...layers].find(({ mediaType }) => !isImageType(mediaType));
+  if (strange)
+    throw new SampanError(
+      "invalid",
+      `${what} is not an image but an artifact: it holds ${strange.mediaType}`,
+    );
+  const foreign = layers.find(({ mediaType }) => /nondistributable|foreign/.test(mediaType));
+  if (foreign)
+    throw new SampanError(
+      "invalid",
+      `${what}: layer ${foreign.digest} is foreign, it must come from elsewhere`,
+    );
+  return { config, layers };
+}
+
+const isImageType = (type: string): boolean =>
+  type === MEDIA.config ||
+  type === "application/vnd.docker.container.image.v1+json" ||
+  type.startsWith("application/vnd.oci.image.layer.") ||
+  type.startsWith("application/vnd.docker.image.rootfs.");
+
+function list(value: unknown, what: string): Descriptor[] {
+  if (!Array.isArray(value)) throw new SampanError("invalid", `${what} is not a list`);
+  return value.map((item) => descriptor(item, what));
+}
+
+function descriptor(value: unknown, what: string): Descriptor {
+  const { digest, size } = isObject(value) ? value : {};
+  if (
+    !isObject(value) ||
+    typeof digest !== "string" ||
+    typeof size !== "number" ||
+    !Number.isSafeInteger(size) ||
+    size < 0
+  )
+    throw new SampanError("invalid", `${what} holds something that is not a descriptor`);
+  checkDigest(digest);
+  const { mediaType, annotations, platform, urls } = value;
+  return {
+    digest,
+    size,
+    mediaType: typeof mediaType === "string" ? mediaType : "",
+    ...(isObject(annotations) && { annotations: annotations as Record<string, string> }),
+    ...(isObject(platform) && { platform: platform as unknown as Platform }),
+    ...(Array.isArray(urls) && { urls: urls as string[] }),
+  };
+}
+
+/** An image's config, with the members that the engine relies on checked. */
+export function parseConfig(bytes: Uint8Array, what: string): ImageConfig {
+  const json = parseObject(bytes, what);
+  const rootfs = json["rootfs"];
+  const diffIds = isObject(rootfs) ? (rootfs["diff_ids"] ?? []) : undefined;
+  if (!isObject(rootfs) || rootfs["type"] !== "layers" || !Array.isArray(diffIds))
+    throw new SampanError("invalid", `${what} is not an image config: rootfs.diff_ids is missing`);
+  for (const diff of diffIds) checkDigest(String(diff));
+  if (json["os"] !== undefined && json["os"] !== "" && json["os"] !== "linux")
+    throw new SampanError("invalid", `${what} is for ${String(json["os"])}, not for linux`);
+  const history = json["history"];
+  if (Array.isArray(history) && history.length > 0) {
+    const filled = history.filter((entry) => !(isObject(entry) && entry["empty_layer"] === true)).length;
+    if (filled !== diffIds.length)
+      throw new SampanError("invalid", `${what} has ${diffIds.length} layers but a history of ${filled}`);
+  }
+  return { ...json, rootfs: { type: "layers", diff_ids: diffIds } } as unknown as ImageConfig;
+}
+
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x64: "amd64",
+  ia32: "386",
+  arm64: "arm64",
+  arm: "arm",
+  ppc64: "ppc64le",
+};
+
+/** This machine's. */
+export const hostPlatform = (): Platform => ({
+  os: "linux",
+  architecture: ARCHITECTURES[process.arch] ?? process.arch,
+});
+
+/** `linux/arm64/v8`, as people write it. */
+export const platformText = ({ os, architecture, variant }: Platform): string =>
+  [os, architecture, variant].filter(Boolean).join("/");
+
+/**
+ * The index's manifests that fit, the best first: those of the platform, then its lower variants (arm v7 runs v6; amd64
+ * v1 is the plain one). Attestations (unknown/unknown) never fit; a single manifest without a platform does.
+ */
+export function choose(manifests: readonly Descriptor[], wanted: Platform): Descriptor[] {
+  const named = manifests.filter(({ platform }) => platform !== undefined);
+  if (named.length === 0) return manifests.length === 1 ? [...manifests] : [];
+  const level = (variant: string | undefined, fallback: number): number =>
+    variant === undefined || variant === "" ? fallback : Number(variant.replace(/^v/, "")) || fallback;
+  const plain = wanted.architecture === "arm" ? 7 : wanted.architecture === "arm64" ? 8 : 1;
+  const limit = level(wanted.variant, plain);
+  return named
+    .filter(
+      ({ platform }) =>
+        platform?.os === wanted.os &&
+        platform.architecture === wanted.architecture &&
+        level(platform.variant, plain) <= limit,
+    )
+    .sort((a, b) => level(b.platform?.variant, plain) - level(a.platform?.variant, plain));
+}
+
+/** Reads `linux/arm64/v8`, `arm64` or `linux`. */
+export function parsePlatform(text: string): Platform {
+  const parts = text.split("/");
+  const host = hostPlatform();
+  if (text === "" || parts.length > 3 || !parts.every((part) => /^[A-Za-z0-9_-]+$/.test(part)))
+    throw new SampanError("invalid", `"${text}" is an invalid component of a platform`, {
+      hint: "A platform is written linux/amd64 or linux/arm/v7.",
+    });
+  const [first = "", second, variant] = parts;
+  if (second !== undefined)
+    return { os: first, architecture: architecture(second), ...(variant !== undefined && { variant }) };
+  return first === "linux" ? host : { os: host.os, architecture: architecture(first) };
+}
+
+const architecture = (name: string): string =>
+  ({ x86_64: "amd64", "x86-64": "amd64", aarch64: "arm64", i386: "386", armhf: "arm" })[name] ?? name;
