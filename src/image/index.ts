@@ -13,3 +13,7 @@ export {
   withTag,
 } from "./reference.ts";
 export type { Pruned, Removed } from "./remove.ts";
+
+/** The hidden command `unpack`: what the executable does when it is started again to unpack a layer. */
+export const unpackChild = async (args: readonly string[]): Promise<number> =>
+  (await import("./unpack/child.ts")).main(args);

@@ -23,7 +23,7 @@ import {
   parseObject,
   platformText,
 } from "./manifest.ts";
-import { familiarName, parseReference, referenceText, withTag } from "./reference.ts";
+import { parseReference, referenceText, withTag } from "./reference.ts";
 
 /** Loads every image of an archive. Nothing becomes visible of an image whose archive is wrong. */
 export async function load(
