@@ -4,10 +4,9 @@
  *
  *   outside (keeper, on the host)             inside (the child, before its program)
  *   cgroup folders and limits
- *   clone ────────────────────────────────▶   private mount propagation
- *   id maps of a user namespace     ──┐       overlay (before those maps only as the host's root)
- *   cgroup.procs: the slow one on v1  └──▶    mounts, devices, masks
- *                                   ─────▶    own cgroup namespace, /sys/fs/cgroup
+ *   clone ────────────────────────────────▶   into its cgroups
+ *   id maps of a user namespace     ─────▶    private mount propagation, overlay
+ *                                             mounts, devices, masks
  *                                             pivot_root, hostname, sysctls, limits
  *                                             terminal, user, capabilities, seccomp
  *                                             execve
@@ -99,7 +98,6 @@ export function compile(input: Compile): Step[] {
     ...cgroup.before,
     ...birth(story, cgroup.birth, cgroup.join),
     ...filesystem(story),
-    ...cgroupNamespace(story, cgroup.join.length > 0),
     ...(story.hostRoot || !isOwn(namespaces, "mnt") ? [] : leaveHost(story)),
     ...identity(story),
     ...settingSteps(story.process, context(story)),
@@ -162,78 +160,73 @@ function withDeviceRules(resources: SpecResources): SpecResources {
 }
 
 /**
- * The child, in its namespaces, its ids mapped and its cgroup on the way. The cgroup namespace is not among these:
- * its root is where the process is when it is made, so it comes after the process is in its cgroup.
+ * The child, in its cgroup and in its namespaces, its ids mapped, its root filesystem put together. The cgroup
+ * namespace is made last: its root is where the process is at that moment, which must be its own cgroup.
  */
-function birth(story: Story, cgroup: string | undefined, join: readonly Step[]): Step[] {
+function birth(story: Story, cgroup: string | undefined, enter: readonly Step[]): Step[] {
   const { namespaces, root, rootless, mounts, spec } = story;
   const own = ownFlags(namespaces) & ~CLONE.cgroup;
-  const born = cgroup === undefined ? {} : { cgroup };
-  const clone = (column: "outside" | "inside", flags: number, why: string): Step => ({
+  const mnt = isOwn(namespaces, "mnt");
+  const born = (flags: number): Step => ({
     call: "clone",
-    column,
+    column: "outside",
+    why: "namespaces",
+    flags: flags >>> 0,
+    ...(cgroup === undefined ? {} : { cgroup }),
+  });
+  const sibling = (flags: number, why: string): Step => ({
+    call: "clone",
+    column: "inside",
     why,
     flags: flags >>> 0,
-    ...(column === "outside" ? born : {}),
   });
-  const mountsPrivate = isOwn(namespaces, "mnt")
-    ? propagationSteps(mounts, propagationOf(spec.linux?.rootfsPropagation), root)
+  const layers = mnt
+    ? [...propagationSteps(mounts, propagationOf(spec.linux?.rootfsPropagation), root), ...layerSteps(root)]
     : [];
-  const layers = isOwn(namespaces, "mnt") ? layerSteps(root) : [];
   const joins = joinSteps(namespaces, (name) => FLAG[name]);
   const maps = story.maps ? idMapSteps(story.maps, "--userns") : [];
-  const barrier = (waits: "inside" | "outside", why: string): Step => ({
-    call: "barrier",
-    column: waits,
-    waits,
-    why,
-  });
+  const mapped = maps.length > 0 ? [...maps, barrier("inside")] : [];
+  const cgroupNamespace: Step[] = isOwn(namespaces, "cgroup")
+    ? [{ call: "unshare", column: "inside", why: "--cgroupns", flags: CLONE.cgroup }]
+    : [];
 
-  if (namespaces.user.kind !== "host" && rootless === undefined) {
+  if (namespaces.user.kind !== "host" && rootless === undefined)
     // Two stages: the layers are mounted as the host's root, then a sibling takes over inside the user namespace.
     return [
-      clone("outside", own & CLONE.mnt, "namespaces"),
-      pdeathsigStep(),
-      ...mountsPrivate,
+      born(own & CLONE.mnt),
+      ...enter,
       ...layers,
       ...joins,
-      clone("inside", own, "--userns"),
-      barrier("outside", "--userns"),
-      ...maps,
-      ...join,
-      ...(maps.length > 0 ? [barrier("inside", "--userns")] : []),
+      sibling(own, "--userns"),
+      // Its maps are written when it is there, and it waits for them.
+      ...(maps.length > 0 ? [barrier("outside"), ...mapped] : []),
       pdeathsigStep(),
+      ...cgroupNamespace,
       // Mounts that were copied into a less privileged namespace are locked; a fresh bind of the root is not.
-      ...(own & CLONE.mnt && !story.hostRoot ? [bindOntoItself(rootPath(root), "rootfs")] : []),
+      ...(mnt && !story.hostRoot ? [bindOntoItself(rootPath(root), "rootfs")] : []),
     ];
-  }
-  if (joins.length > 0) {
-    // Its own namespaces come with the clone. Joining a pid namespace moves only children into it: a sibling follows.
-    const sibling = namespaces.pid.kind === "join" || namespaces.pid.kind === "path";
-    return [
-      clone("outside", own, "namespaces"),
-      ...maps,
-      ...(maps.length > 0 ? [barrier("inside", "--userns")] : []),
-      ...joins,
-      ...(sibling ? [clone("inside", 0, "--pid"), barrier("outside", "--pid")] : []),
-      ...join,
-      pdeathsigStep(),
-      ...mountsPrivate,
-      ...layers,
-    ];
-  }
+  // Only children enter a pid namespace that was joined.
+  const joinsPid = namespaces.pid.kind === "join" || namespaces.pid.kind === "path";
   return [
-    clone("outside", own, "namespaces"),
-    ...maps,
-    ...(maps.length > 0 ? [barrier("inside", "--userns")] : []),
-    ...join,
+    born(own),
+    ...enter,
+    ...mapped,
+    ...joins,
+    ...(joinsPid ? [sibling(0, "--pid")] : []),
     pdeathsigStep(),
-    ...mountsPrivate,
+    ...cgroupNamespace,
     ...layers,
   ];
 }
 
-/** Everything that is mounted, made and masked beneath the root, while the keeper waits for the cgroup. */
+const barrier = (waits: "inside" | "outside"): Step => ({
+  call: "barrier",
+  column: waits,
+  waits,
+  why: "--userns",
+});
+
+/** Everything that is mounted, made and masked beneath the root. */
 function filesystem(story: Story): Step[] {
   const { spec, mounts, namespaces, rootfs, root, hostRoot, process } = story;
   if (!isOwn(namespaces, "mnt")) return [];
@@ -246,7 +239,7 @@ function filesystem(story: Story): Step[] {
   if (nothing) return steps;
   steps.push({ call: "root", column: "inside", why: "rootfs", path: rootPath(root) });
   steps.push(...hostViewSteps(root));
-  for (const mount of mounts) if (!isDeferred(mount, mounts)) steps.push(...mountsOf(mount, story));
+  for (const mount of mounts) steps.push(...mountsOf(mount, story));
   // A /dev of its own, which is a fresh tmpfs: nodes and links go there.
   const dev = mounts.find(({ destination }) => destination === "/dev");
   if (dev && dev.type !== "bind" && !dev.options?.some((option) => option === "bind" || option === "rbind"))
@@ -272,26 +265,9 @@ const mountsOf = (mount: SpecMount, story: Story): Step[] =>
     ? cgroupMountSteps(mount, story.rootfs)
     : mountSteps(mount, story.rootfs);
 
-/** The cgroup filesystem waits for the cgroup; what somebody mounts beneath it cannot, so then it stays in its place. */
-const isDeferred = ({ type, destination }: SpecMount, mounts: readonly SpecMount[]): boolean =>
-  (type === "cgroup" || type === "cgroup2") &&
-  !mounts.some((other) => other.destination.startsWith(`${destination}/`));
-
 function consoleStep(process: SpecProcess): Step {
   const { height = 0, width = 0 } = process.consoleSize ?? {};
   return { call: "console", column: "inside", why: "--tty", rows: height, columns: width };
-}
-
-/** From here on the process is in its cgroup: its cgroup namespace begins there, and the mount shows no more than it. */
-function cgroupNamespace(story: Story, joined: boolean): Step[] {
-  const { namespaces, mounts, rootfs } = story;
-  const steps: Step[] = [];
-  if (joined) steps.push({ call: "barrier", column: "inside", waits: "inside", why: "cgroup" });
-  if (isOwn(namespaces, "cgroup"))
-    steps.push({ call: "unshare", column: "inside", why: "--cgroupns", flags: CLONE.cgroup });
-  if (isOwn(namespaces, "mnt"))
-    for (const mount of mounts) if (isDeferred(mount, mounts)) steps.push(...cgroupMountSteps(mount, rootfs));
-  return steps;
 }
 
 /** The host's files are out of reach after this. */

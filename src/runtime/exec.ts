@@ -3,7 +3,7 @@
  * setns through a pidfd whose start time is checked, so that a pid that was used again cannot be meant.
  */
 import { CLONE, type NamespaceName, type Step } from "../launch/index.ts";
-import { type CgroupHost, unifiedFolder } from "./cgroups/index.ts";
+import { type CgroupHost, enterStep, unifiedFolder } from "./cgroups/index.ts";
 import type { Peer } from "./namespaces.ts";
 import { pdeathsigStep, processSteps, settingSteps } from "./process.ts";
 import type { Filter } from "./seccomp/index.ts";
@@ -27,17 +27,8 @@ export function compileExec(input: CompileExec): Step[] {
   let flags = 0;
   for (const name of namespaces) flags |= CLONE[name];
   const birth = path === undefined ? undefined : unifiedFolder(host, path);
-  const join: Step[] =
-    path === undefined
-      ? []
-      : host.hierarchies.map(({ mount }) => ({
-          call: "write",
-          column: "outside",
-          why: "cgroup",
-          path: `${mount}${path}/cgroup.procs`,
-          data: "{pid}",
-          pid: true,
-        }));
+  // In the container's cgroup before anything of its own is touched: what it costs is the container's cost.
+  const enter = path === undefined ? [] : host.hierarchies.map(({ mount }) => enterStep(mount + path));
   const { height = 0, width = 0 } = process.consoleSize ?? {};
   const context = {
     id: input.id,
@@ -52,7 +43,7 @@ export function compileExec(input: CompileExec): Step[] {
       flags: 0,
       ...(birth === undefined ? {} : { cgroup: birth }),
     },
-    ...join,
+    ...enter,
     ...(flags === 0
       ? []
       : [
@@ -65,10 +56,6 @@ export function compileExec(input: CompileExec): Step[] {
             flags: flags >>> 0,
           } as const,
         ]),
-    // In the container's cgroup before anything of its own is touched: what it costs is the container's cost.
-    ...(join.length > 0
-      ? [{ call: "barrier", column: "inside", waits: "inside", why: "cgroup" } as const]
-      : []),
     // A pid namespace is entered by children only; the sibling is born in the cgroup that its maker is in.
     ...(namespaces.includes("pid")
       ? [{ call: "clone", column: "inside", why: "exec", flags: 0 } as const]

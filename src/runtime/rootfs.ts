@@ -144,7 +144,7 @@ export function hostViewSteps(root: Root): Step[] {
   ];
 }
 
-/** One mount of the specification → steps. cgroup mounts are made elsewhere, when the process is in its cgroup. */
+/** One mount of the specification → steps. */
 export function mountSteps(mount: SpecMount, context: RootfsContext): Step[] {
   const options = parseOptions(mount.options);
   const { destination: target, type = "" } = mount;

@@ -2,9 +2,10 @@
  * The second plank: what the process may use. A container's cgroup as plan steps: folders and limits before the
  * process exists, the process put in, readings taken and folders removed when it has ended.
  *
- * Order is speed here. On an idle v1 host the first write to cgroup.procs waits for an RCU grace period, about 10 ms,
- * longer than all the rest takes; so the child is made first and mounts its filesystem while the keeper waits there.
- * In a v2 tree the child is born where it belongs and nothing has to be written.
+ * How it gets in is speed. In a v2 tree it is born there (CLONE_INTO_CGROUP). On v1 somebody has to write, and to move
+ * a process by its pid the kernel stops all forks of the machine, for which it waits an RCU grace period: about 10 ms,
+ * longer than everything else takes. A thread that moves itself needs none of that: so the child, which has but one
+ * thread, writes 0 into `tasks` (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
  */
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { SampanError } from "../../common/error.ts";
@@ -43,7 +44,7 @@ export interface CgroupSteps {
   readonly before: readonly Step[];
   /** The v2 folder that the process is born in. */
   readonly birth?: string;
-  /** Puts the process where it was not born: one write for each v1 hierarchy. */
+  /** Inside: the process goes where it was not born, one write for each v1 hierarchy. */
   readonly join: readonly Step[];
   /** After its end: kill what is left, read what it used, remove the folders. */
   readonly after: readonly Step[];
@@ -176,19 +177,21 @@ export function cgroupSteps(host: CgroupHost, path: string, resources: SpecResou
       const given = { ...(cpus ? { cpus } : {}), ...(mems ? { mems } : {}) };
       before.push(...inherit(way(mount, path), given).map((w) => write(w)));
     }
-    join.push({
-      call: "write",
-      column: "outside",
-      why: "cgroup",
-      path: `${mount}${path}/cgroup.procs`,
-      data: "{pid}",
-      pid: true,
-    });
+    join.push(enterStep(mount + path));
   }
   before.push(...limits.map((w) => write(w)));
   before.push(...deviceSteps(host, path, resources));
   return { before, join, after: afterSteps(host, path), ...(birth === undefined ? {} : { birth }) };
 }
+
+/** The process that runs the step moves itself into a v1 folder. */
+export const enterStep = (folder: string): Step => ({
+  call: "write",
+  column: "inside",
+  why: "cgroup",
+  path: `${folder}/tasks`,
+  data: "0",
+});
 
 /** The v2 controllers that these limits cannot do without. */
 const controllersOf = (host: CgroupHost, resources: SpecResources): string[] =>
