@@ -23,7 +23,6 @@ const NEWER: readonly string[] =
 const NEWER_FROM = 451;
 const EXTRA: Readonly<Record<string, readonly (readonly [number, string])[]>> = {
   x86_64: [[335, "uretprobe"]],
-  x32: [[335, "uretprobe"]],
 };
 
 const { symbols: seccomp } = dlopen("libseccomp.so.2", {
