@@ -1,0 +1,126 @@
+/**
+ * Kill anything at any point: the next command must read the state rightly and nothing may be left. A plan can be told to
+ * stop after a step (SAMPAN_STOP_AFTER), so every point between two steps is tried.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { Sandbox } from "../support/sandbox.ts";
+
+let box: Sandbox;
+beforeAll(() => {
+  box = new Sandbox();
+});
+afterAll(async () => {
+  await box[Symbol.asyncDispose]();
+});
+
+const kill = (pid: number, signal: NodeJS.Signals): void => {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended on its own.
+  }
+};
+
+const childrenOf = (pid: number): number[] => {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+};
+
+const stateOf = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.[0] ?? "";
+  } catch {
+    return "";
+  }
+};
+
+/** Until the condition holds. There is no event for "some process stopped" that a stranger could wait for. */
+async function until(what: string, condition: () => boolean, patience = 10_000): Promise<void> {
+  for (const end = Date.now() + patience; !condition(); await Bun.sleep(1))
+    if (Date.now() > end) throw new Error(`waited too long for ${what}`);
+}
+
+/** The keeper's pid as it wrote it, for a container that runs. */
+const keeperOf = (id: string): number =>
+  Number(readFileSync(`${box.root}/run/${id.slice(0, 12)}/pid`, "utf8").split(" ")[0]);
+
+async function isClean(): Promise<void> {
+  const ids = (await box.ok("ps", "-aq")).split("\n").filter(Boolean);
+  if (ids.length > 0) await box.ok("rm", "-f", ...ids);
+  await until("the last process to be gone", () => box.leaks().length === 0).catch(() => {});
+  expect(box.leaks()).toEqual([]);
+  expect(await box.ok("run", "--rm", "host", "echo", "again")).toBe("again");
+}
+
+test("kill -9 of the command leaves a container that goes on", async () => {
+  const child = box.spawn({}, "run", "--name", "goes-on", "host", "sleep", "1000");
+  let running = "";
+  for (const end = Date.now() + 10_000; running === "" && Date.now() < end; )
+    running = (await box.cli("ps", "-q", "--filter", "name=goes-on")).stdout.trim();
+  child.kill("SIGKILL");
+  await child.exited;
+  expect(await box.ok("ps", "--format", "{{.Names}} {{.State}}")).toBe("goes-on running");
+  expect(await box.ok("exec", "goes-on", "echo", "here")).toBe("here");
+  await isClean();
+});
+
+test("kill -9 of the keeper ends its container, and the next command says so", async () => {
+  const id = await box.ok("run", "-d", "--name", "orphan", "host", "sleep", "1000");
+  const pid = Number(await box.ok("inspect", "-f", "{{.State.Pid}}", "orphan"));
+  kill(keeperOf(id), "SIGKILL");
+  await until("the container to die with its keeper", () => ["", "Z"].includes(stateOf(pid)));
+  expect(await box.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "orphan")).toBe("exited 137");
+  expect(await box.ok("inspect", "-f", "{{.State.Error}}", "orphan")).not.toBe("");
+  expect(await box.ok("start", "orphan")).toBe("orphan");
+  expect(await box.ok("inspect", "-f", "{{.State.Running}}", "orphan")).toBe("true");
+  await isClean();
+});
+
+test("kill -9 of the container is an exit with 137, not out of memory", async () => {
+  await box.ok("run", "-d", "--name", "victim", "host", "sleep", "1000");
+  kill(Number(await box.ok("inspect", "-f", "{{.State.Pid}}", "victim")), "SIGKILL");
+  expect(await box.ok("wait", "victim")).toBe("137");
+  expect(await box.ok("inspect", "-f", "{{.State.OOMKilled}}", "victim")).toBe("false");
+  await isClean();
+});
+
+test("out of memory can be told from a kill", async () => {
+  const { code } = await box.cli(
+    ...["run", "--name", "greedy", "--memory", "16m", "--memory-swap", "16m", "host"],
+    ...["sh", "-c", "x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo $x | wc -c"],
+  );
+  expect(await box.ok("inspect", "-f", "{{.State.OOMKilled}}", "greedy")).toBe("true");
+  expect(code).not.toBe(0);
+  await isClean();
+});
+
+test("between any two steps: the launcher killed, then both, then only the command", async () => {
+  for (let step = 1; ; step++) {
+    const child = box.spawn({ env: { SAMPAN_STOP_AFTER: String(step) } }, "run", "--rm", "host", "true");
+    let exited = false;
+    void child.exited.then(() => (exited = true));
+    let keeper = 0;
+    let stopped: number[] = [];
+    await until(`a stop after step ${step}`, () => {
+      keeper = childrenOf(child.pid)[0] ?? keeper;
+      stopped = [keeper, ...childrenOf(keeper)].filter((pid) => pid > 0 && stateOf(pid) === "T");
+      return exited || stopped.length > 0;
+    });
+    if (stopped.length === 0) {
+      // The plan was over before this step: every point has been tried.
+      expect(step).toBeGreaterThan(20);
+      break;
+    }
+    const mode = step % 3;
+    if (mode !== 0) child.kill("SIGKILL");
+    if (mode !== 2) kill(keeper, "SIGKILL");
+    for (const pid of stopped) kill(pid, "SIGCONT");
+    await child.exited;
+    if (mode === 2) await until("the container to end by itself", () => stateOf(keeper) === "");
+    await isClean();
+  }
+}, 300_000);
