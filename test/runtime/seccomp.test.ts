@@ -120,7 +120,8 @@ function compareAll(
   );
   const numbers = syscallNumbers(table);
   const byNumber = new Map([...numbers].map(([name, number]) => [number, name]));
-  const values = edges(profile);
+  // On a narrow architecture libseccomp does not look at the upper half (nor does a kernel that passes 32 bits).
+  const values = edges(profile).filter((value) => wide || value <= 0xffffffffn);
   const differences: string[] = [];
   // Beyond the last call that the profile names, the engine says ENOSYS where libseccomp has the default.
   const last = Math.max(
