@@ -27,7 +27,10 @@ export function tryClaim(folder: string): Release | undefined {
 /**
  * Waits for the claim. Undefined: the folder is gone, or `patience` milliseconds were not enough.
  */
-export async function claim(folder: string, patience = Number.POSITIVE_INFINITY): Promise<Release | undefined> {
+export async function claim(
+  folder: string,
+  patience = Number.POSITIVE_INFINITY,
+): Promise<Release | undefined> {
   const until = Date.now() + patience;
   for (let waiting = queue.get(folder); waiting; waiting = queue.get(folder)) await waiting;
   const done = Promise.withResolvers<void>();

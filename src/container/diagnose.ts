@@ -65,7 +65,8 @@ export function readElf(bytes: Uint8Array): Elf | undefined {
   const wide = bytes[4] === 2;
   const little = bytes[5] !== 2;
   const machine = view.getUint16(18, little);
-  const word = (at: number): number => (wide ? Number(view.getBigUint64(at, little)) : view.getUint32(at, little));
+  const word = (at: number): number =>
+    wide ? Number(view.getBigUint64(at, little)) : view.getUint32(at, little);
   const table = word(wide ? 32 : 28);
   const size = view.getUint16(wide ? 54 : 42, little);
   const count = view.getUint16(wide ? 56 : 44, little);
@@ -76,7 +77,10 @@ export function readElf(bytes: Uint8Array): Elf | undefined {
     const offset = word(at + (wide ? 8 : 4));
     const length = word(at + (wide ? 32 : 16));
     if (offset + length > bytes.length) break;
-    return { machine, interpreter: new TextDecoder().decode(bytes.subarray(offset, offset + length)).replace(/\0.*$/s, "") };
+    return {
+      machine,
+      interpreter: new TextDecoder().decode(bytes.subarray(offset, offset + length)).replace(/\0.*$/s, ""),
+    };
   }
   return { machine, interpreter: "" };
 }
@@ -214,15 +218,22 @@ function badFormat(path: string, view: View, attempt: Attempt): SampanError {
   const binary = elf !== undefined || head.subarray(0, 512).includes(0);
   return error(
     "not-executable",
-    binary ? `${what}: it is not a program that this kernel knows` : `${what}: it is a text without a first line #!`,
-    binary ? "Was it copied completely?" : `Begin it with a line such as #!/bin/sh, or run it as \`sh ${path}\`.`,
+    binary
+      ? `${what}: it is not a program that this kernel knows`
+      : `${what}: it is a text without a first line #!`,
+    binary
+      ? "Was it copied completely?"
+      : `Begin it with a line such as #!/bin/sh, or run it as \`sh ${path}\`.`,
     attempt,
     path,
   );
 }
 
 const OTHERS: Readonly<Record<string, readonly [string, string]>> = {
-  E2BIG: ["argument list too long", "Pass less on the command line and in the environment; a file has no such limit."],
+  E2BIG: [
+    "argument list too long",
+    "Pass less on the command line and in the environment; a file has no such limit.",
+  ],
   ENOMEM: ["cannot allocate memory", "Give the container more with --memory, or free some on this machine."],
   ETXTBSY: ["text file busy", "Somebody has the file open for writing."],
   ELOOP: ["too many levels of symbolic links", "A link leads to itself."],
@@ -232,8 +243,16 @@ const OTHERS: Readonly<Record<string, readonly [string, string]>> = {
 /** The error for a failed execve. */
 export function diagnose(attempt: Attempt, view: View): SampanError {
   const { program, errno, candidates } = attempt;
-  if (program === "") return error("command-not-found", 'exec: "": executable file not found in $PATH', "The command is empty.", attempt, "");
-  const path = attempt.failed || candidates.find((candidate) => view.see(candidate)) || (candidates[0] ?? program);
+  if (program === "")
+    return error(
+      "command-not-found",
+      'exec: "": executable file not found in $PATH',
+      "The command is empty.",
+      attempt,
+      "",
+    );
+  const path =
+    attempt.failed || candidates.find((candidate) => view.see(candidate)) || (candidates[0] ?? program);
   if (errno === "EACCES" || errno === "EPERM" || errno === "EISDIR") {
     const refused = candidates.find((candidate) => view.see(candidate)) ?? path;
     return denied(attempt.failed || refused, view, attempt);

@@ -35,7 +35,9 @@ class Tail {
       const count = readSync(this.#fd, this.#buffer, 0, this.#buffer.length, this.#offset);
       if (count === 0) return;
       this.#offset += count;
-      const lines = (this.#rest + this.#decoder.decode(this.#buffer.subarray(0, count), { stream: true })).split("\n");
+      const lines = (
+        this.#rest + this.#decoder.decode(this.#buffer.subarray(0, count), { stream: true })
+      ).split("\n");
       this.#rest = lines.pop() ?? "";
       yield* lines;
     }
@@ -59,7 +61,8 @@ const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNo
 /** A line as an event; what a keeper appends beside the common members (`exitCode`) belongs to the attributes. */
 function parseEvent(line: string): Event | undefined {
   try {
-    const { time, type, action, id, attributes, ...more } = JSON.parse(line) as Event & Record<string, string>;
+    const { time, type, action, id, attributes, ...more } = JSON.parse(line) as Event &
+      Record<string, string>;
     return { time, type, action, id, attributes: { ...attributes, ...more } };
   } catch {
     return undefined;
@@ -108,7 +111,8 @@ export async function* readEvents(file: string, query: EventQuery): AsyncGenerat
   const { since, until, filters = {} } = query;
   const wanted = (line: string): Event | undefined => {
     const event = parseEvent(line);
-    if (!event || (since && before(event.time, since)) || (until && before(until, event.time))) return undefined;
+    if (!event || (since && before(event.time, since)) || (until && before(until, event.time)))
+      return undefined;
     return matches(event, filters) ? event : undefined;
   };
 

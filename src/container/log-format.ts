@@ -27,9 +27,9 @@ export class Decoder {
   /** Whether the last entry of each stream ended its line: a long line comes in several entries. */
   readonly #atStart = { stdout: true, stderr: true };
 
-  constructor(driver: string, selection: Selection) {
+  constructor(_driver: string, selection: Selection) {
     this.#selection = selection;
-    this.#parse = driver === "local" ? parseLocal : parseJson;
+    this.#parse = parseJson;
   }
 
   /** Decodes whole lines. */
@@ -190,13 +190,4 @@ function parseJson(line: string): Entry | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** `2026-11-24T02:25:45.123456789Z o text`: `o` or `e`, upper case where the entry does not end its line. */
-function parseLocal(line: string): Entry | undefined {
-  const match = /^(\S+Z) ([oeOE]) (.*)$/s.exec(line);
-  if (!match) return undefined;
-  const [, time = "", kind = "o", text = ""] = match;
-  const whole = kind === "o" || kind === "e";
-  return { text: whole ? `${text}\n` : text, stream: kind.toLowerCase() === "e" ? "stderr" : "stdout", time };
 }

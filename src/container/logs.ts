@@ -45,7 +45,13 @@ class LogFile {
         this.#buffer.copy(grown, 0, 0, this.#kept);
         this.#buffer = grown;
       }
-      const count = readSync(this.#fd, this.#buffer, this.#kept, this.#buffer.length - this.#kept, this.#offset);
+      const count = readSync(
+        this.#fd,
+        this.#buffer,
+        this.#kept,
+        this.#buffer.length - this.#kept,
+        this.#offset,
+      );
       if (count === 0) return undefined;
       this.#offset += count;
       const length = this.#kept + count;
@@ -170,7 +176,8 @@ export async function* readLog(
     const files = filesOf(path);
     const start =
       query.tail === undefined ? { file: files.length - 1, offset: 0 } : tailStart(files, query.tail);
-    if (query.tail === 0) Object.assign(start, { file: 0, offset: files[0] ? statSync(files[0].path).size : 0 });
+    if (query.tail === 0)
+      Object.assign(start, { file: 0, offset: files[0] ? statSync(files[0].path).size : 0 });
     const first = files[start.file];
     if (first) current = new LogFile(first.path, start.offset);
     for (;;) {

@@ -28,5 +28,7 @@ export function generateName(attempt = 0): string {
   const chance = crypto.getRandomValues(new Uint32Array(3));
   const mood = moods[(chance[0] ?? 0) % moods.length];
   const person = people[(chance[1] ?? 0) % people.length];
-  return attempt === 0 ? `${mood}_${person}` : `${mood}_${person}${(chance[2] ?? 0) % 10 ** Math.min(attempt, 6)}`;
+  return attempt === 0
+    ? `${mood}_${person}`
+    : `${mood}_${person}${(chance[2] ?? 0) % 10 ** Math.min(attempt, 6)}`;
 }

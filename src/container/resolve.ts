@@ -44,7 +44,10 @@ export function mergeEnv(base: readonly string[], own: readonly string[]): strin
 const NANO = 1e6;
 
 /** The image's health check beneath one's own, member by member; undefined: none at all. */
-function healthcheck(own: Healthcheck | undefined, image: ImageDefaults["Healthcheck"]): Healthcheck | undefined {
+function healthcheck(
+  own: Healthcheck | undefined,
+  image: ImageDefaults["Healthcheck"],
+): Healthcheck | undefined {
   if (own?.test?.[0] === "NONE") return own;
   if (!image?.Test?.length) return own?.test?.length ? own : undefined;
   const pick = (mine: number | undefined, theirs: number | undefined): number => mine || (theirs ?? 0) / NANO;

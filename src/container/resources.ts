@@ -82,7 +82,10 @@ export function specDevices(config: ContainerConfig): {
 } {
   if (config.privileged) {
     const renamed = config.devices.filter(({ host, container }) => container !== "" && container !== host);
-    const devices = [...allHostDevices(), ...renamed.flatMap(({ host, container }) => hostDevices(host, container))];
+    const devices = [
+      ...allHostDevices(),
+      ...renamed.flatMap(({ host, container }) => hostDevices(host, container)),
+    ];
     return { devices, rules: ALL_DEVICES };
   }
   if (config.devices.length === 0 && config.deviceCgroupRules.length === 0)

@@ -2,10 +2,12 @@
  * The table `containers`. Two JSON columns: what was asked for (members that have their default are left out, which
  * keeps a list of hundreds cheap to read) and what the engine last saw of it.
  */
-import type { Store } from "../store/index.ts";
+
 import { SampanError } from "../common/error.ts";
+import type { Store } from "../store/index.ts";
 import { type ContainerConfig, DEFAULTS } from "./config.ts";
 import { isIdPrefix } from "./ids.ts";
+import { generateName } from "./names.ts";
 import type { ContainerRecord, ContainerState } from "./record.ts";
 import { NEVER } from "./time.ts";
 
@@ -68,6 +70,8 @@ function parse(row: Row): StoredContainer {
   };
 }
 
+const recordText = (asked: Asked): string => JSON.stringify({ ...asked, config: compact(asked.config) });
+
 function stateText(state: StoredState): string {
   const kept: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(state))
@@ -82,24 +86,28 @@ export class Rows {
     this.#store = store;
   }
 
-  /** Adds a container; a name in use is Docker's conflict. */
-  insert(container: StoredContainer): void {
-    const { id, name, created, imageId, state, ...asked } = container;
-    const record = JSON.stringify({ ...asked, config: compact(asked.config) });
-    this.#store.transaction(() => {
-      this.#assertFree(name);
+  /**
+   * Adds a container. A name in use is Docker's conflict; without one a name is made up that is free.
+   * Returns the name.
+   */
+  insert(container: Omit<StoredContainer, "name">, wanted: string | undefined): string {
+    const { id, created, imageId, state, ...asked } = container;
+    const record = recordText(asked);
+    return this.#store.transaction(() => {
+      let name = wanted ?? generateName();
+      if (wanted !== undefined) this.#assertFree(wanted);
+      else for (let attempt = 1; this.#idOf(name) !== undefined; attempt++) name = generateName(attempt);
       this.#store.db
         .query("INSERT INTO containers (id, name, created, image, record, state) VALUES (?, ?, ?, ?, ?, ?)")
         .run(id, name, created, imageId, record, stateText(state));
+      return name;
     });
   }
 
-  isNameFree(name: string): boolean {
-    return this.#idOf(name) === undefined;
-  }
-
   #idOf(name: string): string | undefined {
-    return this.#store.db.query<{ id: string }, [string]>("SELECT id FROM containers WHERE name = ?").get(name)?.id;
+    return this.#store.db
+      .query<{ id: string }, [string]>("SELECT id FROM containers WHERE name = ?")
+      .get(name)?.id;
   }
 
   #assertFree(name: string): void {
@@ -166,7 +174,7 @@ export class Rows {
   /** Replaces what was asked for, as `update` does. */
   setConfig(container: StoredContainer): void {
     const { id, name: _, created: __, imageId: ___, state: ____, ...asked } = container;
-    const record = JSON.stringify({ ...asked, config: compact(asked.config) });
+    const record = recordText(asked);
     this.#store.transaction(() => {
       this.#store.db.query("UPDATE containers SET record = ? WHERE id = ?").run(record, id);
     });

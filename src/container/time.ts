@@ -15,6 +15,7 @@ export function fromNanoseconds(decimal: string): string {
 }
 
 /** Now, to the nanosecond that the clock gives (Date alone has milliseconds). */
-export const nowNanoseconds = (): string => `${Math.trunc((performance.timeOrigin + performance.now()) * 1000)}000`;
+export const nowNanoseconds = (): string =>
+  `${Math.trunc((performance.timeOrigin + performance.now()) * 1000)}000`;
 
 export const now = (): string => fromNanoseconds(nowNanoseconds());

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
-import { SIGNALS } from "../kernel/signals.ts";
+import { parseSignal } from "../kernel/signals.ts";
 import type { ContainerConfig, Healthcheck, Resources, RestartPolicy } from "./config.ts";
 import { isName } from "./ids.ts";
 
@@ -20,15 +20,6 @@ export function validateName(name: string): void {
       `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
       "A name begins with a letter or a digit.",
     );
-}
-
-/** A signal's number by its name (with or without SIG, any case) or number; Docker's text if there is none. */
-export function signalNumber(signal: string): number {
-  const number = /^\d+$/.test(signal)
-    ? Number(signal)
-    : SIGNALS[signal.toUpperCase().replace(/^SIG/, "") as keyof typeof SIGNALS];
-  if (number === undefined || number < 1 || number > 64) return refuse(`invalid signal: ${signal}`);
-  return number;
 }
 
 export function validateRestart(policy: RestartPolicy, autoRemove: boolean): void {
@@ -133,7 +124,18 @@ function validateHealth(health: Healthcheck): void {
 }
 
 const LOG_OPTIONS: Readonly<Record<string, readonly string[]>> = {
-  "json-file": ["max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag", "mode", "max-buffer-size"],
+  "json-file": [
+    "max-size",
+    "max-file",
+    "compress",
+    "labels",
+    "labels-regex",
+    "env",
+    "env-regex",
+    "tag",
+    "mode",
+    "max-buffer-size",
+  ],
   local: ["max-size", "max-file", "compress", "mode", "max-buffer-size"],
   none: ["mode", "max-buffer-size"],
 };
@@ -156,9 +158,10 @@ export function validateConfig(config: ContainerConfig): void {
     refuse(`the working directory '${config.workdir}' is invalid, it needs to be an absolute path`);
   for (const entry of config.env)
     if (entry === "" || entry.startsWith("=")) refuse(`invalid environment variable: ${entry}`);
-  if (config.stopSignal) signalNumber(config.stopSignal);
+  if (config.stopSignal) parseSignal(config.stopSignal);
   if (config.healthcheck) validateHealth(config.healthcheck);
-  if (config.log.driver !== "json-file" || Object.keys(config.log.options).length > 0) validateLog(config.log);
+  if (config.log.driver !== "json-file" || Object.keys(config.log.options).length > 0)
+    validateLog(config.log);
   validateResources(config.resources);
   if ((config.shmSize ?? 0) < 0) refuse("SHM size can not be less than 0");
   const oom = config.oomScoreAdj ?? 0;

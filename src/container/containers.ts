@@ -1,0 +1,332 @@
+/**
+ * Containers: what the command line, an API and users of the library call. The hot ones (create, start, run, get,
+ * list) are here; everything else lives in files of its own that are loaded when they are wanted.
+ */
+import { existsSync } from "node:fs";
+import { SampanError } from "../common/error.ts";
+import { ATTACH, type Connection, connect, type Exit } from "../launch/index.ts";
+import { claim } from "./claim.ts";
+import type { ContainerConfig } from "./config.ts";
+import { type Context, places } from "./context.ts";
+import { type CreateOptions, create, makeRun } from "./create.ts";
+import type { ExecConfig } from "./exec.ts";
+import { clearCgroup, discard, endedState, record } from "./finish.ts";
+import { hasRunFolder, isLocked, readPidFile, runFolders } from "./live.ts";
+import type { LogChunk, LogQuery } from "./logs.ts";
+import type { Pruned, PruneFilters } from "./prune.ts";
+import { look, settle } from "./reconcile.ts";
+import type { ContainerRecord } from "./record.ts";
+import { CREATED, type StoredContainer } from "./rows.ts";
+import { type StartOptions, start } from "./start.ts";
+import type { Sample, StatsOptions } from "./stats.ts";
+import type { StopOptions } from "./stop.ts";
+import type { ProcessTable } from "./top.ts";
+import type { Changes } from "./update.ts";
+import type { WaitCondition } from "./wait.ts";
+
+export interface Made {
+  readonly id: string;
+  readonly name: string;
+  readonly warnings: readonly string[];
+}
+
+export interface Running {
+  readonly container: ContainerRecord;
+  readonly connection: Connection;
+}
+
+export class Containers {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  // ---- making and starting
+
+  /** Makes a container that does not run yet. */
+  create(config: ContainerConfig, options: CreateOptions = {}): Made {
+    const { container } = create(this.#context, config, options, false);
+    return { id: container.id, name: container.name, warnings: [] };
+  }
+
+  /** Makes a container and starts it. Detached, the connection is closed already. */
+  async run(config: ContainerConfig, options: CreateOptions & StartOptions = {}): Promise<Running> {
+    const { container, release } = create(this.#context, config, options, true);
+    try {
+      const connection = await this.#launch(container, options);
+      const live = { ...CREATED, status: "running", pid: connection.report?.pid ?? 0 } as const;
+      return { container: { ...container, state: live }, connection };
+    } finally {
+      release?.();
+    }
+  }
+
+  /** Starts a container; one that runs already is left as it is and only connected to. */
+  async start(reference: string, options: StartOptions = {}): Promise<Connection> {
+    const { id } = this.#context.rows.find(reference);
+    const at = places(this.#context.paths, id);
+    const release = await claim(at.folder);
+    try {
+      const container = this.#context.rows.byId(id);
+      if (!container || !release) throw noSuchContainer(reference);
+      const state = settle(this.#context, container);
+      if (!state) throw noSuchContainer(reference);
+      if (state.status === "paused")
+        throw new SampanError("conflict", "cannot start a paused container, try unpause instead");
+      if (state.status === "running" || state.status === "restarting") return await connect(at.socket);
+      makeRun(this.#context, id);
+      this.#context.rows.setState(id, { ...CREATED, status: "starting" });
+      return await this.#launch(container, options);
+    } finally {
+      release?.();
+    }
+  }
+
+  async #launch(container: StoredContainer, options: StartOptions): Promise<Connection> {
+    const connection = await start(this.#context, container, options);
+    if (!options.attach) connection.close();
+    return connection;
+  }
+
+  /**
+   * The end of a container that was started with `attach`: waits for it, records it (which removes it, with --rm) and lets
+   * the keeper go. Undefined if the keeper was killed; the state then says so.
+   */
+  async finish(id: string, connection: Connection): Promise<Exit | undefined> {
+    const exit = await connection.exit;
+    await this.#record(id, exit);
+    connection.taken();
+    connection.close();
+    return exit;
+  }
+
+  /** Records an end that nobody has recorded yet; any number of times, by anybody. What keepers execute. */
+  async reap(id: string): Promise<void> {
+    await this.#record(id, undefined);
+  }
+
+  async #record(id: string, exit: Exit | undefined): Promise<void> {
+    const release = await claim(places(this.#context.paths, id).folder, RECORD_PATIENCE);
+    if (!release) return;
+    try {
+      const container = this.#context.rows.byId(id);
+      if (!container) return;
+      if (exit && container.state.status !== "exited") record(this.#context, container, endedState(exit));
+      else settle(this.#context, container);
+    } finally {
+      release();
+    }
+  }
+
+  // ---- looking
+
+  /** By name, id or the beginning of an id. */
+  get(reference: string): ContainerRecord {
+    const container = this.#context.rows.find(reference);
+    const state = look(this.#context, container, existsSync(places(this.#context.paths, container.id).run));
+    if (!state) throw noSuchContainer(reference);
+    return { ...container, state };
+  }
+
+  /** Those that run, or with `all` every one; the newest first. */
+  list(options: { readonly all?: boolean } = {}): ContainerRecord[] {
+    const folders = runFolders(this.#context.paths);
+    const found: ContainerRecord[] = [];
+    for (const container of this.#context.rows.all()) {
+      const hasRun = hasRunFolder(folders, container.id);
+      if (!options.all && !hasRun && container.state.status !== "starting") continue;
+      const state = look(this.#context, container, hasRun);
+      if (!state) continue;
+      const alive = state.status === "running" || state.status === "paused" || state.status === "restarting";
+      if (options.all || alive) found.push({ ...container, state });
+    }
+    return found;
+  }
+
+  /** How many there are in each state, for `info`. */
+  counts(): { running: number; paused: number; stopped: number } {
+    const counts = { running: 0, paused: 0, stopped: 0 };
+    for (const { state } of this.list({ all: true })) {
+      if (state.status === "running" || state.status === "restarting") counts.running++;
+      else if (state.status === "paused") counts.paused++;
+      else counts.stopped++;
+    }
+    return counts;
+  }
+
+  // ---- processes
+
+  /** A connection to the container's process; output comes after `attach`. */
+  async attach(reference: string): Promise<Connection> {
+    const container = this.get(reference);
+    const { status } = container.state;
+    if (status === "paused")
+      throw new SampanError(
+        "conflict",
+        `Container ${container.id} is paused, unpause the container before attach`,
+      );
+    if (status === "restarting")
+      throw new SampanError(
+        "conflict",
+        `Container ${container.id} is restarting, wait until the container is running`,
+      );
+    if (status !== "running")
+      throw new SampanError("conflict", "You cannot attach to a stopped container, start it first");
+    return connect(places(this.#context.paths, container.id).socket);
+  }
+
+  /** Starts one more process in a running container; the connection is its standard streams and its end. */
+  async exec(reference: string, config: ExecConfig): Promise<Connection> {
+    const container = this.#context.rows.find(reference);
+    const state = look(this.#context, container, existsSync(places(this.#context.paths, container.id).run));
+    if (!state) throw noSuchContainer(reference);
+    const { exec } = await import("./exec.ts");
+    return exec(this.#context, container, state, config);
+  }
+
+  /** Like `exec`, and leaves the process to itself. */
+  async execDetached(reference: string, config: ExecConfig): Promise<void> {
+    (await this.exec(reference, config)).close();
+  }
+
+  // ---- stopping and the like
+
+  /** Asks the process to end and, after a time, ends it. One that does not run is left as it is. */
+  async stop(reference: string, options: StopOptions = {}): Promise<void> {
+    const { stop } = await import("./stop.ts");
+    await stop(this.#context, this.#living(reference), options);
+  }
+
+  async restart(reference: string, options: StopOptions = {}): Promise<void> {
+    const { id, ...rest } = this.#living(reference);
+    const { stop } = await import("./stop.ts");
+    await stop(this.#context, { id, ...rest }, options);
+    await this.start(id);
+    const { note } = await import("./stop.ts");
+    note(this.#context, { id, ...rest }, "restart");
+  }
+
+  /** Sends a signal, by default KILL; with one that ends it, waits for the end. */
+  async kill(reference: string, signal = "KILL"): Promise<void> {
+    const { kill } = await import("./stop.ts");
+    await kill(this.#context, this.#living(reference), reference, signal);
+  }
+
+  async pause(reference: string): Promise<void> {
+    const { pause } = await import("./pause.ts");
+    await pause(this.#context, this.#living(reference));
+  }
+
+  async unpause(reference: string): Promise<void> {
+    const { unpause } = await import("./pause.ts");
+    unpause(this.#context, this.#living(reference));
+  }
+
+  async rename(reference: string, name: string): Promise<void> {
+    const { rename } = await import("./update.ts");
+    rename(this.#context, this.#context.rows.find(reference), name);
+  }
+
+  /** Changes limits of a container, at once if it runs, and its restart policy. Returns warnings. */
+  async update(reference: string, changes: Changes): Promise<string[]> {
+    const { update } = await import("./update.ts");
+    return update(this.#context, this.#living(reference), changes);
+  }
+
+  /** Removes a container; with `force` also one that runs. `volumes`: its anonymous volumes too, when there are any. */
+  async remove(
+    reference: string,
+    options: { readonly force?: boolean; readonly volumes?: boolean } = {},
+  ): Promise<void> {
+    const { id } = this.#context.rows.find(reference);
+    const at = places(this.#context.paths, id);
+    const release = await claim(at.folder);
+    try {
+      const container = this.#context.rows.byId(id);
+      if (!container) throw noSuchContainer(reference);
+      const state = release ? settle(this.#context, container) : undefined;
+      const alive =
+        state && (state.status === "running" || state.status === "paused" || state.status === "restarting");
+      if (alive) {
+        const { assertRemovable, end } = await import("./stop.ts");
+        assertRemovable(container, state, options.force ?? false);
+        await end(this.#context, container);
+        clearCgroup(container);
+      }
+      // With --rm looking at its end has removed it already.
+      if (this.#context.rows.byId(id)) discard(this.#context, container);
+    } finally {
+      release?.();
+    }
+    const { sweep } = await import("./sweep.ts");
+    sweep(this.#context);
+  }
+
+  /** Removes all that do not run. */
+  async prune(filters: PruneFilters = {}): Promise<Pruned> {
+    const { prune } = await import("./prune.ts");
+    return prune(this.#context, this, filters);
+  }
+
+  /** Resolves with the exit code when the condition holds. */
+  async wait(
+    reference: string,
+    condition: WaitCondition = "not-running",
+    signal?: AbortSignal,
+  ): Promise<number> {
+    const { wait } = await import("./wait.ts");
+    return wait(this.#context, this, this.get(reference), condition, signal);
+  }
+
+  // ---- reading
+
+  /** What it wrote: bytes by stream, in order. */
+  async *logs(reference: string, query: LogQuery = {}): AsyncGenerator<LogChunk> {
+    const container = this.get(reference);
+    const { driver } = container.config.log;
+    if (driver === "none")
+      throw new SampanError("invalid", "configured logging driver does not support reading", {
+        hint: "The container was made with --log-driver none.",
+      });
+    const at = places(this.#context.paths, container.id);
+    const { readLog } = await import("./logs.ts");
+    const alive = container.state.status !== "created" && container.state.status !== "exited";
+    if (!query.follow || !alive) {
+      yield* readLog(at.log, driver, query);
+      return;
+    }
+    const keeper = await connect(at.socket).catch(() => undefined);
+    keeper?.wait();
+    try {
+      yield* readLog(at.log, driver, query, keeper?.exit ?? Promise.resolve());
+    } finally {
+      keeper?.close();
+    }
+  }
+
+  /** Its processes as the host sees them, in the columns that these ps options ask for. */
+  async top(reference: string, psOptions: readonly string[] = []): Promise<ProcessTable> {
+    const { top } = await import("./top.ts");
+    return top(this.get(reference), psOptions);
+  }
+
+  /** What it uses: once, or with `stream` every second until the signal or its end. */
+  async *stats(reference: string, options: StatsOptions = {}): AsyncGenerator<Sample> {
+    const { stats } = await import("./stats.ts");
+    yield* stats(this, reference, options);
+  }
+
+  /** With its state as it is now. */
+  #living(reference: string): ContainerRecord {
+    return this.get(reference);
+  }
+}
+
+/** A record of an end waits so long for another command's claim; who comes later finds the exit record too. */
+const RECORD_PATIENCE = 60_000;
+
+export const noSuchContainer = (reference: string): SampanError =>
+  new SampanError("not-found", `No such container: ${reference}`);
+
+export { ATTACH, isLocked, readPidFile };

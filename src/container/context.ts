@@ -1,0 +1,39 @@
+/** What the files of this room share: where things are, and the tables and rooms that they use. */
+import { containerDir, type Paths, runDir } from "../common/paths.ts";
+import type { Images } from "../image/index.ts";
+import type { Events } from "./events.ts";
+import type { Rows, StoredContainer } from "./rows.ts";
+
+export interface Context {
+  readonly paths: Paths;
+  readonly rows: Rows;
+  readonly images: Images;
+  readonly events: Events;
+}
+
+/** Every path that belongs to one container. */
+export const places = (paths: Paths, id: string) => {
+  const folder = containerDir(paths, id);
+  const run = runDir(paths, id);
+  return {
+    folder,
+    upper: `${folder}/upper`,
+    work: `${folder}/work`,
+    log: `${folder}/log`,
+    exit: `${folder}/exit.json`,
+    health: `${folder}/health.json`,
+    run,
+    lock: `${run}/lock`,
+    pid: `${run}/pid`,
+    socket: `${run}/attach.sock`,
+  };
+};
+
+/** What an event says of a container beside its id: Docker's attributes. */
+export const attributesOf = (
+  container: Pick<StoredContainer, "labels" | "config" | "name">,
+): Record<string, string> => ({
+  ...container.labels,
+  image: container.config.image,
+  name: container.name,
+});

@@ -1,0 +1,149 @@
+/** A new container: what was asked for is checked, resolved against its image and written down. Nothing runs yet. */
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { SampanError } from "../common/error.ts";
+import type { ImageRecord } from "../image/index.ts";
+import type { NamespaceName } from "../launch/index.ts";
+import { chooseCapabilities } from "../runtime/index.ts";
+import { type Release, tryClaim } from "./claim.ts";
+import type { ContainerConfig, NamespaceMode } from "./config.ts";
+import { attributesOf, type Context, places } from "./context.ts";
+import { newId } from "./ids.ts";
+import { cgroupOf, logPlan } from "./keeper.ts";
+import { resolve } from "./resolve.ts";
+import { CREATED, type StoredContainer } from "./rows.ts";
+import { validateNamespaces } from "./spec.ts";
+import { validateConfig, validateName } from "./validate.ts";
+
+export interface CreateOptions {
+  readonly name?: string;
+}
+
+const ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64", armhf: "arm" };
+
+/** `linux/arm64/v8` or `arm64` against what the image is for. */
+function assertPlatform(platform: string, image: ImageRecord): void {
+  const parts = platform.toLowerCase().split("/");
+  const [os, arch] = parts.length === 1 ? ["linux", parts[0] ?? ""] : [parts[0] ?? "", parts[1] ?? ""];
+  const { os: imageOs, architecture } = image.config;
+  if (os === imageOs && (ARCHITECTURES[arch] ?? arch) === architecture) return;
+  throw new SampanError(
+    "not-found",
+    `image with reference ${image.tags[0] ?? image.id} was found but does not provide the specified platform (${platform}), only ${imageOs}/${architecture}`,
+    { hint: "Load an archive of the image for that platform, or leave --platform out." },
+  );
+}
+
+/** Names of other containers become ids: a rename must not change who is meant. */
+function withIds(context: Context, config: ContainerConfig): ContainerConfig {
+  const modes = Object.entries(config.namespaces);
+  if (!modes.some(([, mode]) => mode.mode === "container")) return config;
+  const namespaces: Partial<Record<NamespaceName, NamespaceMode>> = {};
+  for (const [name, mode] of modes)
+    namespaces[name as NamespaceName] =
+      mode.mode === "container"
+        ? { mode: "container", container: context.rows.find(mode.container).id }
+        : mode;
+  const ipc = namespaces.ipc;
+  if (ipc?.mode === "container") {
+    const donor = context.rows.byId(ipc.container)?.config.namespaces.ipc?.mode;
+    if (donor !== "shareable" && donor !== "host")
+      throw new SampanError(
+        "conflict",
+        `cannot join IPC of container ${ipc.container}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+        { hint: "Start that one with --ipc shareable." },
+      );
+  }
+  return { ...config, namespaces };
+}
+
+/** Everything that can be refused, before anything is made. */
+function check(config: ContainerConfig): void {
+  validateConfig(config);
+  validateNamespaces(config);
+  if (config.capAdd.length + config.capDrop.length > 0)
+    chooseCapabilities(config.capAdd, config.capDrop, config.privileged);
+  if (Object.keys(config.log.options).length > 0) logPlan(config.log, "");
+  if (config.cgroupParent !== undefined) cgroupOf({ id: "", config });
+  const { rootfs } = config;
+  if (rootfs && !statSync(rootfs.path, { throwIfNoEntry: false })?.isDirectory())
+    throw new SampanError("invalid", `--rootfs ${rootfs.path}: no such folder`);
+}
+
+const hostname = (): string => readFileSync("/proc/sys/kernel/hostname", "latin1").trim();
+
+/** Folders of the container. The root of its files has the mode that every root has, whatever the caller's umask is. */
+function makeFolders(context: Context, id: string, writable: boolean): void {
+  const at = places(context.paths, id);
+  const all = `${context.paths.root}/containers`;
+  try {
+    mkdirSync(at.folder, { mode: 0o700 });
+  } catch {
+    mkdirSync(all, { recursive: true, mode: 0o700 });
+    mkdirSync(at.folder, { mode: 0o700 });
+  }
+  if (!writable) return;
+  mkdirSync(at.upper, 0o755);
+  mkdirSync(at.work, 0o700);
+  if (process.umask() & 0o055) chmodSync(at.upper, 0o755);
+}
+
+export interface Created {
+  readonly container: StoredContainer;
+  /** Held with `starting`: nobody else touches it until the caller releases it. */
+  readonly release: Release | undefined;
+}
+
+export function create(
+  context: Context,
+  given: ContainerConfig,
+  options: CreateOptions,
+  starting: boolean,
+): Created {
+  if (options.name !== undefined) validateName(options.name);
+  check(given);
+  const image = given.rootfs ? undefined : context.images.get(given.image);
+  if (image && given.platform) assertPlatform(given.platform, image);
+  const id = newId();
+  const resolved = resolve(id, withIds(context, given), image?.config, hostname);
+  makeFolders(context, id, given.rootfs === undefined || given.rootfs.copyOnWrite);
+  const release = starting ? tryClaim(places(context.paths, id).folder) : undefined;
+  const created: Omit<StoredContainer, "name"> = {
+    ...resolved,
+    id,
+    created: Date.now(),
+    imageId: image?.id ?? "",
+    state: starting ? { ...CREATED, status: "starting" } : CREATED,
+  };
+  try {
+    if (starting) makeRun(context, id);
+    const container = { ...created, name: context.rows.insert(created, options.name) };
+    context.events.append({ type: "container", action: "create", id, attributes: attributesOf(container) });
+    return { container, release };
+  } catch (error) {
+    release?.();
+    dropFolders(context, id);
+    throw error;
+  }
+}
+
+/** The run folder of a container that is about to start, empty. */
+export function makeRun(context: Context, id: string): void {
+  const { run } = places(context.paths, id);
+  try {
+    mkdirSync(run, { mode: 0o700 });
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") {
+      mkdirSync(`${context.paths.run}/rootfs`, { recursive: true, mode: 0o700 });
+      mkdirSync(run, { mode: 0o700 });
+      return;
+    }
+    rmSync(run, { recursive: true, force: true });
+    mkdirSync(run, { mode: 0o700 });
+  }
+}
+
+function dropFolders(context: Context, id: string): void {
+  const at = places(context.paths, id);
+  rmSync(at.run, { recursive: true, force: true });
+  rmSync(at.folder, { recursive: true, force: true });
+}

@@ -1,0 +1,144 @@
+/** One more process in a container that runs. */
+import { SampanError } from "../common/error.ts";
+import { type Connection, LaunchError, launch } from "../launch/index.ts";
+import {
+  allCapabilities,
+  chooseCapabilities,
+  compileExec,
+  parseUser,
+  readCgroupHost,
+} from "../runtime/index.ts";
+import { attributesOf, type Context, places } from "./context.ts";
+import { cgroupOf } from "./keeper.ts";
+import { readPidFile } from "./live.ts";
+import type { ContainerState } from "./record.ts";
+import { mergeEnv } from "./resolve.ts";
+import { readInRoot } from "./root.ts";
+import type { StoredContainer } from "./rows.ts";
+import { capabilitySets, foreignNamespaces, processEnv, type Size } from "./spec.ts";
+import { rootOf, seccompOf } from "./start.ts";
+
+export interface ExecConfig {
+  readonly command: readonly string[];
+  readonly env?: readonly string[];
+  /** Absent: the container's. */
+  readonly user?: string;
+  readonly workdir?: string;
+  readonly tty?: boolean;
+  readonly openStdin?: boolean;
+  readonly privileged?: boolean;
+  readonly size?: Size;
+}
+
+const NO_LOG = { driver: "none", path: "", maxSize: 0, maxFiles: 1 } as const;
+
+function assertRunning(container: StoredContainer, state: ContainerState): void {
+  const { id } = container;
+  if (state.status === "paused")
+    throw new SampanError("conflict", `Container ${id} is paused, unpause the container before exec`);
+  if (state.status === "restarting")
+    throw new SampanError("conflict", `Container ${id} is restarting, wait until the container is running`);
+  if (state.status !== "running") throw new SampanError("conflict", `container ${id} is not running`);
+}
+
+/** Starts it; its output comes by the connection, whose end is the process's. Closing the connection leaves it running. */
+export async function exec(
+  context: Context,
+  container: StoredContainer,
+  state: ContainerState,
+  config: ExecConfig,
+): Promise<Connection> {
+  assertRunning(container, state);
+  const [program] = config.command;
+  if (program === undefined) throw new SampanError("invalid", "No exec command specified");
+  if (config.workdir && !config.workdir.startsWith("/"))
+    throw new SampanError(
+      "invalid",
+      `the working directory '${config.workdir}' is invalid, it needs to be an absolute path`,
+    );
+  for (const entry of config.env ?? [])
+    if (entry === "" || entry.startsWith("="))
+      throw new SampanError("invalid", `invalid environment variable: ${entry}`);
+  const live = readPidFile(places(context.paths, container.id).pid);
+  if (!live || live.pid === 0) throw new SampanError("conflict", `container ${container.id} is not running`);
+
+  const root = rootOf(context, container);
+  const user = parseUser(
+    config.user ?? container.user,
+    readInRoot(root, "/etc/passwd"),
+    readInRoot(root, "/etc/group"),
+    container.config.groups,
+  );
+  const privileged = config.privileged ?? false;
+  const own = container.config;
+  const capabilities = privileged
+    ? allCapabilities()
+    : chooseCapabilities(own.capAdd, own.capDrop, own.privileged);
+  const seccomp = await seccompOf(privileged ? { ...own, privileged, security: {} } : own, capabilities);
+  const tty = config.tty ?? false;
+  const steps = compileExec({
+    id: container.id,
+    peer: { pid: live.pid, start: live.start },
+    namespaces: foreignNamespaces(own),
+    process: {
+      terminal: tty,
+      ...(config.size ? { consoleSize: { height: config.size.rows, width: config.size.columns } } : {}),
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.groups },
+      args: config.command,
+      env: processEnv(
+        { hostname: container.hostname, env: mergeEnv(container.env, config.env ?? []) },
+        tty,
+        user,
+      ),
+      cwd: config.workdir || container.workdir || "/",
+      capabilities: capabilitySets(capabilities),
+      ...(own.security.noNewPrivileges && !privileged ? { noNewPrivileges: true } : {}),
+    },
+    cgroupHost: readCgroupHost(),
+    cgroupPath: cgroupOf(container),
+    ...(seccomp ? { seccomp } : {}),
+  });
+  const words = config.command.join(" ");
+  const attributes = attributesOf(container);
+  const type = "container";
+  context.events.append(
+    { type, action: `exec_create: ${words}`, id: container.id, attributes },
+    { type, action: `exec_start: ${words}`, id: container.id, attributes },
+  );
+  try {
+    const connection = await launch({
+      steps,
+      keeper: {
+        lock: "",
+        pidFile: "",
+        socket: "",
+        exitFile: "",
+        log: NO_LOG,
+        tty,
+        openStdin: config.openStdin ?? false,
+        stdinOnce: true,
+        foreground: true,
+        restart: { policy: "no", maximum: 0 },
+        timeout: 0,
+        cgroups: [],
+        reap: [],
+        events: "",
+        eventMembers: "",
+      },
+    });
+    void connection.exit.then((exit) => {
+      if (exit)
+        context.events.append({
+          type,
+          action: "exec_die",
+          id: container.id,
+          attributes: { ...attributes, exitCode: String(exit.code) },
+        });
+    });
+    return connection;
+  } catch (error) {
+    if (!(error instanceof LaunchError)) throw error;
+    const { explainStart } = await import("./explain-start.ts");
+    throw explainStart(error, root, own);
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The end of a container, recorded: by the command that ran it, by the command that its keeper executes, or by the next
+ * reader, whoever comes first. All hold the claim. The row is written before anything is removed, so that a crash in
+ * between is met by the same steps again.
+ */
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import type { Exit } from "../launch/index.ts";
+import { cgroupFolders, cgroupPids, oomKills, readCgroupHost, removeCgroup, thaw } from "../runtime/index.ts";
+import { attributesOf, type Context, places } from "./context.ts";
+import { cgroupOf } from "./keeper.ts";
+import type { StoredContainer, StoredState } from "./rows.ts";
+import { fromNanoseconds, now } from "./time.ts";
+
+export function readExit(path: string): Exit | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as Exit;
+  } catch {
+    return undefined;
+  }
+}
+
+export function endedState(exit: Exit): StoredState {
+  return {
+    status: "exited",
+    pid: 0,
+    exitCode: exit.code,
+    error: "",
+    startedAt: fromNanoseconds(exit.startedAt),
+    finishedAt: fromNanoseconds(exit.finishedAt),
+    restartCount: exit.restarts,
+    oomKilled: oomKills(exit.readings) > 0,
+    timedOut: exit.timedOut,
+  };
+}
+
+const SIGKILLED = 137;
+const LOST = 255;
+
+/** The end of one whose keeper was killed, or that went down with the machine: nobody saw how. */
+export function lostState(container: StoredContainer, machine: boolean, startedAt?: string): StoredState {
+  return {
+    ...container.state,
+    status: "exited",
+    pid: 0,
+    exitCode: machine ? LOST : SIGKILLED,
+    error: machine
+      ? "the machine went down while the container ran"
+      : "the container's keeper was killed, and the container with it",
+    ...(startedAt === undefined ? {} : { startedAt: fromNanoseconds(startedAt) }),
+    finishedAt: now(),
+  };
+}
+
+/** Writes how it ended, or removes it if that is what was asked for. The claim is the caller's. */
+export function record(context: Context, container: StoredContainer, state: StoredState): void {
+  if (container.config.autoRemove) {
+    discard(context, container);
+    return;
+  }
+  context.rows.setState(container.id, state);
+  removeRun(context, container.id);
+}
+
+export function removeRun(context: Context, id: string): void {
+  rmSync(places(context.paths, id).run, { recursive: true, force: true });
+}
+
+/** Removes a container that does not live: the row first, since what no row points at is garbage. */
+export function discard(context: Context, container: StoredContainer): void {
+  const { folder } = places(context.paths, container.id);
+  context.rows.delete(container.id);
+  removeRun(context, container.id);
+  rmSync(folder, { recursive: true, force: true });
+  context.events.append({
+    type: "container",
+    action: "destroy",
+    id: container.id,
+    attributes: attributesOf(container),
+  });
+}
+
+/**
+ * What a killed keeper left in the container's cgroup, ended and removed. It waits for the kernel where it must, but not
+ * for ever: a folder that is still busy then goes with the next sweep.
+ */
+export function clearCgroup(container: Pick<StoredContainer, "id" | "config">): void {
+  const host = readCgroupHost();
+  const path = cgroupOf(container);
+  for (let round = 0; round < 100; round++) {
+    // A frozen process takes its signal when it thaws.
+    thaw(host, path);
+    const pids = cgroupPids(host, path);
+    for (const pid of pids)
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It was quicker.
+      }
+    removeCgroup(host, path);
+    if (pids.length === 0 && !cgroupFolders(host, path).some((folder) => existsSync(folder))) return;
+    Bun.sleepSync(round < 10 ? 1 : 5);
+  }
+}

@@ -1,0 +1,40 @@
+/** Containers: from what was asked for to a process, and everything about it until it is gone. */
+export {
+  type ContainerConfig,
+  DEFAULTS,
+  type Device,
+  type DeviceRate,
+  type Healthcheck,
+  type Mount,
+  type NamespaceMode,
+  type Resources,
+  type RestartPolicy,
+  type SecurityOptions,
+  type Ulimit,
+} from "./config.ts";
+export { Containers, type Made, noSuchContainer, type Running } from "./containers.ts";
+export type { Context } from "./context.ts";
+export type { CreateOptions } from "./create.ts";
+export { type Event, Events, type NewEvent } from "./events.ts";
+export type { EventQuery } from "./events-read.ts";
+export type { ExecConfig } from "./exec.ts";
+export { shortId } from "./ids.ts";
+export { cgroupOf } from "./keeper.ts";
+export type { LogChunk, LogQuery } from "./logs.ts";
+export type { Pruned, PruneFilters } from "./prune.ts";
+export type { ContainerRecord, ContainerState, Health, HealthProbe, Status } from "./record.ts";
+export { Rows } from "./rows.ts";
+export type { Size } from "./spec.ts";
+export type { StartOptions } from "./start.ts";
+export {
+  type InterfaceStats,
+  memoryOfMachine,
+  type Reading,
+  type Sample,
+  type StatsOptions,
+} from "./stats.ts";
+export type { StopOptions } from "./stop.ts";
+export { fromNanoseconds, NEVER, now, nowNanoseconds } from "./time.ts";
+export type { ProcessTable } from "./top.ts";
+export type { Changes } from "./update.ts";
+export type { WaitCondition } from "./wait.ts";

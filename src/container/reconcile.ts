@@ -1,0 +1,125 @@
+/**
+ * What a container is, as the kernel has it: the row says what was asked for, the lock, the keeper's file and the exit
+ * record say what became of it. Whoever reads also repairs. A container whose end is recorded costs no file at all, one
+ * that lives costs the keeper's file and a look at its lock.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { isFrozen, readCgroupHost } from "../runtime/index.ts";
+import { tryClaim } from "./claim.ts";
+import { type Context, places } from "./context.ts";
+import { clearCgroup, discard, endedState, lostState, readExit, record, removeRun } from "./finish.ts";
+import { cgroupOf, hasHealthcheck } from "./keeper.ts";
+import { isLocked, type Live, readPidFile } from "./live.ts";
+import type { ContainerState, Health } from "./record.ts";
+import { CREATED, type StoredContainer } from "./rows.ts";
+import { fromNanoseconds } from "./time.ts";
+
+/** The state now; undefined: the container is gone, since its end was to remove it. */
+export function look(
+  context: Context,
+  container: StoredContainer,
+  hasRun: boolean,
+): ContainerState | undefined {
+  const { state } = container;
+  if (!hasRun && isSettled(container)) return withHealth(context, container, asShown(state));
+  const at = places(context.paths, container.id);
+  const live = hasRun ? readPidFile(at.pid) : undefined;
+  if (live && isLocked(at.lock)) return livingState(context, container, live);
+  const release = tryClaim(at.folder);
+  // Somebody is just starting, recording or removing it.
+  if (!release) {
+    const exit = readExit(at.exit);
+    return exit && live ? asShown(endedState(exit)) : asShown(state);
+  }
+  try {
+    const fresh = context.rows.byId(container.id);
+    return fresh && settle(context, fresh);
+  } finally {
+    release();
+  }
+}
+
+const isSettled = ({ state }: StoredContainer): boolean =>
+  state.status === "created" || state.status === "exited" || state.status === "dead";
+
+const asShown = (state: StoredContainer["state"]): ContainerState =>
+  state.status === "starting" ? { ...state, status: "created" } : { ...state, status: state.status };
+
+/** Looks again with the claim in hand, and writes down what it finds. */
+export function settle(context: Context, container: StoredContainer): ContainerState | undefined {
+  const at = places(context.paths, container.id);
+  const live = readPidFile(at.pid);
+  if (isLocked(at.lock)) return live ? livingState(context, container, live) : asShown(container.state);
+  const present = existsSync(at.run);
+  if (isSettled(container)) {
+    if (present) removeRun(context, container.id);
+    return asShown(container.state);
+  }
+  const exit = readExit(at.exit);
+  if (exit) return ended(context, container, endedState(exit));
+  if (live) {
+    clearCgroup(container);
+    return ended(context, container, lostState(container, false, live.startedAt));
+  }
+  if (!present) return ended(context, container, lostState(container, true));
+  // Whoever wanted to start it was stopped before there was a process. The run folder stays for the next look: a keeper
+  // that is only now coming up finds its lock there, and with it held the container lives after all.
+  clearCgroup(container);
+  if (container.config.autoRemove) {
+    discard(context, container);
+    return undefined;
+  }
+  const state = { ...CREATED, error: "the command that started it was interrupted" };
+  context.rows.setState(container.id, state);
+  return asShown(state);
+}
+
+function ended(
+  context: Context,
+  container: StoredContainer,
+  state: StoredContainer["state"],
+): ContainerState | undefined {
+  record(context, container, state);
+  return container.config.autoRemove ? undefined : asShown(state);
+}
+
+function livingState(context: Context, container: StoredContainer, live: Live): ContainerState {
+  const { state } = container;
+  const frozen = state.status === "paused" && isFrozen(readCgroupHost(), cgroupOf(container));
+  return withHealth(context, container, {
+    ...CREATED,
+    status: live.restarting ? "restarting" : frozen ? "paused" : "running",
+    pid: live.pid,
+    startedAt: fromNanoseconds(live.startedAt),
+    restartCount: live.restarts,
+  });
+}
+
+function withHealth(context: Context, container: StoredContainer, state: ContainerState): ContainerState {
+  if (!hasHealthcheck(container.config.healthcheck) || state.status === "created") return state;
+  const health = readHealth(places(context.paths, container.id).health);
+  return { ...state, health: health ?? { status: "starting", failingStreak: 0, log: [] } };
+}
+
+interface StoredProbe {
+  readonly start: string | number;
+  readonly end: string | number;
+  readonly exitCode: number;
+  readonly output: string;
+}
+
+function readHealth(path: string): Health | undefined {
+  try {
+    const stored = JSON.parse(readFileSync(path, "utf8")) as Omit<Health, "log"> & {
+      log: readonly StoredProbe[];
+    };
+    const log = stored.log.map((probe) => ({
+      ...probe,
+      start: Number(probe.start) / 1e6,
+      end: Number(probe.end) / 1e6,
+    }));
+    return { ...stored, log };
+  } catch {
+    return undefined;
+  }
+}

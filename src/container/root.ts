@@ -1,0 +1,22 @@
+/** A look into a container's root filesystem from outside, whatever it is made of: for its users, and for diagnoses. */
+import { readFileInLayers } from "../image/index.ts";
+import type { Root } from "../runtime/index.ts";
+import type { Seen } from "./diagnose.ts";
+
+/** Host folders, top-most first; "" is this machine's own root. */
+export function layersOf(root: Root): readonly string[] {
+  if (root.kind === "directory") return [root.path === "/" ? "" : root.path];
+  const lower = root.kind === "host" ? [""] : root.lower;
+  return root.upper === undefined ? lower : [root.upper, ...lower];
+}
+
+/** A text file of the container; empty if it has none. */
+export function readInRoot(root: Root, path: string): string {
+  const bytes = readFileInLayers(layersOf(root), path);
+  return bytes === undefined ? "" : new TextDecoder().decode(bytes);
+}
+
+/** A file or folder of the container, links followed. */
+export function seeInRoot(_root: Root, _path: string): Seen | undefined {
+  return undefined;
+}

@@ -1,0 +1,163 @@
+/**
+ * What was asked for → OCI specification: Docker's defaults, on this host. The specification says everything about the
+ * process but where its root comes from and which processes' namespaces it joins: that is the caller's to add.
+ */
+import { SampanError } from "../common/error.ts";
+import type { NamespaceName } from "../launch/index.ts";
+import {
+  chooseCapabilities,
+  maskedPaths,
+  READONLY_PATHS,
+  type Spec,
+  type SpecLinux,
+  type SpecProcess,
+  type SpecRlimit,
+  specNamespaces,
+  type User,
+} from "../runtime/index.ts";
+import type { ContainerConfig } from "./config.ts";
+import { type Places, specMounts } from "./mounts.ts";
+import type { ContainerRecord } from "./record.ts";
+import { mergeEnv } from "./resolve.ts";
+import { specDevices, specResources } from "./resources.ts";
+
+export interface Size {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+const PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Docker's order: what every container has, then the image's and the caller's. HOME is the user's unless it was said. */
+export function processEnv(
+  record: Pick<ContainerRecord, "env" | "hostname">,
+  tty: boolean,
+  user: User,
+): string[] {
+  const base = [PATH, `HOSTNAME=${record.hostname}`];
+  if (tty) base.push("TERM=xterm");
+  const env = mergeEnv(base, record.env);
+  if (!env.some((entry) => entry.startsWith("HOME="))) env.push(`HOME=${user.home}`);
+  return env;
+}
+
+/** Of Docker's daemon as distributions run it; a caller who may not have so many gets as many as it may. */
+const DEFAULT_LIMITS: readonly SpecRlimit[] = [
+  { type: "RLIMIT_NOFILE", soft: 1_048_576, hard: 1_048_576, nearest: true },
+];
+
+function rlimits(config: ContainerConfig): SpecRlimit[] {
+  const own = config.ulimits.map(({ name, soft, hard }) => ({
+    type: `RLIMIT_${name.toUpperCase()}`,
+    soft,
+    hard,
+  }));
+  const named = new Set(own.map(({ type }) => type));
+  return [...DEFAULT_LIMITS.filter(({ type }) => !named.has(type)), ...own];
+}
+
+/** A process of another user than root loses all but the bounding set at execve, as capabilities(7) has it. */
+export const capabilitySets = (names: readonly string[]): NonNullable<SpecProcess["capabilities"]> => ({
+  bounding: names,
+  permitted: names,
+  effective: names,
+});
+
+export interface SpecInput {
+  readonly record: Pick<ContainerRecord, "id" | "config" | "args" | "env" | "workdir" | "hostname">;
+  readonly user: User;
+  readonly places: Places;
+  readonly cgroupPath: string;
+  readonly size?: Size | undefined;
+}
+
+export function buildSpec(input: SpecInput): Spec {
+  const { record, user } = input;
+  const { config } = record;
+  const own = ownNamespaces(config);
+  const apparmor = config.security.apparmor;
+  return {
+    ociVersion: "1.2.0",
+    ...(own.includes("uts") ? { hostname: record.hostname } : {}),
+    ...(config.domainname ? { domainname: config.domainname } : {}),
+    root: { path: "rootfs", ...(config.readonlyRootfs ? { readonly: true } : {}) },
+    process: {
+      terminal: config.tty,
+      ...(input.size ? { consoleSize: { height: input.size.rows, width: input.size.columns } } : {}),
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.groups },
+      args: record.args,
+      env: processEnv(record, config.tty, user),
+      cwd: record.workdir || "/",
+      capabilities: capabilitySets(chooseCapabilities(config.capAdd, config.capDrop, config.privileged)),
+      rlimits: rlimits(config),
+      ...(config.security.noNewPrivileges ? { noNewPrivileges: true } : {}),
+      ...(apparmor && apparmor !== "unconfined" ? { apparmorProfile: apparmor } : {}),
+      ...(config.oomScoreAdj === undefined ? {} : { oomScoreAdj: config.oomScoreAdj }),
+    },
+    mounts: own.includes("mnt") ? specMounts(config, input.places) : [],
+    annotations: config.annotations,
+    linux: specLinux(config, own, input.cgroupPath),
+  };
+}
+
+function specLinux(config: ContainerConfig, own: readonly NamespaceName[], cgroupsPath: string): SpecLinux {
+  const { devices, rules } = specDevices(config);
+  // On this machine's own root there is nothing of the container's to hide.
+  const open = config.privileged || config.security.systempaths === "unconfined" || seesHost(config);
+  const paths = Object.entries(config.namespaces).flatMap(([name, mode]) =>
+    mode.mode === "path"
+      ? specNamespaces([name as NamespaceName]).map(({ type }) => ({ type, path: mode.path }))
+      : [],
+  );
+  return {
+    namespaces: [...specNamespaces(own), ...paths],
+    devices,
+    cgroupsPath,
+    resources: { ...specResources(config.resources), devices: rules },
+    sysctl: config.sysctls,
+    maskedPaths: open ? [] : maskedPaths(),
+    readonlyPaths: open ? [] : READONLY_PATHS,
+  };
+}
+
+const seesHost = (config: ContainerConfig): boolean =>
+  config.exactly !== undefined && config.rootfs?.path === "/";
+
+const DEFAULT_OWN: readonly NamespaceName[] = ["mnt", "net", "uts", "pid", "ipc", "cgroup"];
+
+/** The namespaces that are made for this container. */
+export function ownNamespaces(config: ContainerConfig): NamespaceName[] {
+  if (config.exactly) return [...config.exactly];
+  const own = DEFAULT_OWN.filter((name) => isOwn(config, name));
+  for (const name of ["user", "time"] as const)
+    if (config.namespaces[name]?.mode === "private") own.push(name);
+  return own;
+}
+
+function isOwn(config: ContainerConfig, name: NamespaceName): boolean {
+  const mode = config.namespaces[name]?.mode;
+  return mode === undefined || mode === "private" || mode === "shareable" || mode === "none";
+}
+
+/** Those that differ from the host's: what an exec has to join. */
+export function foreignNamespaces(config: ContainerConfig): NamespaceName[] {
+  const joined = Object.entries(config.namespaces).flatMap(([name, mode]) =>
+    mode.mode === "container" || mode.mode === "path" ? [name as NamespaceName] : [],
+  );
+  return [...ownNamespaces(config), ...joined];
+}
+
+/** Namespaces that exclude each other, said before anything is made. */
+export function validateNamespaces(config: ContainerConfig): void {
+  const { namespaces } = config;
+  const host = (name: NamespaceName): boolean => namespaces[name]?.mode === "host";
+  if (config.hostname && host("uts"))
+    throw new SampanError("invalid", "conflicting options: hostname and the UTS mode");
+  if (config.domainname && host("uts"))
+    throw new SampanError("invalid", "conflicting options: domainname and the UTS mode");
+  if (config.privileged && namespaces.user?.mode === "private")
+    throw new SampanError(
+      "invalid",
+      "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode",
+    );
+}

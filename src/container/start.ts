@@ -1,0 +1,220 @@
+/**
+ * A container's start: everything that was asked for becomes one plan, and the plan a process. What fails on the way is
+ * said with its cause, and the container is left as one that has not started.
+ */
+import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { SampanError } from "../common/error.ts";
+import { type Connection, LaunchError, launch, type NamespaceName, type Plan } from "../launch/index.ts";
+import {
+  type Compile,
+  compile,
+  type Joins,
+  type Peer,
+  parseSeccomp,
+  parseUser,
+  type Root,
+  readCgroupHost,
+  type SeccompChoice,
+  seccompFilter,
+} from "../runtime/index.ts";
+import type { ContainerConfig } from "./config.ts";
+import { type Context, places } from "./context.ts";
+import { writeFiles } from "./files.ts";
+import { clearCgroup, discard, removeRun } from "./finish.ts";
+import { healthSteps } from "./health.ts";
+import { cgroupOf, hasHealthcheck, keeperPlan } from "./keeper.ts";
+import { isLocked, readPidFile } from "./live.ts";
+import { readInRoot } from "./root.ts";
+import { CREATED, type StoredContainer } from "./rows.ts";
+import { buildSpec, type Size } from "./spec.ts";
+
+export interface StartOptions {
+  /** The caller reads the output and stays until the end. */
+  readonly attach?: boolean;
+  /** Of the terminal, from the first moment. */
+  readonly size?: Size;
+}
+
+/** The process whose namespaces another container joins. */
+export function peerOf(context: Context, id: string, what: string): Peer {
+  const at = places(context.paths, id);
+  const live = readPidFile(at.pid);
+  if (!live || live.pid === 0 || !isLocked(at.lock))
+    throw new SampanError("conflict", `cannot join ${what} of a non running container: ${id}`, {
+      hint: `Start it first: sampan start ${id.slice(0, 12)}`,
+    });
+  return { pid: live.pid, start: live.start };
+}
+
+const SPOKEN: Readonly<Partial<Record<NamespaceName, string>>> = { net: "network", pid: "PID", ipc: "IPC" };
+
+function joinsOf(context: Context, config: ContainerConfig): Joins {
+  const joins: Partial<Record<NamespaceName, Peer>> = {};
+  for (const [key, mode] of Object.entries(config.namespaces)) {
+    const name = key as NamespaceName;
+    if (mode.mode === "container") joins[name] = peerOf(context, mode.container, SPOKEN[name] ?? name);
+  }
+  return joins;
+}
+
+/** Where the root comes from. Folders that it needs are there. */
+export function rootOf(
+  context: Context,
+  container: Pick<StoredContainer, "id" | "config" | "imageId">,
+): Root {
+  const { config, id } = container;
+  const { rootfs } = config;
+  if (rootfs && !rootfs.copyOnWrite) return { kind: "directory", path: rootfs.path };
+  const at = places(context.paths, id);
+  const target = `${context.paths.run}/rootfs`;
+  const writable = {
+    upper: at.upper,
+    work: at.work,
+    target,
+    ...(config.autoRemove ? { volatile: true } : {}),
+  };
+  const engine = [context.paths.root, context.paths.run];
+  if (rootfs?.path === "/") return { kind: "host", hide: engine, ...writable };
+  if (rootfs) return { kind: "layers", lower: [rootfs.path], ...writable };
+  const root = context.images.root(context.images.get(container.imageId));
+  if (root.kind === "host")
+    return { kind: "host", hide: [...new Set([...root.hide, ...engine])], ...writable };
+  return { kind: "layers", lower: root.lower, ...writable };
+}
+
+/** The filter for a process of this container with these capabilities in its bounding set. */
+export async function seccompOf(
+  config: ContainerConfig,
+  capabilities: readonly string[],
+): Promise<Compile["seccomp"]> {
+  const wish = config.security.seccomp ?? (config.privileged ? "unconfined" : "builtin");
+  let choice: SeccompChoice;
+  if (wish === "builtin" || wish === "unconfined") choice = wish;
+  else choice = await parseSeccomp(wish.trimStart().startsWith("{") ? wish : readProfile(wish), capabilities);
+  return seccompFilter(choice, capabilities);
+}
+
+function readProfile(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new SampanError(
+      "invalid",
+      `opening seccomp profile (${path}) failed: open ${path}: no such file or directory`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** A folder of the host that several containers have as /dev/shm. */
+export const sharedShm = (id: string): string => `/dev/shm/sampan-${id.slice(0, 12)}`;
+
+function shmOf(config: ContainerConfig, id: string): string | undefined {
+  const ipc = config.namespaces.ipc;
+  if (ipc?.mode === "host") return "/dev/shm";
+  if (ipc?.mode !== "shareable" && ipc?.mode !== "container") return undefined;
+  const folder = sharedShm(ipc.mode === "container" ? ipc.container : id);
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, 0o1777);
+  return folder;
+}
+
+export async function buildPlan(
+  context: Context,
+  container: StoredContainer,
+  options: StartOptions,
+): Promise<Plan> {
+  const { config, id } = container;
+  const at = places(context.paths, id);
+  const joins = joinsOf(context, config);
+  const root = rootOf(context, container);
+  const passwd = readInRoot(root, "/etc/passwd");
+  const group = readInRoot(root, "/etc/group");
+  const user = parseUser(container.user, passwd, group, config.groups);
+  const net = config.namespaces.net;
+  if (net?.mode !== "container") writeFiles(at.folder, container);
+  const shm = shmOf(config, id);
+  const cgroupPath = cgroupOf(container);
+  const cgroupHost = readCgroupHost();
+  const spec = buildSpec({
+    record: container,
+    user,
+    places: {
+      files: net?.mode === "container" ? places(context.paths, net.container).folder : at.folder,
+      user,
+      ...(shm === undefined ? {} : { shm }),
+    },
+    cgroupPath,
+    size: options.size,
+  });
+  const capabilities = spec.process?.capabilities?.bounding ?? [];
+  const seccomp = await seccompOf(config, capabilities);
+  const steps = compile({
+    id,
+    spec,
+    root,
+    cgroupHost,
+    cgroupPath,
+    joins,
+    ...(seccomp ? { seccomp } : {}),
+    ...(config.init ? { init: true } : {}),
+  });
+  const health = hasHealthcheck(config.healthcheck)
+    ? healthSteps(container, spec, { cgroupHost, cgroupPath, ...(seccomp ? { seccomp } : {}) })
+    : undefined;
+  const keeper = keeperPlan(context, container, {
+    foreground: options.attach ?? false,
+    ...(health ? { healthSteps: health } : {}),
+  });
+  return { steps, keeper };
+}
+
+/** Docker's codes for a container that did not come to be: its clients pass them on. */
+export function startExitCode(error: SampanError): number {
+  if (error.code === "command-not-found") return 127;
+  return error.code === "not-executable" ? 126 : 128;
+}
+
+/**
+ * Starts a container whose row says `starting`. The claim is the caller's, and is released by it. On failure the row
+ * says why, or is removed if that is what the container is for.
+ */
+export async function start(
+  context: Context,
+  container: StoredContainer,
+  options: StartOptions,
+): Promise<Connection> {
+  const at = places(context.paths, container.id);
+  let launched = false;
+  try {
+    const plan = await buildPlan(context, container, options);
+    launched = true;
+    return await launch(plan);
+  } catch (thrown) {
+    const error = thrown instanceof LaunchError ? await explain(context, container, thrown) : thrown;
+    if (launched) clearCgroup(container);
+    if (container.config.autoRemove) discard(context, container);
+    else {
+      const said = error instanceof SampanError ? error : undefined;
+      context.rows.setState(container.id, {
+        ...CREATED,
+        exitCode: said ? startExitCode(said) : 128,
+        error: error instanceof Error ? error.message : String(error),
+      });
+      rmSync(at.exit, { force: true });
+      removeRun(context, container.id);
+    }
+    throw error;
+  }
+}
+
+async function explain(
+  context: Context,
+  container: StoredContainer,
+  error: LaunchError,
+): Promise<SampanError> {
+  const { explainStart } = await import("./explain-start.ts");
+  return explainStart(error, rootOf(context, container), container.config);
+}

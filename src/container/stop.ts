@@ -1,0 +1,179 @@
+/**
+ * Ending a container: by a signal that its keeper passes on, since the keeper alone knows its process beyond doubt. A
+ * keeper that does not answer is ended itself, and the container by its cgroup.
+ */
+import { SampanError } from "../common/error.ts";
+import { isAlive } from "../kernel/proc.ts";
+import { parseSignal } from "../kernel/signals.ts";
+import { type Connection, connect, type Exit } from "../launch/index.ts";
+import { readCgroupHost, thaw } from "../runtime/index.ts";
+import { claim } from "./claim.ts";
+import { attributesOf, type Context, places } from "./context.ts";
+import { clearCgroup } from "./finish.ts";
+import { cgroupOf } from "./keeper.ts";
+import { isLocked, readPidFile } from "./live.ts";
+import { settle } from "./reconcile.ts";
+import type { ContainerRecord, ContainerState } from "./record.ts";
+import type { StoredContainer } from "./rows.ts";
+
+export interface StopOptions {
+  /** Milliseconds to wait before the process is killed; -1: for ever. Default: the container's, else 10 s. */
+  readonly timeout?: number;
+  /** Default: the container's stop signal. */
+  readonly signal?: string;
+}
+
+const SIGKILL = 9;
+const STOP_TIMEOUT = 10_000;
+/** After SIGKILL: how long the kernel may take for it before the keeper is thought dead. */
+const KILL_TIMEOUT = 10_000;
+
+type Known = Omit<StoredContainer, "state">;
+
+export function note(
+  context: Context,
+  container: Known,
+  action: string,
+  more: Record<string, string> = {},
+): void {
+  context.events.append({
+    type: "container",
+    action,
+    id: container.id,
+    attributes: { ...attributesOf(container), ...more },
+  });
+}
+
+const isAlong = ({ status }: ContainerState): boolean =>
+  status === "running" || status === "paused" || status === "restarting";
+
+const within = <T>(promise: Promise<T>, milliseconds: number): Promise<T | "late"> => {
+  if (milliseconds < 0) return promise;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<"late">((resolve) => {
+    timer = setTimeout(() => resolve("late"), milliseconds);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+};
+
+/** The keeper, if it can still be talked to. */
+const reach = (context: Context, id: string): Promise<Connection | undefined> =>
+  connect(places(context.paths, id).socket).catch(() => undefined);
+
+/** A process that is frozen takes no signal until it thaws. */
+function thawIfPaused(container: Known & { state?: { status: string } }): void {
+  if (container.state?.status === "paused") thaw(readCgroupHost(), cgroupOf(container));
+}
+
+/** The end is there: writes it down, unless the command that the keeper executed has done it. */
+async function recordEnd(context: Context, id: string): Promise<void> {
+  const release = await claim(places(context.paths, id).folder);
+  if (!release) return;
+  try {
+    const container = context.rows.byId(id);
+    if (container) settle(context, container);
+  } finally {
+    release();
+  }
+}
+
+export async function stop(
+  context: Context,
+  container: ContainerRecord,
+  options: StopOptions,
+): Promise<void> {
+  if (!isAlong(container.state)) return;
+  const signal = parseSignal(options.signal ?? container.stopSignal);
+  const timeout = options.timeout ?? container.config.stopTimeout ?? STOP_TIMEOUT;
+  const keeper = await reach(context, container.id);
+  if (keeper) {
+    keeper.wait();
+    keeper.signal(signal, true);
+    thawIfPaused(container);
+    note(context, container, "kill", { signal: String(signal) });
+    const ended = await within(keeper.exit, timeout);
+    if (ended === "late") {
+      note(context, container, "kill", { signal: String(SIGKILL) });
+      await killHard(context, container, keeper);
+    }
+    keeper.close();
+  } else await killHard(context, container, undefined);
+  await recordEnd(context, container.id);
+  note(context, container, "stop");
+}
+
+export async function kill(
+  context: Context,
+  container: ContainerRecord,
+  reference: string,
+  name: string,
+): Promise<void> {
+  const signal = parseSignal(name);
+  if (!isAlong(container.state))
+    throw new SampanError(
+      "conflict",
+      `cannot kill container: ${reference}: container ${container.id} is not running`,
+    );
+  const ends = signal === SIGKILL || signal === parseSignal(container.stopSignal);
+  const keeper = await reach(context, container.id);
+  note(context, container, "kill", { signal: String(signal) });
+  if (!keeper) {
+    await killHard(context, container, undefined);
+    return;
+  }
+  keeper.signal(signal, ends);
+  if (ends) thawIfPaused(container);
+  if (signal === SIGKILL) {
+    keeper.wait();
+    if ((await within(keeper.exit, KILL_TIMEOUT)) === "late") await killHard(context, container, keeper);
+    await recordEnd(context, container.id);
+  }
+  keeper.close();
+}
+
+/** By the keeper if it listens; otherwise without it. */
+async function killHard(
+  context: Context,
+  container: Known,
+  keeper: Connection | undefined,
+): Promise<Exit | undefined> {
+  if (keeper) {
+    keeper.wait();
+    keeper.signal(SIGKILL, true);
+    thaw(readCgroupHost(), cgroupOf(container));
+    const exit = await within(keeper.exit, KILL_TIMEOUT);
+    if (exit !== "late") return exit;
+  }
+  const at = places(context.paths, container.id);
+  const live = readPidFile(at.pid);
+  if (live && isLocked(at.lock) && isAlive(live.keeper, live.keeperStart))
+    process.kill(live.keeper, "SIGKILL");
+  clearCgroup(container);
+  for (let waited = 0; waited < 100 && isLocked(at.lock); waited++) await Bun.sleep(10);
+  return undefined;
+}
+
+/** For `rm`: Docker refuses a living container unless it is forced. */
+export function assertRemovable(container: StoredContainer, state: ContainerState, force: boolean): void {
+  if (force) return;
+  const name = `/${container.name}`;
+  if (state.status === "paused")
+    throw new SampanError(
+      "conflict",
+      `cannot remove container "${name}": container is paused and must be unpaused first`,
+      { hint: `Unpause it (sampan unpause ${container.name}), or remove it with --force.` },
+    );
+  throw new SampanError(
+    "conflict",
+    `cannot remove container "${name}": container is ${state.status}: stop the container before removing or force remove`,
+    { hint: `Stop it (sampan stop ${container.name}), or remove it with --force.` },
+  );
+}
+
+/** Kills a container whose claim the caller has, and waits until it has ended. */
+export async function end(context: Context, container: StoredContainer): Promise<void> {
+  const keeper = await reach(context, container.id);
+  note(context, container, "kill", { signal: String(SIGKILL) });
+  await killHard(context, container, keeper);
+  keeper?.close();
+}

@@ -1,0 +1,45 @@
+/**
+ * What no row points at is garbage: folders of containers and run folders that a command left when it was killed half
+ * way. Young ones are left alone, since their command may still be at it.
+ */
+import { readdirSync, rmSync, statSync } from "node:fs";
+import { tryClaim } from "./claim.ts";
+import type { Context } from "./context.ts";
+import { shortId } from "./ids.ts";
+import { isLocked } from "./live.ts";
+
+const YOUNG = 60_000;
+
+function isOld(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found !== undefined && Date.now() - found.mtimeMs > YOUNG;
+}
+
+function names(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+export function sweep({ paths, rows }: Context): void {
+  const folders = names(`${paths.root}/containers`);
+  const runs = names(paths.run);
+  const ids = rows.ids();
+  for (const id of folders) {
+    const folder = `${paths.root}/containers/${id}`;
+    if (ids.has(id) || !isOld(folder)) continue;
+    const release = tryClaim(folder);
+    if (!release) continue;
+    rmSync(folder, { recursive: true, force: true });
+    release();
+  }
+  const short = new Set([...ids].map(shortId));
+  for (const name of runs) {
+    const folder = `${paths.run}/${name}`;
+    if (!/^[0-9a-f]{12}$/.test(name) || short.has(name) || !isOld(folder) || isLocked(`${folder}/lock`))
+      continue;
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

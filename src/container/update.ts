@@ -1,0 +1,89 @@
+/** Changing what a container was asked for: its name, its limits, its restart policy. */
+import { writeFileSync } from "node:fs";
+import { SampanError } from "../common/error.ts";
+import { connect } from "../launch/index.ts";
+import { limitUpdates, readCgroupHost } from "../runtime/index.ts";
+import type { Resources, RestartPolicy } from "./config.ts";
+import { attributesOf, type Context, places } from "./context.ts";
+import { cgroupOf } from "./keeper.ts";
+import type { ContainerRecord } from "./record.ts";
+import { specResources } from "./resources.ts";
+import type { StoredContainer } from "./rows.ts";
+import { note } from "./stop.ts";
+import { validateName, validateResources, validateRestart } from "./validate.ts";
+
+export type Changes = Resources & { readonly restart?: RestartPolicy };
+
+export function rename(context: Context, container: StoredContainer, given: string): void {
+  const name = given.startsWith("/") ? given.slice(1) : given;
+  if (name === "") throw new SampanError("invalid", "Neither old nor new names may be empty");
+  validateName(name);
+  if (name === container.name)
+    throw new SampanError("invalid", "Renaming a container with the same name as its current name");
+  context.rows.rename(container.id, name);
+  context.events.append({
+    type: "container",
+    action: "rename",
+    id: container.id,
+    attributes: { ...attributesOf({ ...container, name }), oldName: `/${container.name}` },
+  });
+}
+
+export async function update(
+  context: Context,
+  container: ContainerRecord,
+  changes: Changes,
+): Promise<string[]> {
+  const { restart, ...given } = changes;
+  const old = container.config.resources;
+  const resources: Resources = { ...old, ...given };
+  validateResources(resources, true);
+  if (restart) validateRestart(restart, container.config.autoRemove);
+  const { memory = 0, memorySwap = 0 } = resources;
+  if (given.memory !== undefined && given.memorySwap === undefined && memorySwap > 0 && memory > memorySwap)
+    throw new SampanError(
+      "invalid",
+      "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+    );
+  const alive = container.state.status === "running" || container.state.status === "paused";
+  if (alive && Object.keys(given).length > 0) writeLimits(container, given, resources);
+  if (restart && alive) await tellKeeper(context, container.id, restart);
+  const stored = context.rows.byId(container.id);
+  if (!stored) throw new SampanError("not-found", `No such container: ${container.id}`);
+  context.rows.setConfig({
+    ...stored,
+    config: { ...stored.config, resources, ...(restart ? { restart } : {}) },
+  });
+  note(context, container, "update");
+  return [];
+}
+
+function writeLimits(container: ContainerRecord, given: Resources, all: Resources): void {
+  // Swap is said together with memory, since the kernel's v1 files mean both.
+  const swap = given.memory !== undefined || given.memorySwap !== undefined;
+  const wanted = specResources({
+    ...given,
+    ...(swap ? { memory: all.memory ?? 0, memorySwap: all.memorySwap ?? 0 } : {}),
+  });
+  for (const { path, data } of limitUpdates(readCgroupHost(), cgroupOf(container), wanted))
+    try {
+      writeFileSync(path, data);
+    } catch (cause) {
+      const errno = (cause as { code?: string }).code ?? "EIO";
+      throw new SampanError(
+        "refused",
+        `Cannot update container ${container.id}: the kernel refused "${data}" for ${path}: ${errno}`,
+        {
+          kernel: { syscall: "write", errno, path },
+          hint: errno === "EBUSY" ? "The container uses more than that at the moment." : "",
+          cause,
+        },
+      );
+    }
+}
+
+async function tellKeeper(context: Context, id: string, restart: RestartPolicy): Promise<void> {
+  const keeper = await connect(places(context.paths, id).socket).catch(() => undefined);
+  keeper?.policy({ policy: restart.name, maximum: restart.maximumRetryCount });
+  keeper?.close();
+}

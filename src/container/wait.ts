@@ -1,0 +1,66 @@
+/** Waiting for a container: for its end, its next end, or until it is gone. */
+import { connect } from "../launch/index.ts";
+import type { Containers } from "./containers.ts";
+import { type Context, places } from "./context.ts";
+import { readExit } from "./finish.ts";
+import type { ContainerRecord } from "./record.ts";
+
+export type WaitCondition = "not-running" | "next-exit" | "removed";
+
+const alive = ({ state }: ContainerRecord): boolean =>
+  state.status === "running" || state.status === "paused" || state.status === "restarting";
+
+export async function wait(
+  context: Context,
+  containers: Containers,
+  container: ContainerRecord,
+  condition: WaitCondition,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  if (condition === "not-running" && !alive(container)) return container.state.exitCode;
+  if (condition === "not-running") return untilEnd(context, containers, container, signal);
+  let code = container.state.exitCode;
+  const query = {
+    follow: true,
+    since: `${Date.now() - 1}000000`,
+    filters: { container: [container.id], type: ["container"] },
+    ...(signal ? { signal } : {}),
+  };
+  for await (const event of context.events.read(query)) {
+    if (event.action === "die") {
+      code = Number(event.attributes["exitCode"] ?? 0);
+      if (condition === "next-exit") return code;
+    }
+    if (event.action === "destroy") return code;
+  }
+  return code;
+}
+
+async function untilEnd(
+  context: Context,
+  containers: Containers,
+  container: ContainerRecord,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const at = places(context.paths, container.id);
+  const keeper = await connect(at.socket).catch(() => undefined);
+  const close = (): void => keeper?.close();
+  signal?.addEventListener("abort", close, { once: true });
+  keeper?.wait();
+  const exit = await keeper?.exit;
+  keeper?.close();
+  signal?.removeEventListener("abort", close);
+  if (exit) {
+    // Whoever waited finds it recorded.
+    await containers.reap(container.id);
+    return exit.code;
+  }
+  if (signal?.aborted) return 0;
+  const after = readExit(at.exit);
+  if (after) return after.code;
+  try {
+    return containers.get(container.id).state.exitCode;
+  } catch {
+    return 137;
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * The engine: one state folder and everything in it. The command line and an API are faces of this class; a program can
+ * use it the same way.
+ *
+ * ```ts
+ * const engine = Engine.open();
+ * const { container, connection } = await engine.containers.run({ ...DEFAULTS, image: "host", command: ["true"] });
+ * ```
+ */
+import { type Paths, paths } from "./common/paths.ts";
+import { Containers, Events, Rows } from "./container/index.ts";
+import { Images } from "./image/index.ts";
+
+import { Store } from "./store/index.ts";
+
+export interface EngineOptions {
+  /** The state folder; default: the caller's own. */
+  readonly root?: string;
+  /** What must not outlast a reboot; default: goes with the root. */
+  readonly run?: string;
+}
+
+export class Engine {
+  readonly paths: Paths;
+  readonly store: Store;
+  readonly images: Images;
+  readonly events: Events;
+  readonly containers: Containers;
+
+  private constructor(at: Paths) {
+    this.paths = at;
+    this.store = Store.open(at);
+    this.images = new Images(this.store, at);
+    this.events = new Events(at);
+    this.containers = new Containers({
+      paths: at,
+      rows: new Rows(this.store),
+      images: this.images,
+      events: this.events,
+    });
+  }
+
+  /** Opens the state folder, which is made if need be. Nothing is started and nothing has to be closed. */
+  static open({ root, run }: EngineOptions = {}): Engine {
+    const found = paths(root);
+    return new Engine(run === undefined ? found : { ...found, run });
+  }
+
+  /** For those who live long: a command just leaves. */
+  close(): void {
+    this.store.close();
+  }
+}
