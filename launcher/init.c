@@ -10,6 +10,8 @@
 void init_main(pid_t child) {
   close_range(3, ~0U, 0);
   prctl(PR_SET_NAME, "sampan-init");
+  /* The environment is the caller's, on the host: nothing of it stays where /proc/1/environ shows it. */
+  for (char **e = environ; *e; e++) explicit_bzero(*e, strlen(*e));
   sigset_t all; /* blocked since before the fork */
   sigfillset(&all);
   for (;;) {

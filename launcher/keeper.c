@@ -267,13 +267,23 @@ static bool wait_again(struct keeper *k, uint64_t delay) {
   return !k->restart_off;
 }
 
+/* Until everybody has what was on its way. Who takes nothing for ten seconds is dropped; client zero is waited for. */
+static void flush_clients(struct keeper *k) {
+  uint64_t limit = now_us() + 10000000;
+  while (sending(k)) {
+    for (int i = 0; i < CLIENTS && now_us() >= limit; i++)
+      if (k->clients[i].fd >= 0 && !k->clients[i].zero && k->clients[i].owes) client_drop(k, &k->clients[i]);
+    turn(k, now_us() < limit ? limit : UINT64_MAX);
+  }
+}
+
+/* How it ended, for the file and for everybody who attached or waits. */
 static void tell(struct keeper *k, uint8_t type) {
+  flush_clients(k); /* the text's buffer may still be on its way from the run before */
   struct text t = record_exit(k);
   if (*k->plan->exit_file) write_file(k->plan->exit_file, t.start, (size_t)(t.at - t.start));
-  uint64_t limit = now_us() + 10000000; /* for clients that read nothing; client zero is waited for below */
-  while (sending(k) && now_us() < limit) turn(k, limit);
   channel_offer(k, NOTICE, type, t.start, (uint32_t)(t.at - t.start));
-  while (!channel_idle(k, NOTICE) && (now_us() < limit || (client_zero(k) && client_zero(k)->owes))) turn(k, limit);
+  flush_clients(k);
 }
 
 /* ---- the whole */
@@ -301,7 +311,7 @@ static void farewell(struct keeper *k) {
   struct client *zero = client_zero(k);
   if (*k->plan->socket) unlink(k->plan->socket);
   while (!k->taken && zero && (zero->attached || zero->waits) && zero->fd >= 0) turn(k, UINT64_MAX);
-  if (!k->taken && *k->plan->reap) execve(k->plan->reap[0], k->plan->reap, (char *const[]){NULL});
+  if (!k->taken && *k->plan->reap) execve(k->plan->reap[0], k->plan->reap, environ);
   _exit(0);
 }
 
@@ -321,6 +331,7 @@ int keep(struct plan *plan, int client) {
   int error = prepare(k);
   if (!error) error = begin(k);
   if (error) run_after(&k->run);
+  if (error && *plan->socket) unlink(plan->socket);
   record_report(k, client, error);
   if (error || !k->run.pid) _exit(error ? 1 : 0);
   /* From here on nobody's terminal or pipe is held open by a container that runs on. */

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -370,13 +371,11 @@ static int mapped_userns(const char *uids, const char *gids) {
   if (pid == 0) {
     char self[16];
     ssize_t n = readlink("/proc/self", self, sizeof self);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (n > 0) write_all(line[1], self, (size_t)n);
-    close(line[1]);
-    char end;
-    while (read(line[0], &end, 1) > 0) continue; /* its own text; then until it is killed, or its parent is gone */
     for (;;) pause();
   }
-  close(line[1]);
+  close(line[1]); /* if it dies the line ends */
   ssize_t n = pid < 0 ? -1 : read(line[0], path + 6, 16);
   int error = pid < 0 ? -errno : n <= 0 ? -ESRCH : 0;
   static const char *const FILES[] = {"/uid_map", "/gid_map", "/ns/user"};

@@ -273,7 +273,8 @@ int op_execve(struct run *run, const struct arg *a) {
   }
   bool found = i < a[0].len;
   if (!found && denied >= 0) i = (uint32_t)denied, error = -EACCES;
-  else if (!found) i = a[0].len - 1;
+  else if (!found && a[0].len > 1) i = a[0].len - 1, error = -ENOENT;
+  else if (!found) i = 0;
   detail(run, a[0].list[i], "");
   return error;
 }

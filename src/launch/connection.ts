@@ -4,11 +4,17 @@
  */
 import { SampanError } from "../common/error.ts";
 import { FRAME, FrameReader, header } from "./frame.ts";
-import type { Exit, Report } from "./plan.ts";
+import type { Exit, Report, RestartPlan } from "./plan.ts";
 import { decodeExit, decodeReport } from "./report.ts";
 
 /** What a client wants: frames of the streams it names. */
 export const ATTACH = { stdin: 1, stdout: 2, stderr: 4 } as const;
+
+/** Bytes of stdin that may be on their way: the keeper has room for so many, so nothing sent after them is ever stuck. */
+const WINDOW = 32_768;
+const NO_RESTART = 1;
+const WHOLE_CGROUP = 2;
+const POLICY = { no: 0, always: 1, "unless-stopped": 2, "on-failure": 3 } as const;
 
 type Socket = import("bun").Socket<undefined>;
 
@@ -17,6 +23,8 @@ export class Connection {
   report: Report | undefined;
   /** Called with output as it comes, in parts of any size. The bytes are only valid during the call. */
   onOutput: (stream: 1 | 2, data: Uint8Array) => void = () => {};
+  /** Called when the container ended and will be started again. */
+  onRestart: (exit: Exit) => void = () => {};
   /** How the process ended; undefined if the keeper went away without a word. */
   readonly exit: Promise<Exit | undefined>;
   /** The report, once it is there; undefined if the launcher went away without one. */
@@ -26,6 +34,10 @@ export class Connection {
   #resolveExit!: (exit: Exit | undefined) => void;
   #resolveReport!: (report: Report | undefined) => void;
   #unsent: Uint8Array[] = [];
+  /** Of stdin: not yet sent, sent and not yet passed on by the keeper, to be closed after that. */
+  #input: Uint8Array[] = [];
+  #onTheirWay = 0;
+  #inputEnds = false;
   #drained: (() => void) | undefined;
   readonly #reader = new FrameReader(
     (stream, data) => this.onOutput(stream, data),
@@ -60,11 +72,17 @@ export class Connection {
       this.report = decodeReport(payload);
       this.#resolveReport(this.report);
     } else if (type === FRAME.exit) this.#resolveExit(decodeExit(payload));
+    else if (type === FRAME.state) this.onRestart(decodeExit(payload));
+    else if (type === FRAME.fed) {
+      this.#onTheirWay -= new DataView(payload.buffer, payload.byteOffset, 4).getUint32(0);
+      this.#feed();
+    }
   }
 
   #closed(): void {
     this.#socket = undefined;
     this.#unsent = [];
+    this.#input = [];
     this.#drained?.();
     this.#resolveReport(undefined);
     this.#resolveExit(undefined);
@@ -79,8 +97,6 @@ export class Connection {
       }
       this.#unsent.shift();
     }
-    this.#drained?.();
-    this.#drained = undefined;
   }
 
   /** Sends one frame; what the socket does not take now follows when it does. */
@@ -112,16 +128,33 @@ export class Connection {
     this.send(FRAME.wait);
   }
 
-  /** Resolves when the keeper has room for more. */
+  /** Resolves when the process has been given all of it but for what its pipe and the keeper hold. */
   writeStdin(data: Uint8Array): Promise<void> | undefined {
-    if (data.length === 0) return undefined;
-    this.send(FRAME.stdin, data);
-    if (this.#unsent.length === 0) return undefined;
+    if (data.length === 0 || !this.#socket) return undefined;
+    this.#input.push(data.slice());
+    this.#feed();
+    if (this.#input.length === 0) return undefined;
     return new Promise((resolve) => (this.#drained = resolve));
   }
 
   closeStdin(): void {
-    this.send(FRAME.stdin);
+    this.#inputEnds = true;
+    this.#feed();
+  }
+
+  #feed(): void {
+    for (let next = this.#input[0]; next && this.#onTheirWay < WINDOW; next = this.#input[0]) {
+      const part = next.subarray(0, WINDOW - this.#onTheirWay);
+      this.send(FRAME.stdin, part);
+      this.#onTheirWay += part.length;
+      if (part.length < next.length) this.#input[0] = next.subarray(part.length);
+      else this.#input.shift();
+    }
+    if (this.#input.length > 0) return;
+    this.#drained?.();
+    this.#drained = undefined;
+    if (this.#inputEnds) this.send(FRAME.stdin);
+    this.#inputEnds = false;
   }
 
   /** Of the container's terminal. */
@@ -131,7 +164,17 @@ export class Connection {
 
   /** To the container's process; with `noRestart` the keeper does not start it again when it has ended. */
   signal(signal: number, noRestart = false): void {
-    this.#numbers(FRAME.signal, [4, signal], [4, noRestart ? 1 : 0]);
+    this.#numbers(FRAME.signal, [4, signal], [4, noRestart ? NO_RESTART : 0]);
+  }
+
+  /** Kills every process of the container's cgroup. */
+  killAll(noRestart = false): void {
+    this.#numbers(FRAME.signal, [4, 0], [4, WHOLE_CGROUP | (noRestart ? NO_RESTART : 0)]);
+  }
+
+  /** Changes when the keeper starts the container again. */
+  policy(restart: RestartPlan): void {
+    this.#numbers(FRAME.policy, [4, POLICY[restart.policy]], [4, restart.maximum]);
   }
 
   /** The exit has been recorded: the keeper need not have it done. */

@@ -12,12 +12,14 @@ export const FRAME = {
   attach: 19,
   taken: 20,
   wait: 21,
+  policy: 23,
   // keeper → client
   stdout: 1,
   stderr: 2,
   report: 32,
   exit: 33,
   state: 34,
+  fed: 35,
 } as const;
 
 export const HEADER = 8;

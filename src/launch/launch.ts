@@ -18,6 +18,12 @@ export function launcherPath(): string {
   return new URL("../../dist/sampan-launcher", import.meta.url).pathname;
 }
 
+/** What the command at a container's end needs to find the same engine. The rest of the caller's stays with the caller. */
+const environment = (): Record<string, string | undefined> =>
+  Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => /^(?:HOME|PATH|XDG_\w+|SAMPAN_\w+)$/.test(name)),
+  );
+
 /** A plan of which a step failed. */
 export class LaunchError extends SampanError {
   readonly plan: Plan;
@@ -35,17 +41,17 @@ export class LaunchError extends SampanError {
 /** Resolves when every step up to the program's execve has been done; throws a LaunchError when one failed. */
 export async function launch(plan: Plan): Promise<Connection> {
   const path = launcherPath();
-  let process: ReturnType<typeof Bun.spawn>;
+  let started: ReturnType<typeof Bun.spawn>;
   try {
-    process = Bun.spawn({ cmd: [path], stdio: ["ignore", "ignore", "inherit", "pipe"] });
+    started = Bun.spawn({ cmd: [path], env: environment(), stdio: ["ignore", "ignore", "inherit", "pipe"] });
   } catch (cause) {
     throw new SampanError("unavailable", `the launcher cannot be started: ${path}`, {
       hint: "It is built by `npm run build` and lies beside the executable.",
       cause,
     });
   }
-  process.unref();
-  const connection = await Connection.open({ fd: process.stdio[3] as unknown as number });
+  started.unref();
+  const connection = await Connection.open({ fd: started.stdio[3] as unknown as number });
   connection.send(FRAME.plan, encode(plan));
   const report = await connection.reported;
   if (!report) throw new SampanError("system", "the launcher ended without a report");
