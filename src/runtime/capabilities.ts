@@ -90,10 +90,19 @@ export function capabilityMask(names: readonly string[] | undefined): bigint {
 export const capabilityNames = (mask: bigint): string[] =>
   CAPABILITIES.filter((_, bit) => (mask >> BigInt(bit)) & 1n).map((name) => `CAP_${name}`);
 
-/** All that this kernel has: CAP_LAST_CAP and below, in this process's own bounding set. */
+/**
+ * All that can be given: the kernel's (CAP_LAST_CAP and below), and as root no more than the engine has itself. A
+ * caller without root has all of them in its own user namespace.
+ */
 export function allCapabilities(): string[] {
   const last = Number(readFileSync("/proc/sys/kernel/cap_last_cap", "latin1"));
-  return CAPABILITIES.slice(0, last + 1).map((name) => `CAP_${name}`);
+  const known = CAPABILITIES.slice(0, last + 1).map((name) => `CAP_${name}`);
+  if (process.getuid?.() !== 0) return known;
+  const status = readFileSync("/proc/self/status", "latin1");
+  const mask = (key: string): bigint =>
+    BigInt(`0x${status.slice(status.indexOf(key)).split(/\s+/)[1] ?? "0"}`);
+  const own = mask("CapPrm:") & mask("CapBnd:");
+  return known.filter((_, bit) => ((own >> BigInt(bit)) & 1n) === 1n);
 }
 
 /**

@@ -127,6 +127,7 @@ function begin(input: Compile): Story {
   const maps = !own
     ? undefined
     : (input.rootless ?? { uid: uidMappings ?? IDENTITY, gid: gidMappings ?? IDENTITY });
+  if (maps) checkMapped(spec.process, maps);
   return {
     ...input,
     process: spec.process,
@@ -141,6 +142,22 @@ function begin(input: Compile): Story {
       cgroupPath: input.cgroupPath,
     },
   };
+}
+
+/** Ids that the user namespace has no name for cannot be taken: said here, where it is known why. */
+function checkMapped({ user }: SpecProcess, maps: IdMaps): void {
+  const has = (list: IdMaps["uid"], id: number): boolean =>
+    list.some(({ containerID, size }) => id >= containerID && id < containerID + size);
+  for (const [kind, list, id] of [
+    ["uid", maps.uid, user.uid],
+    ["gid", maps.gid, user.gid],
+  ] as const)
+    if (!has(list, id))
+      throw new SampanError(
+        "refused",
+        `--user: ${kind} ${id} is not mapped in this user namespace${maps.single ? `: ${maps.single}` : ""}`,
+        { hint: "Only ids that the caller was given (/etc/subuid, /etc/subgid) can be used inside." },
+      );
 }
 
 const context = (story: Story): ProcessContext => ({

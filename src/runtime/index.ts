@@ -42,7 +42,7 @@ export {
 export { hasAppArmor, hasSELinux } from "./process.ts";
 export { RLIMITS } from "./rlimits.ts";
 export { isHostRoot, type Root } from "./rootfs.ts";
-export { type CallerIds, callerIdMaps, matchUser } from "./rootless.ts";
+export { callerIdMaps, matchUser } from "./rootless.ts";
 export {
   builtinProfile,
   type Filter,

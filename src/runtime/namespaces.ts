@@ -125,6 +125,8 @@ export interface IdMaps {
   readonly gid: readonly SpecIdMapping[];
   /** The caller may map only itself: setgroups must be denied before gid_map is accepted (user_namespaces(7)). */
   readonly denySetgroups?: boolean;
+  /** Why there is but one id, for whoever asks for another. */
+  readonly single?: string;
   /** Paths of newuidmap and newgidmap, which map ranges of /etc/subuid for a user. */
   readonly helpers?: { readonly uid: string; readonly gid: string };
 }

@@ -168,9 +168,17 @@ export function mountSteps(mount: SpecMount, context: RootfsContext): Step[] {
   ];
   if (context.userNamespace) {
     // In a user namespace only what belongs to its own namespaces can be mounted anew; the rest is the host's, bound.
-    if (type === "sysfs" && !isOwn(context.namespaces, "net")) return bound("/sys", MOUNT_ATTR.rdonly);
-    if (type === "proc" && !isOwn(context.namespaces, "pid")) return bound("/proc", 0);
-    if (type === "mqueue" && !isOwn(context.namespaces, "ipc")) return bound("/dev/mqueue", 0);
+    if (type === "sysfs" && !owns(context.namespaces, "net")) return bound("/sys", MOUNT_ATTR.rdonly);
+    if (type === "mqueue" && !owns(context.namespaces, "ipc")) return bound("/dev/mqueue", 0);
+    if (type === "proc" && context.namespaces.pid.kind === "host") return bound("/proc", 0);
+    if (type === "proc" && !owns(context.namespaces, "pid"))
+      throw new SampanError(
+        "refused",
+        "--pid: the other container's processes belong to another user namespace",
+        {
+          hint: "Join its user namespace too: --userns container:… as --pid.",
+        },
+      );
   }
   const step = {
     call: "mount",
@@ -208,6 +216,14 @@ export function mountSteps(mount: SpecMount, context: RootfsContext): Step[] {
         ]
       : []),
   ];
+}
+
+/** Whether a namespace belongs to the container's user namespace: it is its own, or both are the same process's. */
+function owns(namespaces: Namespaces, name: "net" | "ipc" | "pid"): boolean {
+  const namespace = namespaces[name];
+  if (namespace.kind === "own") return true;
+  const { user } = namespaces;
+  return namespace.kind === "join" && user.kind === "join" && user.peer.pid === namespace.peer.pid;
 }
 
 const API = new Set(["proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2"]);

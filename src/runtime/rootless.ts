@@ -53,19 +53,15 @@ function program(name: string): string | undefined {
   return undefined;
 }
 
-/** Whether only one id is mapped, and why: for the one who asks for another. */
-export interface CallerIds extends IdMaps {
-  readonly single?: string;
-}
-
-export function callerIdMaps(uid = process.getuid?.() ?? 0, gid = process.getgid?.() ?? 0): CallerIds {
+/** The maps for a user namespace of this caller. */
+export function callerIdMaps(uid = process.getuid?.() ?? 0, gid = process.getgid?.() ?? 0): IdMaps {
   const user = text("/etc/passwd")
     .split("\n")
     .map((line) => line.split(":"))
     .find((fields) => fields[2] === String(uid))?.[0];
   const uids = subRanges(text("/etc/subuid"), user ?? "", uid);
   const gids = subRanges(text("/etc/subgid"), user ?? "", uid);
-  const single = (reason: string): CallerIds => ({
+  const single = (reason: string): IdMaps => ({
     uid: mappings(uid, []),
     gid: mappings(gid, []),
     denySetgroups: true,

@@ -29,7 +29,13 @@ export interface Controller {
 
 export const refused = (flag: string, controller: string, reason: string): SampanError =>
   new SampanError("refused", `${flag}: ${reason}`, {
-    hint: `Leave ${flag} out, or enable the ${controller} controller with what it needs in this kernel.`,
+    hint: `Leave ${flag} out, or give this machine what it needs of the ${controller} controller.`,
+  });
+
+/** The caller has no cgroup to set limits in. */
+export const undelegated = (flag: string, note: string): SampanError =>
+  new SampanError("refused", `${flag}: ${note}`, {
+    hint: "Run as root, or on cgroup v2 in a session whose cgroup systemd delegates (systemd-run --user --scope).",
   });
 
 /** One write, if the kernel has the file; otherwise the flag is refused by name. */

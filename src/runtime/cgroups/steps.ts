@@ -12,7 +12,7 @@ import { SampanError } from "../../common/error.ts";
 import type { Step } from "../../launch/index.ts";
 import type { SpecResources } from "../spec.ts";
 import type { Controller, Place, Write } from "./controller.ts";
-import { refused } from "./controller.ts";
+import { refused, undelegated } from "./controller.ts";
 import { cpu } from "./cpu.ts";
 import { cpuset, inherit } from "./cpuset.ts";
 import { deviceProgram, deviceState, deviceWrites } from "./devices.ts";
@@ -110,11 +110,9 @@ export function limitWrites(host: CgroupHost, path: string, resources: SpecResou
     if (wish === undefined) continue;
     const place = placeOf(host, controller, path, made);
     if (place === undefined)
-      throw refused(
-        wish.why,
-        controller.name,
-        host.note ?? `this host has no ${controller.name} controller mounted`,
-      );
+      throw host.note
+        ? undelegated(wish.why, host.note)
+        : refused(wish.why, controller.name, `this host has no ${controller.name} controller mounted`);
     writes.push(...controller.limits(place, resources));
   }
   return writes;
