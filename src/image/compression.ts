@@ -1,9 +1,8 @@
 /**
  * Decompression by what the bytes are, never by what somebody calls them: gzip, zstd or none. Streaming, with 1 MiB
- * pieces, since zlib's own thread then works while ours uses the piece before. Never loaded on the way of `run`.
+ * pieces, since zlib's own thread then works while ours uses the piece before. zlib and streams cost 25 ms to load: only
+ * what is compressed pays for them.
  */
-import { pipeline, Readable } from "node:stream";
-import { constants, createGunzip, createZstdDecompress } from "node:zlib";
 import { SampanError } from "../common/error.ts";
 
 export type Compression = "none" | "gzip" | "zstd" | "bzip2" | "xz";
@@ -48,6 +47,10 @@ export async function* decompress(
     throw new SampanError("invalid", `it is compressed with ${compression}, which is not supported`, {
       hint: `Decompress it first: ${compression === "xz" ? "xz" : "bzip2"} -d.`,
     });
+  const [{ pipeline, Readable }, { constants, createGunzip, createZstdDecompress }] = await Promise.all([
+    import("node:stream"),
+    import("node:zlib"),
+  ]);
   const inflate =
     compression === "gzip"
       ? createGunzip({ chunkSize: PIECE })

@@ -3,33 +3,57 @@
  * is looked up by itself and links are resolved inside, so that none leads out; on the way of every `run`, therefore
  * node:fs only, and attributes are asked for only where an upper layer's folder does not have the name.
  */
-import { dlopen } from "bun:ffi";
 import {
   closeSync,
   constants,
   fstatSync,
   lstatSync,
   openSync,
-  readFileSync,
   readlinkSync,
+  readSync,
   realpathSync,
+  type Stats,
 } from "node:fs";
+import { getXattr } from "../kernel/ffi.ts";
 import type { ImageRoot } from "./record.ts";
 
 const MAX_LINKS = 40;
+const OPAQUE = ["trusted.overlay.opaque", "user.overlay.opaque"];
+const YES = "y".charCodeAt(0);
 const DEFAULT_LIMIT = 4 << 20;
 
-/**
- * The content of a regular file in layers (host folders, top-most first; "" is the host's root); undefined if there is
- * none by that name, if it is larger than `limit` bytes, or if it was changed while we looked.
- */
+/** What is at a path of an image, links followed inside. */
+export interface Look {
+  readonly kind: "file" | "dir" | "other";
+  /** Permission bits with setuid, setgid and sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  /** The first `limit` bytes of a regular file; undefined of anything else, or if it was changed while we looked. */
+  readonly read: (limit: number) => Uint8Array | undefined;
+}
+
+/** Looks a path up in layers: host folders, top-most first; "" is the host's root. */
+export function lookInLayers(layers: readonly string[], path: string): Look | undefined {
+  const found = locate(layers, path);
+  if (!found) return undefined;
+  const { layer, at, status } = found;
+  const kind = status.isFile() ? "file" : status.isDirectory() ? "dir" : "other";
+  const { uid, gid, size } = status;
+  const read = (limit: number): Uint8Array | undefined =>
+    kind === "file" ? readHead(layer, at, limit) : undefined;
+  return { kind, mode: status.mode & 0o7777, uid, gid, size, read };
+}
+
+/** The content of a regular file in layers; undefined if there is none by that name, or it is larger than `limit`. */
 export function readFileInLayers(
   layers: readonly string[],
   path: string,
   limit = DEFAULT_LIMIT,
 ): Uint8Array | undefined {
-  const found = locate(layers, path);
-  return found === undefined ? undefined : readExactly(found.layer, found.path, limit);
+  const found = lookInLayers(layers, path);
+  return found === undefined || found.size > limit ? undefined : found.read(limit);
 }
 
 /** The same in an image's root, with a container's own upper folder on top where there is one. */
@@ -45,15 +69,15 @@ export function readFileInImage(
 
 interface Place {
   readonly layer: string;
-  /** Inside the layer, with a slash in front and no link in it. */
-  readonly path: string;
+  /** Inside the layer, with a slash in front and no link in it; "" is its root. */
+  readonly at: string;
+  readonly status: Stats;
 }
 
-/** The layer that shows this file. */
+/** The layer that shows this path: of a folder the top-most one. */
 function locate(layers: readonly string[], path: string): Place | undefined {
   // The merged folders from the root to where we are; each is its folders in the layers that have it, by index.
-  const all = layers.map((_, index) => index);
-  const stack: { readonly at: string; readonly layers: readonly number[] }[] = [{ at: "", layers: all }];
+  const stack: Merged[] = [{ at: "", layers: layers.map((_, index) => index) }];
   const rest = names(path).reverse();
   let links = 0;
   for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
@@ -62,40 +86,52 @@ function locate(layers: readonly string[], path: string): Place | undefined {
       continue;
     }
     const here = stack.at(-1);
-    if (!here) return undefined;
-    const at = `${here.at}/${name}`;
-    const folders: number[] = [];
-    let followed = false;
-    for (const [position, index] of here.layers.entries()) {
-      const layer = layers[index] ?? "";
-      const above = here.layers[position - 1];
-      if (above !== undefined && isOpaque(`${layers[above] ?? ""}${here.at}`)) break;
-      const status = lstatSync(layer + at, { throwIfNoEntry: false });
-      if (!status) continue;
-      if (status.isDirectory()) {
-        folders.push(index);
-        continue;
-      }
-      // Anything else hides what is below; below a folder it is hidden itself.
-      if (folders.length > 0 || (status.isCharacterDevice() && status.rdev === 0)) break;
-      if (status.isFile()) return rest.length === 0 ? { layer, path: at } : undefined;
-      if (!status.isSymbolicLink() || ++links > MAX_LINKS) return undefined;
-      const target = readlinkSync(layer + at);
+    const next = here && step(layers, here, name);
+    if (!next) return undefined;
+    if ("layers" in next) stack.push(next);
+    else if (next.status.isSymbolicLink()) {
+      if (++links > MAX_LINKS) return undefined;
+      const target = readlinkSync(next.layer + next.at);
       if (target.startsWith("/")) stack.length = 1;
       rest.push(...names(target).reverse());
-      followed = true;
-      break;
-    }
-    if (folders.length > 0) stack.push({ at, layers: folders });
-    else if (!followed) return undefined;
+    } else return rest.length === 0 ? next : undefined;
   }
-  return undefined;
+  const { at = "", layers: [index = 0] = [] } = stack.at(-1) ?? {};
+  const layer = layers[index] ?? "";
+  const status = lstatSync(layer + at || "/", { throwIfNoEntry: false });
+  return status && { layer, at, status };
+}
+
+interface Merged {
+  readonly at: string;
+  readonly layers: readonly number[];
+}
+
+/** One name in a merged folder: a merged folder again, or what the top-most layer that has it holds. */
+function step(layers: readonly string[], here: Merged, name: string): Merged | Place | undefined {
+  const at = `${here.at}/${name}`;
+  const folders: number[] = [];
+  for (const [position, index] of here.layers.entries()) {
+    const layer = layers[index] ?? "";
+    const above = here.layers[position - 1];
+    if (above !== undefined && isOpaque((layers[above] ?? "") + here.at)) break;
+    const status = lstatSync(layer + at, { throwIfNoEntry: false });
+    if (!status) continue;
+    if (status.isDirectory()) {
+      folders.push(index);
+      continue;
+    }
+    // Anything else hides what is below; below a folder it is hidden itself.
+    if (folders.length > 0) break;
+    return status.isCharacterDevice() && status.rdev === 0 ? undefined : { layer, at, status };
+  }
+  return folders.length > 0 ? { at, layers: folders } : undefined;
 }
 
 const names = (path: string): string[] => path.split("/").filter((name) => name !== "" && name !== ".");
 
 /** Opens a file that `locate` found, and makes sure that it is this one: a running container may change its upper folder. */
-function readExactly(layer: string, path: string, limit: number): Uint8Array | undefined {
+function readHead(layer: string, path: string, limit: number): Uint8Array | undefined {
   const real = layer === "" ? "" : realpathSync(layer);
   let fd: number;
   try {
@@ -105,21 +141,13 @@ function readExactly(layer: string, path: string, limit: number): Uint8Array | u
   }
   try {
     const status = fstatSync(fd);
-    if (!status.isFile() || status.size > limit || readlinkSync(`/proc/self/fd/${fd}`) !== real + path)
-      return undefined;
-    return readFileSync(fd);
+    if (!status.isFile() || readlinkSync(`/proc/self/fd/${fd}`) !== real + path) return undefined;
+    const head = new Uint8Array(Math.min(limit, status.size));
+    return head.subarray(0, readSync(fd, head, 0, head.length, 0));
   } finally {
     closeSync(fd);
   }
 }
 
-let libc: { lgetxattr(path: Buffer, name: Buffer, value: Buffer, size: number): number | bigint } | undefined;
-const OPAQUE = ["trusted.overlay.opaque\0", "user.overlay.opaque\0"].map((name) => Buffer.from(name));
-
 /** Whether a folder of a layer hides those beneath it. */
-function isOpaque(path: string): boolean {
-  libc ??= dlopen("libc.so.6", { lgetxattr: { args: ["ptr", "ptr", "ptr", "u64"], returns: "i64" } }).symbols;
-  const value = Buffer.alloc(1);
-  const bytes = Buffer.from(`${path}\0`);
-  return OPAQUE.some((name) => Number(libc?.lgetxattr(bytes, name, value, 1)) === 1 && value[0] === 121);
-}
+const isOpaque = (path: string): boolean => OPAQUE.some((name) => getXattr(path || "/", name)?.[0] === YES);

@@ -3,7 +3,7 @@
  * itself into the layer's folder with chroot, and only then looks at the archive, which comes on fd 0. It answers with
  * one line of JSON on fd 1. Without root there is no chroot; LayerFolder's own care is then the only wall.
  */
-import { createReadStream } from "node:fs";
+import { readSync } from "node:fs";
 import { SampanError } from "../../common/error.ts";
 import { decompress } from "../compression.ts";
 import { TarError } from "../tar/entry.ts";
@@ -47,6 +47,7 @@ export type UnpackAnswer =
       readonly kernel?: { readonly syscall: string; readonly errno: string; readonly path: string };
     };
 
+const PIECE = 1 << 20;
 const LIMITS: UnpackLimits = { entries: 5_000_000, ratio: 200, free: 1 << 30 };
 
 /** Answers on fd 1; the exit code is 0 whatever the answer is. */
@@ -74,11 +75,14 @@ async function unpack(job: UnpackJob): Promise<UnpackAnswer> {
   let packed = 0;
   let unpacked = 0;
   const input = async function* (): AsyncGenerator<Uint8Array> {
-    const range = job.range && { start: job.range.start, end: job.range.start + job.range.length - 1 };
-    if (job.range?.length === 0) return;
-    for await (const piece of createReadStream("", { fd: 0, highWaterMark: 1 << 20, ...range })) {
-      packed += piece.length;
-      yield piece as Uint8Array;
+    const { start, length } = job.range ?? { start: null, length: Number.POSITIVE_INFINITY };
+    while (packed < length) {
+      // Not one buffer again and again: a decompressor may still look at the last one.
+      const buffer = Buffer.allocUnsafe(Math.min(PIECE, length - packed));
+      const n = readSync(0, buffer, 0, buffer.length, start === null ? null : start + packed);
+      if (n === 0) return;
+      packed += n;
+      yield buffer.subarray(0, n);
     }
   };
   for await (const piece of decompress(input())) {

@@ -3,7 +3,7 @@
  * names that are not UTF-8. Paths are the strings of tar/name.ts. A failure is a SysError with the errno's name.
  */
 import { dlopen, FFIType, type Pointer, read } from "bun:ffi";
-import { constants } from "node:os";
+import { errnoName } from "../../kernel/errno.ts";
 import { encodeName } from "../tar/name.ts";
 
 const AT_FDCWD = -100;
@@ -77,8 +77,6 @@ const c = (): ReturnType<typeof open_> => {
   return libc as ReturnType<typeof open_>;
 };
 
-const NAMES = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
-
 export class SysError extends Error {
   override readonly name = "SysError";
   readonly syscall: string;
@@ -115,7 +113,7 @@ function put(buffer: Buffer, text: string, syscall: string): Buffer {
 
 const errno = (): string => {
   const value = errnoAt === undefined ? 0 : read.i32(errnoAt, 0);
-  return NAMES.get(value) ?? `errno ${value}`;
+  return errnoName(value);
 };
 
 /** Throws if the result says so; otherwise gives it back. */
