@@ -8,7 +8,7 @@
  * ```
  */
 import { type Paths, paths } from "./common/paths.ts";
-import { Containers, Events, Rows } from "./container/index.ts";
+import { Containers, Events, type Info, Rows, type Version, version } from "./container/index.ts";
 import { Images } from "./image/index.ts";
 
 import { Store } from "./store/index.ts";
@@ -44,6 +44,15 @@ export class Engine {
   static open({ root, run }: EngineOptions = {}): Engine {
     const found = paths(root);
     return new Engine(run === undefined ? found : { ...found, run });
+  }
+
+  /** What this machine and this engine are. */
+  info(): Promise<Info> {
+    return this.containers.info();
+  }
+
+  version(): Promise<Version> {
+    return version();
   }
 
   /** For those who live long: a command just leaves. */

@@ -4,14 +4,15 @@
  */
 import { existsSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
-import { ATTACH, type Connection, connect, type Exit } from "../launch/index.ts";
+import { type Connection, connect, type Exit } from "../launch/index.ts";
 import { claim } from "./claim.ts";
 import type { ContainerConfig } from "./config.ts";
 import { type Context, places } from "./context.ts";
 import { type CreateOptions, create, makeRun } from "./create.ts";
 import type { ExecConfig } from "./exec.ts";
 import { clearCgroup, discard, endedState, record } from "./finish.ts";
-import { hasRunFolder, isLocked, readPidFile, runFolders } from "./live.ts";
+import type { Info } from "./info.ts";
+import { hasRunFolder, runFolders } from "./live.ts";
 import type { LogChunk, LogQuery } from "./logs.ts";
 import type { Pruned, PruneFilters } from "./prune.ts";
 import { look, settle } from "./reconcile.ts";
@@ -144,7 +145,13 @@ export class Containers {
     return found;
   }
 
-  /** How many there are in each state, for `info`. */
+  /** What this machine is, and how many containers and images the engine has. */
+  async info(): Promise<Info> {
+    const { info } = await import("./info.ts");
+    return info(this.#context, this);
+  }
+
+  /** How many there are in each state. */
   counts(): { running: number; paused: number; stopped: number } {
     const counts = { running: 0, paused: 0, stopped: 0 };
     for (const { state } of this.list({ all: true })) {
@@ -328,5 +335,3 @@ const RECORD_PATIENCE = 60_000;
 
 export const noSuchContainer = (reference: string): SampanError =>
   new SampanError("not-found", `No such container: ${reference}`);
-
-export { ATTACH, isLocked, readPidFile };

@@ -19,6 +19,7 @@ export { type Event, Events, type NewEvent } from "./events.ts";
 export type { EventQuery } from "./events-read.ts";
 export type { ExecConfig } from "./exec.ts";
 export { shortId } from "./ids.ts";
+export type { Info, Version } from "./info.ts";
 export { cgroupOf } from "./keeper.ts";
 export type { LogChunk, LogQuery } from "./logs.ts";
 export type { Pruned, PruneFilters } from "./prune.ts";
@@ -38,3 +39,6 @@ export { fromNanoseconds, NEVER, now, nowNanoseconds } from "./time.ts";
 export type { ProcessTable } from "./top.ts";
 export type { Changes } from "./update.ts";
 export type { WaitCondition } from "./wait.ts";
+
+/** The kernel and the machine, for `version`. */
+export const version = async () => (await import("./info.ts")).version();
