@@ -18,7 +18,7 @@ const ROOMS = [
   "common",
 ];
 /** Rooms whose single files are read directly: they are collections of small independent facts. */
-const OPEN = new Set(["common", "kernel"]);
+const OPEN = new Set(["common", "kernel", "docker"]);
 /** Type-only files that describe a room's data and may be imported by name, since a type costs nothing to load. */
 const isType = (statement: string): boolean => /^\s*(import|export)\s+type\b/.test(statement);
 

@@ -32,11 +32,11 @@ export type Values<F extends Flags> = {
   readonly [K in keyof F]: F[K]["type"] extends "list" ? readonly One<F[K]>[] : One<F[K]> | undefined;
 };
 
-/** A command line that cannot be. `form` says how it is shown: with the usage line, or the plain reason. */
+/** A command line that cannot be. `form` says how it is shown: with the usage line, with a hint at the help, or plain. */
 export class UsageError extends Error {
   constructor(
     message: string,
-    readonly form: "flag" | "arguments" | "options" = "options",
+    readonly form: "flag" | "arguments" | "options" | "plain" = "options",
   ) {
     super(message);
   }

@@ -18,8 +18,8 @@ interface Global {
 
 async function main(words: readonly string[]): Promise<number> {
   // The keeper's and the unpacking child's own ways in; no flags, no help.
-  if (words[0] === "reap") return (await import("./commands/reap.ts")).reap(words[1] ?? "", words.slice(2));
-  if (words[0] === "unpack") return (await import("./commands/unpack.ts")).unpack(words.slice(1));
+  if (words[0] === "reap") return (await import("./commands/reap.ts")).reap(words.slice(1));
+  if (words[0] === "unpack") return (await import("../image/index.ts")).unpackMain(words.slice(1));
 
   const { global, rest } = await before(words);
   const first = rest[0];
@@ -70,6 +70,10 @@ async function call(entry: Entry, called: string, words: readonly string[], glob
     return await command.run({ flags, args, name, where: global.root ? { root: global.root } : {} });
   } catch (error) {
     if (error instanceof UsageError) {
+      if (error.form === "plain") {
+        complain(error.message);
+        return 1;
+      }
       const usage = error.form === "options" ? "" : `Usage:  ${name} ${command.usage}\n\n`;
       const prefix = error.form === "flag" ? "" : "sampan: ";
       complain(`${prefix}${error.message}\n\n${usage}Run '${name} --help' for more information`);

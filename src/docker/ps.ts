@@ -84,7 +84,7 @@ export class PsRow {
     return this.#record.config.platform ?? "";
   }
   get Ports(): string {
-    return this.#record.exposedPorts.filter(() => this.#record.state.status === "running").join(", ");
+    return "";
   }
   get State(): string {
     return this.#record.state.status;
@@ -121,42 +121,44 @@ export class PsRow {
   }
 }
 
-/** The fields of `--format json`, in Docker's order. */
-export const PS_FIELDS = [
-  "Command",
-  "CreatedAt",
-  "ID",
-  "Image",
-  "Labels",
-  "LocalVolumes",
-  "Mounts",
-  "Names",
-  "Networks",
-  "Platform",
-  "Ports",
-  "RunningFor",
-  "Size",
-  "State",
-  "Status",
-] as const;
-
-export const PS_HEADERS: Readonly<Record<string, string>> = {
-  ID: "CONTAINER ID",
-  Names: "NAMES",
-  Image: "IMAGE",
-  Command: "COMMAND",
-  CreatedAt: "CREATED AT",
-  RunningFor: "CREATED",
-  Ports: "PORTS",
-  State: "STATE",
-  Status: "STATUS",
-  Size: "SIZE",
-  Labels: "LABELS",
-  Mounts: "MOUNTS",
-  LocalVolumes: "LOCAL VOLUMES",
-  Networks: "NETWORKS",
-  Platform: "PLATFORM",
-};
+/** What templates and `json` see of a row. */
+export const PS_COLUMNS = {
+  type: "*formatter.ContainerContext",
+  fields: [
+    "Command",
+    "CreatedAt",
+    "ID",
+    "Image",
+    "Labels",
+    "LocalVolumes",
+    "Mounts",
+    "Names",
+    "Networks",
+    "Platform",
+    "Ports",
+    "RunningFor",
+    "Size",
+    "State",
+    "Status",
+  ],
+  headers: {
+    ID: "CONTAINER ID",
+    Names: "NAMES",
+    Image: "IMAGE",
+    Command: "COMMAND",
+    CreatedAt: "CREATED AT",
+    RunningFor: "CREATED",
+    Ports: "PORTS",
+    State: "STATE",
+    Status: "STATUS",
+    Size: "SIZE",
+    Labels: "LABELS",
+    Mounts: "MOUNTS",
+    LocalVolumes: "LOCAL VOLUMES",
+    Networks: "NETWORKS",
+    Platform: "PLATFORM",
+  },
+} as const;
 
 /** The words as one line; those with blanks in single quotes, as Docker's daemon joins them. */
 export const commandLine = (args: readonly string[]): string =>

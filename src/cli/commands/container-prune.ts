@@ -1,0 +1,34 @@
+/** `sampan container prune`: removes all that do not run. */
+import { collect, pruneChoice } from "../../docker/filters.ts";
+import { humanSize } from "../../docker/human.ts";
+import { Engine } from "../../engine.ts";
+import { command } from "../command.ts";
+import { confirm } from "../confirm.ts";
+import { readFilter } from "../filter.ts";
+import type { Flags } from "../flags.ts";
+import { print } from "../output.ts";
+
+const FLAGS = {
+  filter: {
+    type: "list",
+    takes: "filter",
+    read: readFilter,
+    help: 'Provide filter values (e.g. "until=<timestamp>")',
+  },
+  force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
+} as const satisfies Flags;
+
+export default command({
+  usage: "[OPTIONS]",
+  flags: FLAGS,
+  least: 0,
+  most: 0,
+  async run({ flags, where }) {
+    const choice = pruneChoice(collect(flags.filter));
+    if (!flags.force && !confirm("WARNING! This will remove all stopped containers.")) return 0;
+    const { removed, reclaimed } = await Engine.open(where).containers.prune(choice);
+    if (removed.length > 0) print(`Deleted Containers:\n${removed.join("\n")}\n`);
+    print(`Total reclaimed space: ${humanSize(reclaimed)}`);
+    return 0;
+  },
+});

@@ -1,0 +1,53 @@
+/** `sampan events`: what happens, as it happens. */
+import { eventJson, eventLine, eventMessage } from "../../docker/events.ts";
+import { collect } from "../../docker/filters.ts";
+import { Engine } from "../../engine.ts";
+import { command } from "../command.ts";
+import { readFilter } from "../filter.ts";
+import type { Flags } from "../flags.ts";
+import { OBJECT_FORMAT } from "../format.ts";
+import { moment } from "../moment.ts";
+import { print, write } from "../output.ts";
+
+const FLAGS = {
+  filter: {
+    type: "list",
+    short: "f",
+    takes: "filter",
+    read: readFilter,
+    help: "Filter output based on conditions provided",
+  },
+  format: { type: "string", help: OBJECT_FORMAT.help },
+  since: { type: "string", help: "Show all events created since timestamp" },
+  until: { type: "string", help: "Stream events until this timestamp" },
+} as const satisfies Flags;
+
+export default command({
+  usage: "[OPTIONS]",
+  flags: FLAGS,
+  least: 0,
+  most: 0,
+  async run({ flags, where }) {
+    const since = flags.since ? await moment("since", flags.since) : undefined;
+    const until = flags.until ? await moment("until", flags.until) : undefined;
+    const show = await shower(flags.format ?? "");
+    const events = Engine.open(where).events.read({
+      follow: true,
+      // Without --since only what is to come.
+      since: since ?? (await moment("since", "0s")),
+      ...(until === undefined ? {} : { until }),
+      filters: collect(flags.filter),
+    });
+    for await (const event of events) show(event);
+    return 0;
+  },
+});
+
+async function shower(format: string): Promise<(event: Parameters<typeof eventLine>[0]) => void> {
+  if (format === "") return (event) => print(eventLine(event));
+  if (format === "json") return (event) => print(eventJson(event));
+  const { formatter } = await import("../../docker/format.ts");
+  const { row } = await formatter(format, { fields: [], headers: {}, type: "events.Message" });
+  return (event) =>
+    write(1, `${row({ ...eventMessage(event), ID: event.id, From: event.attributes["image"] ?? "" })}\n`);
+}

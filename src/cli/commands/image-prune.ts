@@ -1,0 +1,46 @@
+/** `sampan image prune`: removes images that nothing uses. */
+import { collect, pruneFilter } from "../../docker/filters.ts";
+import { humanSize } from "../../docker/human.ts";
+import { Engine } from "../../engine.ts";
+import { command } from "../command.ts";
+import { confirm } from "../confirm.ts";
+import { readFilter } from "../filter.ts";
+import type { Flags } from "../flags.ts";
+import { print } from "../output.ts";
+
+const FLAGS = {
+  all: { type: "bool", short: "a", help: "Remove all unused images, not just dangling ones" },
+  filter: {
+    type: "list",
+    takes: "filter",
+    read: readFilter,
+    help: 'Provide filter values (e.g. "until=<timestamp>")',
+  },
+  force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
+} as const satisfies Flags;
+
+export default command({
+  usage: "[OPTIONS]",
+  flags: FLAGS,
+  least: 0,
+  most: 0,
+  async run({ flags, where }) {
+    const { dangling, ...rest } = collect(flags.filter);
+    const all = flags.all === true || dangling?.some((value) => ["false", "0"].includes(value)) === true;
+    const wanted = pruneFilter(rest);
+    const warning = all
+      ? "WARNING! This will remove all images without at least one container associated to them."
+      : "WARNING! This will remove all dangling images.";
+    if (!flags.force && !confirm(warning)) return 0;
+    const { removed, reclaimed } = await Engine.open(where).images.prune({
+      all,
+      filter: ({ created, config }) => wanted({ created, labels: config.config?.Labels ?? {} }),
+    });
+    const lines = removed.map((each) =>
+      "untagged" in each ? `untagged: ${each.untagged}` : `deleted: ${each.deleted}`,
+    );
+    if (lines.length > 0) print(`Deleted Images:\n${lines.join("\n")}\n`);
+    print(`Total reclaimed space: ${humanSize(reclaimed)}`);
+    return 0;
+  },
+});

@@ -1,0 +1,85 @@
+/** `sampan ps`: the containers. */
+import { PS_COLUMNS, PsRow } from "../../docker/ps.ts";
+import { table } from "../../docker/table.ts";
+import { Engine } from "../../engine.ts";
+import { command } from "../command.ts";
+import { readFilter } from "../filter.ts";
+import type { Flags } from "../flags.ts";
+import { FORMAT } from "../format.ts";
+import { complain, write } from "../output.ts";
+
+const FLAGS = {
+  all: { type: "bool", short: "a", help: "Show all containers (default shows just running)" },
+  filter: {
+    type: "list",
+    short: "f",
+    takes: "filter",
+    read: readFilter,
+    help: "Filter output based on conditions provided",
+  },
+  format: FORMAT,
+  last: {
+    type: "int",
+    short: "n",
+    help: "Show n last created containers (includes all states) (default -1)",
+  },
+  latest: { type: "bool", short: "l", help: "Show the latest created container (includes all states)" },
+  "no-trunc": { type: "bool", help: "Don't truncate output" },
+  quiet: { type: "bool", short: "q", help: "Only display container IDs" },
+  size: { type: "bool", short: "s", help: "Display total file sizes" },
+} as const satisfies Flags;
+
+export default command({
+  usage: "[OPTIONS]",
+  flags: FLAGS,
+  least: 0,
+  most: 0,
+  async run({ flags, where }) {
+    const engine = Engine.open(where);
+    const last = flags.latest ? 1 : (flags.last ?? -1);
+    let all = flags.all === true || last > 0;
+    let wanted: ((record: ReturnType<Engine["containers"]["get"]>) => boolean) | undefined;
+    if (flags.filter.length > 0) {
+      const { collect, containerFilter, wantsAll } = await import("../../docker/filters.ts");
+      const { containerLookup } = await import("../lookup.ts");
+      const filters = collect(flags.filter);
+      all ||= wantsAll(filters);
+      wanted = containerFilter(filters, containerLookup(engine));
+    }
+    let records = engine.containers.list({ all });
+    if (wanted) records = records.filter(wanted);
+    if (last > 0) records = records.slice(0, last);
+
+    const truncate = !flags["no-trunc"];
+    const sizes =
+      flags.size || /\.Size\b/.test(flags.format ?? "")
+        ? (await import("../sizes.ts")).sizesOf(engine)
+        : undefined;
+    const rows = records.map(
+      (record) => new PsRow(record, { truncate, ...(sizes ? { size: sizes(record) } : {}) }),
+    );
+    const format = flags.format ?? "";
+    if (flags.quiet) {
+      if (format !== "")
+        complain("WARNING: Ignoring custom format, because both --format and --quiet are set.");
+      write(1, rows.map((row) => `${row.ID}\n`).join(""));
+    } else if (format !== "" && format !== "table") {
+      const { formatRows } = await import("../../docker/format.ts");
+      write(1, await formatRows(format, rows, PS_COLUMNS));
+    } else {
+      const columns = [
+        "ID",
+        "Image",
+        "Command",
+        "RunningFor",
+        "Status",
+        "Ports",
+        "Names",
+        ...(flags.size ? (["Size"] as const) : []),
+      ] as const;
+      const headers = columns.map((column) => PS_COLUMNS.headers[column]);
+      write(1, table([headers, ...rows.map((row) => columns.map((column) => row[column]))]));
+    }
+    return 0;
+  },
+});

@@ -1,0 +1,44 @@
+/** `sampan update`: other limits, another restart policy, while it runs. */
+import { Engine } from "../../engine.ts";
+import { command } from "../command.ts";
+import { each } from "../each.ts";
+import { type Flags, UsageError } from "../flags.ts";
+import { complain } from "../output.ts";
+import { resources } from "../run/config.ts";
+import { CONTAINER_FLAGS as RUN } from "../run/flags.ts";
+import { readRestart } from "../run/process.ts";
+
+const FLAGS = {
+  "blkio-weight": RUN["blkio-weight"],
+  "cpu-period": RUN["cpu-period"],
+  "cpu-quota": RUN["cpu-quota"],
+  "cpu-shares": RUN["cpu-shares"],
+  cpus: RUN.cpus,
+  "cpuset-cpus": RUN["cpuset-cpus"],
+  "cpuset-mems": RUN["cpuset-mems"],
+  memory: RUN.memory,
+  "memory-reservation": RUN["memory-reservation"],
+  "memory-swap": {
+    ...RUN["memory-swap"],
+    help: "Swap limit equal to memory plus swap: -1 to enable unlimited swap",
+  },
+  "pids-limit": RUN["pids-limit"],
+  restart: { type: "string", help: "Restart policy to apply when a container exits" },
+} as const satisfies Flags;
+
+export default command({
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  flags: FLAGS,
+  least: 1,
+  most: Number.POSITIVE_INFINITY,
+  async run({ flags, args, where }) {
+    const limits = resources(flags);
+    if (Object.keys(limits).length === 0 && !flags.restart)
+      throw new UsageError("you must provide one or more flags when using this command");
+    const changes = { ...limits, ...(flags.restart ? { restart: readRestart(flags.restart) } : {}) };
+    const { containers } = Engine.open(where);
+    return each(args, async (reference) => {
+      for (const warning of await containers.update(reference, changes)) complain(`WARNING: ${warning}`);
+    });
+  },
+});

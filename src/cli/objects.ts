@@ -1,0 +1,23 @@
+/** A container and an image as the objects that `inspect` prints. */
+import { containerDir } from "../common/paths.ts";
+import { inspectImage } from "../docker/images.ts";
+import { inspectContainer } from "../docker/inspect.ts";
+import type { Engine } from "../engine.ts";
+import { familiarName } from "../image/index.ts";
+import { sizesOf } from "./sizes.ts";
+
+export function containerObject(engine: Engine, reference: string, size: boolean): object {
+  const record = engine.containers.get(reference);
+  const image = record.imageId === "" ? undefined : engine.images.resolve(record.imageId);
+  const root = image && engine.images.root(image);
+  const object = inspectContainer(record, {
+    folder: containerDir(engine.paths, record.id),
+    ...(root?.kind === "layers" ? { lower: root.lower } : {}),
+  });
+  if (!size) return object;
+  const { writable, all } = sizesOf(engine)(record);
+  return { ...object, SizeRw: writable, SizeRootFs: all };
+}
+
+export const imageObject = (engine: Engine, reference: string): object =>
+  inspectImage(engine.images.get(reference), familiarName);

@@ -1,3 +1,0 @@
-export * from "./human.ts";
-export * from "./ps.ts";
-export * from "./table.ts";

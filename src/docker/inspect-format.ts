@@ -1,0 +1,52 @@
+/** `inspect --format`: one template for each object, with what Go knows by type and JSON does not. */
+import { Template, TemplateError } from "./template/index.ts";
+
+/** Fields that hold maps with any key. */
+const MAPS = new Set([
+  "Annotations",
+  "Config",
+  "Data",
+  "ExposedPorts",
+  "Labels",
+  "Networks",
+  "PortBindings",
+  "Ports",
+  "StorageOpt",
+  "Sysctls",
+  "Tmpfs",
+  "Volumes",
+]);
+/** Fields that Go holds by pointer: an absent one is `<nil>`; the other nulls are empty lists. */
+const POINTERS = new Set(["Health", "Init", "IPAMConfig", "MemorySwappiness", "OomKillDisable", "PidsLimit"]);
+const nil = (field: string): string => (MAPS.has(field) ? "map[]" : POINTERS.has(field) ? "<nil>" : "[]");
+
+/** What is wrong with a template of `inspect`; 64 is the exit code for one that cannot be read. */
+export class FormatError extends Error {
+  constructor(
+    message: string,
+    readonly code: 1 | 64,
+  ) {
+    super(message);
+  }
+}
+
+/** Reads the template and gives what applies it. */
+export function inspectTemplate(format: string): (object: unknown) => string {
+  const refuse = (error: unknown): never => {
+    if (!(error instanceof TemplateError)) throw error;
+    throw new FormatError(`template parsing error: ${error.message}`, error.when === "parse" ? 64 : 1);
+  };
+  let template: Template;
+  try {
+    template = new Template(format === "json" ? "{{json .}}" : format, { maps: MAPS, nil });
+  } catch (error) {
+    return refuse(error);
+  }
+  return (object) => {
+    try {
+      return template.execute(object);
+    } catch (error) {
+      return refuse(error);
+    }
+  };
+}

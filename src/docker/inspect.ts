@@ -1,0 +1,340 @@
+/**
+ * A container as `docker inspect` shows it and the Engine API answers it: the API's ContainerJSON, in its order and with
+ * its nulls. What only Sampan knows (a timeout, a plain folder as root) stands beside it under names that Docker lacks.
+ */
+import type { ContainerConfig, Healthcheck, Mount, NamespaceMode } from "../container/config.ts";
+import type { ContainerRecord, ContainerState } from "../container/record.ts";
+import type { NamespaceName } from "../launch/step.ts";
+import { networkName } from "./ps.ts";
+
+/** What is known of a container's place on this host. */
+export interface Place {
+  /** The container's own folder. */
+  readonly folder: string;
+  /** The image's layers, top-most first; undefined: there is no overlay of layers. */
+  readonly lower?: readonly string[];
+}
+
+const NS = 1e6;
+const orNull = <T>(list: readonly T[]): readonly T[] | null => (list.length > 0 ? list : null);
+const sorted = <T>(map: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+export function inspectContainer(record: ContainerRecord, place: Place) {
+  const { config, state } = record;
+  const { folder } = place;
+  return {
+    Id: record.id,
+    Created: new Date(record.created).toISOString().replace(/Z$/, "000000Z"),
+    Path: record.args[0] ?? "",
+    Args: record.args.slice(1),
+    State: inspectState(state),
+    Image: record.imageId,
+    ResolvConfPath: `${folder}/resolv.conf`,
+    HostnamePath: `${folder}/hostname`,
+    HostsPath: `${folder}/hosts`,
+    LogPath: config.log.driver === "none" ? "" : `${folder}/log`,
+    Name: `/${record.name}`,
+    RestartCount: state.restartCount,
+    Driver: "overlay2",
+    Platform: "linux",
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: config.security.apparmor ?? "",
+    ExecIDs: null,
+    HostConfig: hostConfig(config),
+    GraphDriver: {
+      Data: graph(place),
+      Name: "overlay2",
+    },
+    Mounts: config.mounts.map(mountPoint),
+    Config: containerConfig(record),
+    NetworkSettings: networkSettings(record),
+  };
+}
+
+export function inspectState(state: ContainerState) {
+  const { status } = state;
+  return {
+    Status: status,
+    Running: status === "running" || status === "paused" || status === "restarting",
+    Paused: status === "paused",
+    Restarting: status === "restarting",
+    OOMKilled: state.oomKilled,
+    Dead: status === "dead",
+    Pid: state.pid,
+    ExitCode: state.exitCode,
+    Error: state.error,
+    StartedAt: state.startedAt,
+    FinishedAt: state.finishedAt,
+    ...(state.timedOut ? { TimedOut: true } : {}),
+    ...(state.health
+      ? {
+          Health: {
+            Status: state.health.status,
+            FailingStreak: state.health.failingStreak,
+            Log: state.health.log.map(({ start, end, exitCode, output }) => ({
+              Start: new Date(start).toISOString(),
+              End: new Date(end).toISOString(),
+              ExitCode: exitCode,
+              Output: output,
+            })),
+          },
+        }
+      : {}),
+  };
+}
+
+function graph({ folder, lower }: Place): Record<string, string> | null {
+  if (!lower) return null;
+  return {
+    LowerDir: lower.join(":"),
+    MergedDir: `${folder}/merged`,
+    UpperDir: `${folder}/upper`,
+    WorkDir: `${folder}/work`,
+  };
+}
+
+/** `-v` and `--mount` ask for the same; a bind that makes its source came by `-v`. */
+const isBind = (mount: Mount): boolean => mount.createSource === true;
+const isTmpfsFlag = (mount: Mount): boolean => mount.type === "tmpfs" && mount.tmpfsOptions !== undefined;
+
+function bindText(mount: Mount): string {
+  const options = [...(mount.readonly ? ["ro"] : []), ...(mount.propagation ? [mount.propagation] : [])];
+  return `${mount.source}:${mount.target}${options.length > 0 ? `:${options.join(",")}` : ""}`;
+}
+
+/** A mount that came by `--mount`, as HostConfig.Mounts has it. */
+function mountSpec(mount: Mount) {
+  const bind = {
+    ...(mount.propagation ? { Propagation: mount.propagation } : {}),
+    ...(mount.recursive === "disabled" ? { NonRecursive: true } : {}),
+    ...(mount.recursive === "writable" ? { ReadOnlyNonRecursive: true } : {}),
+    ...(mount.recursive === "readonly" ? { ReadOnlyForceRecursive: true } : {}),
+  };
+  return {
+    Type: mount.type,
+    ...(mount.source ? { Source: mount.source } : {}),
+    Target: mount.target,
+    ...(mount.readonly ? { ReadOnly: true } : {}),
+    ...(Object.keys(bind).length > 0 ? { BindOptions: bind } : {}),
+    ...(mount.tmpfsSize === undefined && mount.tmpfsMode === undefined
+      ? {}
+      : {
+          TmpfsOptions: {
+            ...(mount.tmpfsSize === undefined ? {} : { SizeBytes: mount.tmpfsSize }),
+            ...(mount.tmpfsMode === undefined ? {} : { Mode: mount.tmpfsMode }),
+          },
+        }),
+  };
+}
+
+/** One member of `Mounts`: what is mounted, in one form for all flags. */
+function mountPoint(mount: Mount) {
+  const mode = isBind(mount) ? bindText(mount).split(":").slice(2).join(":") : "";
+  return {
+    Type: mount.type,
+    ...(mount.type === "volume" ? { Name: mount.source } : {}),
+    Source: mount.type === "volume" ? "" : mount.source,
+    Destination: mount.target,
+    Mode: mode,
+    RW: !mount.readonly,
+    Propagation: mount.type === "bind" ? (mount.propagation ?? "rprivate") : "",
+  };
+}
+
+/** A namespace's mode as HostConfig has it: `""`, `host`, `private`, `container:ID`. */
+function modeText(config: ContainerConfig, name: NamespaceName, absent = ""): string {
+  const mode: NamespaceMode | undefined = config.namespaces[name];
+  if (config.exactly) return config.exactly.includes(name) ? absent || "private" : "host";
+  if (!mode) return absent;
+  if (mode.mode === "container") return `container:${mode.container}`;
+  return mode.mode === "path" ? `ns:${mode.path}` : mode.mode;
+}
+
+function securityOptions({ security }: ContainerConfig): readonly string[] | null {
+  return orNull([
+    ...(security.noNewPrivileges ? ["no-new-privileges"] : []),
+    ...(security.seccomp ? [`seccomp=${security.seccomp}`] : []),
+    ...(security.apparmor ? [`apparmor=${security.apparmor}`] : []),
+    ...(security.label ?? []).map((label) => `label=${label}`),
+    ...(security.systempaths ? [`systempaths=${security.systempaths}`] : []),
+  ]);
+}
+
+const MASKED =
+  "/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware /sys/devices/virtual/powercap";
+const READONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger";
+
+function hostConfig(config: ContainerConfig) {
+  const { resources: r } = config;
+  const open = config.privileged || config.security.systempaths === "unconfined";
+  const mounts = config.mounts.filter((mount) => !isBind(mount) && !isTmpfsFlag(mount));
+  const tmpfs = config.mounts.filter(isTmpfsFlag);
+  const rates = (list: readonly { path: string; rate: number }[] | undefined) =>
+    (list ?? []).map(({ path, rate }) => ({ Path: path, Rate: rate }));
+  return {
+    Binds: orNull(config.mounts.filter(isBind).map(bindText)),
+    ContainerIDFile: "",
+    LogConfig: { Type: config.log.driver, Config: sorted(config.log.options) },
+    NetworkMode: modeText(config, "net", "none"),
+    PortBindings: {},
+    RestartPolicy: { Name: config.restart.name, MaximumRetryCount: config.restart.maximumRetryCount },
+    AutoRemove: config.autoRemove,
+    VolumeDriver: "",
+    VolumesFrom: orNull(config.volumesFrom),
+    ConsoleSize: [0, 0],
+    ...(Object.keys(config.annotations).length > 0 ? { Annotations: sorted(config.annotations) } : {}),
+    CapAdd: orNull(config.capAdd),
+    CapDrop: orNull(config.capDrop),
+    CgroupnsMode: modeText(config, "cgroup", "private"),
+    Dns: config.dns,
+    DnsOptions: config.dnsOptions,
+    DnsSearch: config.dnsSearch,
+    ExtraHosts: orNull(config.extraHosts),
+    GroupAdd: orNull(config.groups ?? []),
+    IpcMode: modeText(config, "ipc", "private"),
+    Cgroup: "",
+    Links: null,
+    OomScoreAdj: config.oomScoreAdj ?? 0,
+    PidMode: modeText(config, "pid"),
+    Privileged: config.privileged,
+    PublishAllPorts: false,
+    ReadonlyRootfs: config.readonlyRootfs,
+    SecurityOpt: securityOptions(config),
+    ...(tmpfs.length > 0
+      ? {
+          Tmpfs: Object.fromEntries(
+            tmpfs.map(({ target, tmpfsOptions }) => [target, (tmpfsOptions ?? []).join(",")]),
+          ),
+        }
+      : {}),
+    UTSMode: modeText(config, "uts"),
+    UsernsMode: modeText(config, "user"),
+    ShmSize: config.shmSize ?? 64 * 1024 * 1024,
+    ...(Object.keys(config.sysctls).length > 0 ? { Sysctls: sorted(config.sysctls) } : {}),
+    Runtime: "sampan",
+    Isolation: "",
+    CpuShares: r.cpuShares ?? 0,
+    Memory: r.memory ?? 0,
+    NanoCpus: r.nanoCpus ?? 0,
+    CgroupParent: config.cgroupParent ?? "",
+    BlkioWeight: r.blkioWeight ?? 0,
+    BlkioWeightDevice: [],
+    BlkioDeviceReadBps: rates(r.deviceReadBps),
+    BlkioDeviceWriteBps: rates(r.deviceWriteBps),
+    BlkioDeviceReadIOps: rates(r.deviceReadIops),
+    BlkioDeviceWriteIOps: rates(r.deviceWriteIops),
+    CpuPeriod: r.cpuPeriod ?? 0,
+    CpuQuota: r.cpuQuota ?? 0,
+    CpuRealtimePeriod: 0,
+    CpuRealtimeRuntime: 0,
+    CpusetCpus: r.cpusetCpus ?? "",
+    CpusetMems: r.cpusetMems ?? "",
+    Devices: config.devices.map(({ host, container, permissions }) => ({
+      PathOnHost: host,
+      PathInContainer: container,
+      CgroupPermissions: permissions,
+    })),
+    DeviceCgroupRules: orNull(config.deviceCgroupRules),
+    DeviceRequests: null,
+    MemoryReservation: r.memoryReservation ?? 0,
+    // Docker's rule: a limit that says nothing of swap allows as much of it again.
+    MemorySwap: r.memorySwap ?? (r.memory ?? 0) * 2,
+    MemorySwappiness: r.memorySwappiness ?? null,
+    OomKillDisable: r.oomKillDisable ?? null,
+    PidsLimit: r.pidsLimit ?? null,
+    Ulimits: config.ulimits.map(({ name, soft, hard }) => ({ Name: name, Hard: hard, Soft: soft })),
+    CpuCount: 0,
+    CpuPercent: 0,
+    IOMaximumIOps: 0,
+    IOMaximumBandwidth: 0,
+    ...(mounts.length > 0 ? { Mounts: mounts.map(mountSpec) } : {}),
+    MaskedPaths: open ? null : MASKED.split(" "),
+    ReadonlyPaths: open ? null : READONLY.split(" "),
+    ...(config.init ? { Init: true } : {}),
+  };
+}
+
+const healthcheck = (health: Healthcheck) => ({
+  ...(health.test ? { Test: health.test } : {}),
+  ...(health.interval ? { Interval: health.interval * NS } : {}),
+  ...(health.timeout ? { Timeout: health.timeout * NS } : {}),
+  ...(health.startPeriod ? { StartPeriod: health.startPeriod * NS } : {}),
+  ...(health.startInterval ? { StartInterval: health.startInterval * NS } : {}),
+  ...(health.retries ? { Retries: health.retries } : {}),
+});
+
+function containerConfig(record: ContainerRecord) {
+  const { config } = record;
+  const entrypoint = config.entrypoint ?? [];
+  const ownEntrypoint = entrypoint.length > 0 && entrypoint.every((word, i) => record.args[i] === word);
+  const command = config.command ?? (ownEntrypoint ? record.args.slice(entrypoint.length) : record.args);
+  return {
+    Hostname: record.hostname,
+    Domainname: config.domainname ?? "",
+    User: record.user,
+    AttachStdin: config.attach.includes("stdin"),
+    AttachStdout: config.attach.includes("stdout"),
+    AttachStderr: config.attach.includes("stderr"),
+    ...(record.exposedPorts.length > 0
+      ? { ExposedPorts: Object.fromEntries(record.exposedPorts.map((port) => [port, {}])) }
+      : {}),
+    Tty: config.tty,
+    OpenStdin: config.openStdin,
+    StdinOnce: config.stdinOnce,
+    Env: record.env,
+    Cmd: orNull(command),
+    ...(config.healthcheck ? { Healthcheck: healthcheck(config.healthcheck) } : {}),
+    Image: config.image || (config.rootfs?.path ?? ""),
+    Volumes: null,
+    WorkingDir: record.workdir,
+    Entrypoint: orNull(entrypoint),
+    OnBuild: null,
+    Labels: sorted(record.labels),
+    ...(config.stopSignal ? { StopSignal: config.stopSignal } : {}),
+    ...(config.stopTimeout === undefined ? {} : { StopTimeout: Math.ceil(config.stopTimeout / 1000) }),
+  };
+}
+
+const NO_ENDPOINT = {
+  IPAMConfig: null,
+  Links: null,
+  Aliases: null,
+  MacAddress: "",
+  DriverOpts: null,
+  GwPriority: 0,
+  NetworkID: "",
+  EndpointID: "",
+  Gateway: "",
+  IPAddress: "",
+  IPPrefixLen: 0,
+  IPv6Gateway: "",
+  GlobalIPv6Address: "",
+  GlobalIPv6PrefixLen: 0,
+  DNSNames: null,
+};
+
+function networkSettings({ config, state }: ContainerRecord) {
+  const network = networkName(config);
+  return {
+    Bridge: "",
+    SandboxID: "",
+    SandboxKey: state.pid > 0 ? `/proc/${state.pid}/ns/net` : "",
+    Ports: {},
+    HairpinMode: false,
+    LinkLocalIPv6Address: "",
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: "",
+    Gateway: "",
+    GlobalIPv6Address: "",
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: "",
+    IPPrefixLen: 0,
+    IPv6Gateway: "",
+    MacAddress: "",
+    Networks: network === "" ? {} : { [network]: NO_ENDPOINT },
+  };
+}
