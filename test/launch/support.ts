@@ -32,6 +32,7 @@ const APPLETS = [
   "tr",
   "printf",
   "umount",
+  "rm",
 ];
 const MS = { rdonly: 1, nosuid: 2, nodev: 4, noexec: 8, rec: 16384, private: 1 << 18, strictatime: 1 << 24 };
 

@@ -1,0 +1,114 @@
+/** One more process in a container that runs: by its pid and start time, into its namespaces. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { ATTACH, type Connection, type KeeperPlan, launch, type Step } from "../../src/launch/index.ts";
+import {
+  alive,
+  container,
+  execve,
+  inside,
+  keeper,
+  kept,
+  NAMESPACES,
+  outside,
+  Place,
+  plan,
+  until,
+} from "./support.ts";
+
+const place = new Place();
+let live: Connection;
+beforeAll(async () => {
+  const dir = place.container();
+  live = await launch(plan(container(place, dir, ["sleep", "1000"]), kept(dir)));
+});
+afterAll(() => {
+  if (live.report) process.kill(live.report.keeper, "SIGKILL");
+  live.close();
+  place.clean();
+});
+
+const startOf = (pid: number): bigint =>
+  BigInt(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ")[19] ?? 0);
+
+function exec(
+  argv: readonly string[],
+  o: { tty?: boolean; start?: bigint; keeper?: Partial<KeeperPlan>; before?: Step[] } = {},
+) {
+  const pid = live.report?.pid ?? 0;
+  return launch(
+    plan(
+      [
+        outside({ call: "clone", flags: 0 }),
+        inside({ call: "join", pid, start: o.start ?? startOf(pid), flags: NAMESPACES }),
+        inside({ call: "clone", flags: 0 }),
+        ...(o.tty ? [inside({ call: "console", rows: 10, columns: 20 })] : []),
+        inside({ call: "setsid" }),
+        inside({ call: "stdio" }),
+        ...(o.before ?? []),
+        execve(...argv),
+      ],
+      keeper({ ...(o.tty ? { tty: true, openStdin: true } : {}), ...o.keeper }),
+    ),
+  );
+}
+
+async function output(connection: Connection): Promise<string> {
+  let text = "";
+  connection.onOutput = (_, data) => {
+    text += new TextDecoder().decode(data);
+  };
+  connection.attach(ATTACH.stdin | ATTACH.stdout | ATTACH.stderr);
+  await connection.exit;
+  connection.close();
+  return text;
+}
+
+describe("exec", () => {
+  test("sees what the container sees, with a pid of its own there", async () => {
+    const connection = await exec([
+      "sh",
+      "-c",
+      "hostname; ls -d /bin /work 2>&1; cat /proc/1/comm; test $$ -gt 1 && echo own; readlink /proc/self/ns/net",
+    ]);
+    const net = require("node:fs").readlinkSync(`/proc/${live.report?.pid}/ns/net`) as string;
+    expect(readFileSync(`/proc/${connection.report?.pid}/status`, "utf8")).toMatch(/NSpid:\t\d+\t\d+\n/);
+    expect(await output(connection)).toBe(
+      `box\nls: /work: No such file or directory\n/bin\nsleep\nown\n${net}\n`,
+    );
+    expect((await connection.exit)?.code).toBe(0);
+    await until(() => !alive(connection.report?.keeper ?? 0));
+  });
+
+  test("has a terminal of the container's devpts", async () => {
+    expect(await output(await exec(["sh", "-c", "tty; stty size"], { tty: true }))).toBe(
+      "/dev/pts/0\r\n10 20\r\n",
+    );
+  });
+
+  test("is refused when the pid belongs to another process by now", async () => {
+    await expect(exec(["true"], { start: 1n })).rejects.toMatchObject({ kernel: { errno: "ESRCH" } });
+  });
+
+  test("of a missing program ends with Docker's sentence", async () => {
+    await expect(exec(["nope"])).rejects.toMatchObject({
+      code: "command-not-found",
+      message: 'exec: "nope": executable file not found in $PATH',
+    });
+  });
+
+  test("goes on when its client leaves, and its keeper with it", async () => {
+    const connection = await exec(["sleep", "0.3"], { keeper: { foreground: false } });
+    connection.close();
+    await Bun.sleep(50);
+    expect(alive(connection.report?.pid ?? 0)).toBe(true);
+    await until(() => !alive(connection.report?.keeper ?? 0));
+  });
+
+  test("dies with its keeper", async () => {
+    const connection = await exec(["sleep", "1000"]);
+    process.kill(connection.report?.keeper ?? 0, "SIGKILL");
+    expect(await connection.exit).toBeUndefined();
+    await until(() => !alive(connection.report?.pid ?? 0));
+  });
+});
