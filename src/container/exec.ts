@@ -3,6 +3,7 @@ import { SampanError } from "../common/error.ts";
 import { type Connection, LaunchError, launch } from "../launch/index.ts";
 import {
   allCapabilities,
+  callerIdMaps,
   chooseCapabilities,
   compileExec,
   parseUser,
@@ -15,8 +16,8 @@ import type { ContainerState } from "./record.ts";
 import { mergeEnv } from "./resolve.ts";
 import { readInRoot } from "./root.ts";
 import type { StoredContainer } from "./rows.ts";
-import { capabilitySets, foreignNamespaces, processEnv, type Size } from "./spec.ts";
-import { rootOf, seccompOf } from "./start.ts";
+import { capabilitySets, foreignNamespaces, isRootless, processEnv, type Size } from "./spec.ts";
+import { assertMapped, rootOf, seccompOf } from "./start.ts";
 
 export interface ExecConfig {
   readonly command: readonly string[];
@@ -69,6 +70,8 @@ export async function exec(
     readInRoot(root, "/etc/group"),
     container.config.groups,
   );
+  const maps = isRootless() ? callerIdMaps() : undefined;
+  if (maps?.single) assertMapped(maps.single, user);
   const privileged = config.privileged ?? false;
   const own = container.config;
   const capabilities = privileged
@@ -97,6 +100,7 @@ export async function exec(
     cgroupHost: readCgroupHost(),
     cgroupPath: cgroupOf(container),
     ...(seccomp ? { seccomp } : {}),
+    ...(maps?.denySetgroups ? { denySetgroups: true } : {}),
   });
   const words = config.command.join(" ");
   const attributes = attributesOf(container);

@@ -10,7 +10,7 @@ import { foreignNamespaces } from "./spec.ts";
 export function healthSteps(
   container: StoredContainer,
   spec: Spec,
-  place: Pick<CompileExec, "cgroupHost" | "cgroupPath" | "seccomp">,
+  place: Pick<CompileExec, "cgroupHost" | "cgroupPath" | "seccomp" | "denySetgroups">,
 ): Step[] | undefined {
   const test = container.config.healthcheck?.test;
   if (!test || !spec.process) return undefined;

@@ -18,24 +18,39 @@ export interface LogChunk {
   readonly data: Uint8Array;
 }
 
+/** Digits of a moment from 2001 to 2286. */
+const NANOSECONDS = 19;
+
+/** Nanoseconds since 1970 in decimal → `2026-11-24T02:25:45.123456789`. */
+export function nineDecimals(nanoseconds: string): string {
+  const padded = nanoseconds.padStart(10, "0");
+  return `${new Date(Number(padded.slice(0, -9)) * 1000).toISOString().slice(0, 19)}.${padded.slice(-9)}`;
+}
+
 /** What a decoder keeps from block to block. */
 export class Decoder {
   /** An entry after `until` was met: there is nothing more to come. */
   done = false;
   readonly #selection: Selection;
-  readonly #parse: (line: string) => Entry | undefined;
+  readonly #local: boolean;
   /** Whether the last entry of each stream ended its line: a long line comes in several entries. */
   readonly #atStart = { stdout: true, stderr: true };
 
-  constructor(_driver: string, selection: Selection) {
+  constructor(driver: string, selection: Selection) {
     this.#selection = selection;
-    this.#parse = parseJson;
+    this.#local = driver === "local";
   }
 
   /** Decodes whole lines. */
   decode(block: Uint8Array): LogChunk[] {
     const input = Buffer.from(block.buffer, block.byteOffset, block.length);
     const output = new Output(input.length + 64);
+    if (this.#local) this.#decodeLocal(input, output);
+    else this.#decodeJson(input, output);
+    return output.chunks();
+  }
+
+  #decodeJson(input: Buffer, output: Output): void {
     const { stdout, stderr, timestamps, since, until } = this.#selection;
     let at = 0;
     while (at < input.length && !this.done) {
@@ -78,11 +93,40 @@ export class Decoder {
       this.#slow(input, at, end, output);
       at = end + 1;
     }
-    return output.chunks();
+  }
+
+  /** `1764000000123456789 oF text`: nanoseconds, out or err, Full or Part of a line, the bytes as they came. */
+  #decodeLocal(input: Buffer, output: Output): void {
+    const { stdout, stderr, timestamps, since, until } = this.#selection;
+    const limits = since !== undefined || until !== undefined;
+    for (let at = 0; at < input.length; ) {
+      const line = at;
+      let end = input.indexOf(0x0a, line);
+      if (end < 0) end = input.length;
+      at = end + 1;
+      const space = line + NANOSECONDS;
+      if (input[space] !== 0x20 || input[space + 3] !== 0x20) continue;
+      const isError = input[space + 1] === 0x65;
+      const time = limits || timestamps ? nineDecimals(input.toString("latin1", line, space)) : "";
+      if (since !== undefined && time < since) continue;
+      if (until !== undefined && time > until) {
+        this.done = true;
+        return;
+      }
+      if (!(isError ? stderr : stdout)) continue;
+      const key = isError ? "stderr" : "stdout";
+      const whole = input[space + 2] === 0x46;
+      output.stream(isError);
+      if (timestamps && this.#atStart[key])
+        output.stamp(Buffer.from(`${time}Z`, "latin1"), 0, time.length + 1);
+      if (whole) output.line(input, space + 4, end);
+      else output.part(input, space + 4, end);
+      this.#atStart[key] = whole;
+    }
   }
 
   #slow(input: Buffer, at: number, end: number, output: Output): void {
-    const entry = this.#parse(input.toString("utf8", at, end));
+    const entry = parseJson(input.toString("utf8", at, end));
     if (!entry) return;
     const { stdout, stderr, timestamps, since, until } = this.#selection;
     const time = Buffer.from(entry.time, "latin1");
@@ -129,10 +173,14 @@ class Output {
   }
 
   line(from: Buffer, begin: number, end: number): void {
+    this.part(from, begin, end);
+    this.#bytes[this.#length++] = 0x0a;
+  }
+
+  part(from: Buffer, begin: number, end: number): void {
     this.#room(end - begin + 1);
     from.copy(this.#bytes, this.#length, begin, end);
     this.#length += end - begin;
-    this.#bytes[this.#length++] = 0x0a;
   }
 
   text(text: string): void {

@@ -3,7 +3,7 @@
  * the file that it reads open, so rotation takes nothing from it; it wakes when the kernel says that the folder changed.
  */
 import { closeSync, fstatSync, openSync, readSync, statSync, watch } from "node:fs";
-import { Decoder, type LogChunk, type Selection } from "./log-format.ts";
+import { Decoder, type LogChunk, nineDecimals, type Selection } from "./log-format.ts";
 
 export type { LogChunk } from "./log-format.ts";
 
@@ -113,12 +113,6 @@ function tailStart(files: readonly { path: string }[], count: number): { file: n
     }
   }
   return { file: files.length - 1, offset: 0 };
-}
-
-/** `2026-11-24T02:25:45.123456789` */
-function nineDecimals(nanoseconds: string): string {
-  const padded = nanoseconds.padStart(10, "0");
-  return `${new Date(Number(padded.slice(0, -9)) * 1000).toISOString().slice(0, 19)}.${padded.slice(-9)}`;
 }
 
 /** Wakes at each change of the log in its folder. */

@@ -1,5 +1,5 @@
 /** A look into a container's root filesystem from outside, whatever it is made of: for its users, and for diagnoses. */
-import { readFileInLayers } from "../image/index.ts";
+import { lookInLayers, readFileInLayers } from "../image/index.ts";
 import type { Root } from "../runtime/index.ts";
 import type { Seen } from "./diagnose.ts";
 
@@ -16,7 +16,12 @@ export function readInRoot(root: Root, path: string): string {
   return bytes === undefined ? "" : new TextDecoder().decode(bytes);
 }
 
-/** A file or folder of the container, links followed. */
-export function seeInRoot(_root: Root, _path: string): Seen | undefined {
-  return undefined;
+/** As much of a program as says what it is. */
+const HEAD = 16_384;
+const NOTHING = new Uint8Array(0);
+
+/** A file or folder of the container, links followed inside. */
+export function seeInRoot(root: Root, path: string): Seen | undefined {
+  const found = lookInLayers(layersOf(root), path);
+  return found && { ...found, head: () => found.read(HEAD) ?? NOTHING };
 }

@@ -125,10 +125,14 @@ const seesHost = (config: ContainerConfig): boolean =>
 
 const DEFAULT_OWN: readonly NamespaceName[] = ["mnt", "net", "uts", "pid", "ipc", "cgroup"];
 
+/** A caller without root has its rights in a user namespace only: every container of its lives in one. */
+export const isRootless = (): boolean => process.getuid?.() !== 0;
+
 /** The namespaces that are made for this container. */
 export function ownNamespaces(config: ContainerConfig): NamespaceName[] {
   if (config.exactly) return [...config.exactly];
   const own = DEFAULT_OWN.filter((name) => isOwn(config, name));
+  if (isRootless()) return joinsOthers(config) ? own : [...own, "user"];
   for (const name of ["user", "time"] as const)
     if (config.namespaces[name]?.mode === "private") own.push(name);
   return own;
@@ -139,16 +143,30 @@ function isOwn(config: ContainerConfig, name: NamespaceName): boolean {
   return mode === undefined || mode === "private" || mode === "shareable" || mode === "none";
 }
 
+/** Without root, whoever joins another container's namespace joins the user namespace that it belongs to. */
+export const joinsOthers = (config: ContainerConfig): boolean =>
+  Object.values(config.namespaces).some(({ mode }) => mode === "container");
+
 /** Those that differ from the host's: what an exec has to join. */
 export function foreignNamespaces(config: ContainerConfig): NamespaceName[] {
   const joined = Object.entries(config.namespaces).flatMap(([name, mode]) =>
     mode.mode === "container" || mode.mode === "path" ? [name as NamespaceName] : [],
   );
-  return [...ownNamespaces(config), ...joined];
+  const own = ownNamespaces(config);
+  if (isRootless() && !own.includes("user")) joined.push("user");
+  return [...own, ...joined];
 }
 
 /** Namespaces that exclude each other, said before anything is made. */
 export function validateNamespaces(config: ContainerConfig): void {
+  if (config.exactly && isRootless() && !config.exactly.includes("user"))
+    throw new SampanError(
+      "refused",
+      `--namespaces ${config.exactly.join(",")}: without root a process may make namespaces only in a user namespace of its own`,
+      {
+        hint: `Say --namespaces user,${config.exactly.join(",")}, or run the command as root.`,
+      },
+    );
   const { namespaces } = config;
   const host = (name: NamespaceName): boolean => namespaces[name]?.mode === "host";
   if (config.hostname && host("uts"))

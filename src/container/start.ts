@@ -7,6 +7,7 @@ import { SampanError } from "../common/error.ts";
 import { type Connection, LaunchError, launch, type NamespaceName, type Plan } from "../launch/index.ts";
 import {
   type Compile,
+  callerIdMaps,
   compile,
   type Joins,
   type Peer,
@@ -16,6 +17,7 @@ import {
   readCgroupHost,
   type SeccompChoice,
   seccompFilter,
+  type User,
 } from "../runtime/index.ts";
 import type { ContainerConfig } from "./config.ts";
 import { type Context, places } from "./context.ts";
@@ -26,7 +28,7 @@ import { cgroupOf, hasHealthcheck, keeperPlan } from "./keeper.ts";
 import { isLocked, readPidFile } from "./live.ts";
 import { readInRoot } from "./root.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
-import { buildSpec, type Size } from "./spec.ts";
+import { buildSpec, isRootless, type Size } from "./spec.ts";
 
 export interface StartOptions {
   /** The caller reads the output and stays until the end. */
@@ -52,7 +54,10 @@ function joinsOf(context: Context, config: ContainerConfig): Joins {
   const joins: Partial<Record<NamespaceName, Peer>> = {};
   for (const [key, mode] of Object.entries(config.namespaces)) {
     const name = key as NamespaceName;
-    if (mode.mode === "container") joins[name] = peerOf(context, mode.container, SPOKEN[name] ?? name);
+    if (mode.mode !== "container") continue;
+    const peer = peerOf(context, mode.container, SPOKEN[name] ?? name);
+    joins[name] = peer;
+    if (isRootless()) joins.user = peer;
   }
   return joins;
 }
@@ -72,6 +77,7 @@ export function rootOf(
     work: at.work,
     target,
     ...(config.autoRemove ? { volatile: true } : {}),
+    ...(isRootless() ? { userxattr: true } : {}),
   };
   const engine = [context.paths.root, context.paths.run];
   if (rootfs?.path === "/") return { kind: "host", hide: engine, ...writable };
@@ -121,6 +127,16 @@ function shmOf(config: ContainerConfig, id: string): string | undefined {
   return folder;
 }
 
+/** Only root exists where a single id is mapped. */
+export function assertMapped(reason: string, user: User): void {
+  if (user.uid === 0 && user.gid === 0) return;
+  throw new SampanError(
+    "refused",
+    `--user ${user.uid}:${user.gid}: only one id can be mapped without root, and inside it is 0: ${reason}`,
+    { hint: "A range in /etc/subuid and /etc/subgid with newuidmap (package uidmap) maps more." },
+  );
+}
+
 export async function buildPlan(
   context: Context,
   container: StoredContainer,
@@ -133,6 +149,8 @@ export async function buildPlan(
   const passwd = readInRoot(root, "/etc/passwd");
   const group = readInRoot(root, "/etc/group");
   const user = parseUser(container.user, passwd, group, config.groups);
+  const maps = isRootless() ? callerIdMaps() : undefined;
+  if (maps?.single) assertMapped(maps.single, user);
   const net = config.namespaces.net;
   if (net?.mode !== "container") writeFiles(at.folder, container);
   const shm = shmOf(config, id);
@@ -160,9 +178,15 @@ export async function buildPlan(
     joins,
     ...(seccomp ? { seccomp } : {}),
     ...(config.init ? { init: true } : {}),
+    ...(maps ? { rootless: maps } : {}),
   });
   const health = hasHealthcheck(config.healthcheck)
-    ? healthSteps(container, spec, { cgroupHost, cgroupPath, ...(seccomp ? { seccomp } : {}) })
+    ? healthSteps(container, spec, {
+        cgroupHost,
+        cgroupPath,
+        ...(seccomp ? { seccomp } : {}),
+        ...(maps?.denySetgroups ? { denySetgroups: true } : {}),
+      })
     : undefined;
   const keeper = keeperPlan(context, container, {
     foreground: options.attach ?? false,
