@@ -3,13 +3,12 @@
  * code. Nothing heavy may be imported here: whatever is costs every command its time.
  */
 import { SampanError } from "../common/error.ts";
+import { VERSION } from "../common/version.ts";
 import type { Entry } from "./command.ts";
 import { COMMANDS, GROUPS } from "./commands.ts";
 import { parseFlags, UsageError } from "./flags.ts";
 import { complain, write } from "./output.ts";
 import { report } from "./report.ts";
-
-const VERSION = "0.1.0";
 
 interface Global {
   readonly debug: boolean;

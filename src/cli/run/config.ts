@@ -1,6 +1,12 @@
 /** The flags of `run` and `create` → what was asked for. What a flag says wrong is refused here, by the flag's name. */
 import { SampanError } from "../../common/error.ts";
-import { type ContainerConfig, DEFAULTS, type Mount, type NamespaceMode, type Resources } from "../../container/index.ts";
+import {
+  type ContainerConfig,
+  DEFAULTS,
+  type Mount,
+  type NamespaceMode,
+  type Resources,
+} from "../../container/index.ts";
 import { UsageError, type Values } from "../flags.ts";
 import { complain } from "../output.ts";
 import { readDevice } from "./devices.ts";
