@@ -63,12 +63,18 @@ export async function* decompress(
   pipeline(Readable.from(all, { objectMode: true, highWaterMark: 1 }), inflate, (error) => {
     failure = error;
   });
+  let empty = true;
   try {
-    for await (const piece of inflate) yield piece as Uint8Array;
+    for await (const piece of inflate) {
+      empty = false;
+      yield piece as Uint8Array;
+    }
   } catch (error) {
     throw damaged(compression, error);
   }
   if (failure) throw damaged(compression, failure);
+  // zstd's stream ends without a word where its input is cut; with some output the reader of it will notice.
+  if (empty && compression === "zstd") throw new SampanError("invalid", "the zstd data is truncated");
 }
 
 function damaged(compression: Compression, error: unknown): unknown {
