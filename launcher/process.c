@@ -21,35 +21,81 @@
 
 /* ---- namespaces */
 
+/* A process to join: by its pidfd or, where its pid means nothing here, by its folder in the host's /proc. */
+struct target {
+  int pidfd, folder;
+};
+
+static const char *namespace_file(unsigned flag) {
+  switch (flag) {
+    case CLONE_NEWNS: return "ns/mnt";
+    case CLONE_NEWUTS: return "ns/uts";
+    case CLONE_NEWIPC: return "ns/ipc";
+    case CLONE_NEWUSER: return "ns/user";
+    case CLONE_NEWPID: return "ns/pid";
+    case CLONE_NEWNET: return "ns/net";
+    case CLONE_NEWCGROUP: return "ns/cgroup";
+    default: return "ns/time";
+  }
+}
+
+static int join_one(struct target t, unsigned flag) {
+  if (t.pidfd >= 0) return check(setns(t.pidfd, (int)flag));
+  int fd = check(openat(t.folder, namespace_file(flag), O_RDONLY | O_CLOEXEC));
+  if (fd < 0) return fd;
+  int error = check(setns(fd, (int)flag));
+  close(fd);
+  return error;
+}
+
 /*
  * One setns for all: the kernel enters the user namespace first, which is right for a caller that has its rights only
  * there. Where that is refused (a network namespace that the host's user namespace owns) others come before user, and
  * what failed is tried again from inside it.
  */
-static int join_all(int fd, int flags) {
-  if (setns(fd, flags) == 0) return 0;
-  int error = -errno, again = 0;
-  if (error != -EPERM || !(flags & CLONE_NEWUSER)) return error;
+static int join_all(struct target t, unsigned flags) {
+  int error = -EPERM;
+  if (t.pidfd >= 0) {
+    error = check(setns(t.pidfd, (int)flags));
+    if (error == 0 || error != -EPERM || !(flags & CLONE_NEWUSER)) return error;
+  }
+  unsigned again = 0;
+  for (unsigned bit = 1u << 7; bit; bit <<= 1) {
+    if (!(flags & bit) || bit == CLONE_NEWUSER) continue;
+    error = join_one(t, bit);
+    if (error < 0 && !(flags & CLONE_NEWUSER)) return error;
+    if (error < 0) again |= bit;
+  }
+  if (flags & CLONE_NEWUSER && (error = join_one(t, CLONE_NEWUSER)) < 0) return error;
   for (unsigned bit = 1u << 7; bit; bit <<= 1)
-    if ((unsigned)flags & bit && bit != CLONE_NEWUSER && setns(fd, (int)bit) < 0) again |= (int)bit;
-  if (setns(fd, CLONE_NEWUSER) < 0) return -errno;
-  for (unsigned bit = 1u << 7; bit; bit <<= 1)
-    if ((unsigned)again & bit && setns(fd, (int)bit) < 0) return -errno;
+    if (again & bit && (error = join_one(t, bit)) < 0) return error;
   return 0;
 }
 
 int op_join(struct run *run, const struct arg *a) {
   pid_t pid = (pid_t)a[0].n;
+  unsigned flags = (unsigned)a[2].n;
   /* Before anything of this process can be seen from in there (CVE-2016-9962). */
   prctl(PR_SET_DUMPABLE, 0);
   run->joined = true;
   forget_root(run);
-  if (pid == 0) return join_all(FD_CONTAINER, (int)a[2].n);
-  int fd = check(pidfd_open(pid, 0));
-  if (fd < 0) return fd;
-  /* The start time is read after the pidfd was opened: if it is right, the pid was not reused before. */
-  int error = process_start(pid) == a[1].n ? join_all(fd, (int)a[2].n) : -ESRCH;
-  close(fd);
+  if (pid == 0) return join_all((struct target){FD_CONTAINER, -1}, flags);
+  struct target t = {check(pidfd_open(pid, 0)), -1};
+  if (t.pidfd == -ESRCH) {
+    /* The pid is the host's, and a child in a pid namespace of its own has no name for it; the host's /proc has. */
+    char path[32];
+    struct text name = text_in(path, sizeof path);
+    put(&name, "/proc/");
+    put_number(&name, (uint64_t)pid);
+    put_bytes(&name, "", 1);
+    t.folder = check(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (t.folder < 0) return -ESRCH;
+  } else if (t.pidfd < 0) {
+    return t.pidfd;
+  }
+  /* The start time is read after the process was opened: if it is right, the pid was not reused before. */
+  int error = process_start(pid) == a[1].n ? join_all(t, flags) : -ESRCH;
+  close(t.pidfd >= 0 ? t.pidfd : t.folder);
   return error;
 }
 

@@ -8,7 +8,12 @@ import type { ImageConfig, ImageRecord, ImageRoot } from "./record.ts";
 
 /** Written `host`, this name is the embedded image; written in full it is whatever a registry or archive calls so. */
 export const HOST_REFERENCE = "docker.io/library/host:latest";
-const NAMES = new Set(["host", "host:latest"]);
+const NAMES = new Set(
+  ["", "library/", "docker.io/", "docker.io/library/"].flatMap((place) => [
+    `${place}host`,
+    `${place}host:latest`,
+  ]),
+);
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

@@ -97,10 +97,10 @@ describe("the host image", () => {
       "host",
       "sh",
       "-c",
-      "rm -rf /etc /opt /srv; ls /etc /opt 2>&1 | wc -l",
+      "rm -rf /opt /srv /usr/share; test -e /opt || test -e /usr/share || echo gone",
     );
-    expect(stdout.trim()).toBe("2");
-    expect(existsSync("/etc/passwd")).toBe(true);
+    expect(stdout.trim()).toBe("gone");
+    expect(existsSync("/usr/share")).toBe(true);
   });
 
   test("does not show the engine's state or the host's /run", async () => {
@@ -250,7 +250,7 @@ describe("flags of the root filesystem", () => {
   });
 
   test("files written through an id-mapped bind belong to the caller", async () => {
-    await Bun.$`mkdir ${box.root}/mine && chown 4321:4321 ${box.root}/mine`.quiet();
+    await Bun.$`mkdir ${box.root}/mine`.quiet();
     const mount = `type=bind,source=${box.root}/mine,target=/work,bind-idmap=match-user`;
     const { code, stderr } = await box.cli(
       "run",
