@@ -1,0 +1,379 @@
+/** The plan as data: which steps, in which order, for which wish. */
+import { describe, expect, test } from "bun:test";
+import { CLONE, type Step } from "../../src/launch/index.ts";
+import {
+  type CgroupHost,
+  type Compile,
+  compile,
+  compileExec,
+  defaultMounts,
+  type Root,
+  type Spec,
+  type SpecProcess,
+} from "../../src/runtime/index.ts";
+import { type Ask, specOf } from "./support.ts";
+
+const V1: CgroupHost = {
+  kind: "v1",
+  hierarchies: [
+    { mount: "/cg/cpu,cpuacct", controllers: ["cpu", "cpuacct"] },
+    { mount: "/cg/memory", controllers: ["memory"] },
+    { mount: "/cg/systemd", controllers: ["name=systemd"] },
+  ],
+};
+const V2: CgroupHost = { kind: "v2", hierarchies: [], unified: "/cg2", pure: true };
+const NONE: CgroupHost = { kind: "none", hierarchies: [], note: "no cgroup is delegated to this user" };
+const ROOT: Root = { kind: "layers", lower: ["/l2", "/l1"], upper: "/u", work: "/w", target: "/t" };
+const ID = "c".repeat(64);
+
+const plan = (ask: Ask = {}, input: Partial<Compile> = {}): Step[] =>
+  compile({
+    id: ID,
+    spec: specOf(["true"], ask),
+    root: ROOT,
+    cgroupHost: V2,
+    cgroupPath: `/sampan/${ID}`,
+    seccomp: { program: new Uint8Array(8), flags: 0 },
+    ...input,
+  });
+const calls = (steps: readonly Step[], column?: string): string[] =>
+  steps.filter((step) => column === undefined || step.column === column).map((step) => step.call);
+const find = <C extends Step["call"]>(steps: readonly Step[], call: C): Extract<Step, { call: C }>[] =>
+  steps.filter((step): step is Extract<Step, { call: C }> => step.call === call);
+const order = (steps: readonly Step[], ...wanted: string[]): void => {
+  const positions = wanted.map((call) => calls(steps).indexOf(call));
+  expect(positions).not.toContain(-1);
+  expect(positions).toEqual(positions.toSorted((a, b) => a - b));
+};
+
+describe("the default plan", () => {
+  test("is this story", () => {
+    order(
+      plan(),
+      "mkdir",
+      "clone",
+      "unshare",
+      "propagation",
+      "overlay",
+      "root",
+      "mount",
+      "mknod",
+      "symlink",
+      "mask",
+      "readonly",
+      "pivot",
+      "hostname",
+      "netlink",
+      "keyring",
+      "setsid",
+      "stdio",
+      "chdir",
+      "umask",
+      "seccomp",
+      "bounding",
+      "user",
+      "capabilities",
+      "execve",
+      "kill",
+      "read",
+      "rmdir",
+    );
+  });
+
+  test("says for every step who asked for it", () => {
+    for (const step of plan()) expect(step.why).not.toBe("");
+  });
+
+  test("makes all namespaces at once but the cgroup's, which begins where the process is by then", () => {
+    const [clone] = find(plan(), "clone");
+    expect(clone?.flags).toBe(CLONE.mnt | CLONE.net | CLONE.uts | CLONE.pid | CLONE.ipc);
+    expect(find(plan(), "unshare").map(({ flags }) => flags)).toEqual([CLONE.cgroup]);
+  });
+
+  test("mounts nothing that the specification does not", () => {
+    const targets = find(plan(), "mount").map(({ target }) => target);
+    expect(targets).toEqual([
+      "/proc",
+      "/dev",
+      "/dev/pts",
+      "/sys",
+      "/sys/fs/cgroup",
+      "/dev/mqueue",
+      "/dev/shm",
+    ]);
+  });
+
+  test("gives layers top-most first", () => {
+    expect(find(plan(), "overlay")[0]).toMatchObject({
+      target: "/t",
+      lower: ["/l2", "/l1"],
+      upper: "/u",
+      work: "/w",
+    });
+  });
+});
+
+describe("cgroups in the plan", () => {
+  test("v2: born there, the device program in place before", () => {
+    const steps = plan();
+    expect(find(steps, "clone")[0]?.cgroup).toBe(`/cg2/sampan/${ID}`);
+    expect(find(steps, "bpf_device")[0]?.cgroup).toBe(`/cg2/sampan/${ID}`);
+    expect(calls(steps).indexOf("bpf_device")).toBeLessThan(calls(steps).indexOf("clone"));
+  });
+
+  test("v1: the process moves itself, before anything else", () => {
+    const steps = plan({}, { cgroupHost: V1 });
+    const inside = steps.filter(({ column }) => column === "inside");
+    expect(
+      inside.slice(0, 3).map((step) => (step.call === "write" ? [step.path, step.data] : step.call)),
+    ).toEqual(V1.hierarchies.map(({ mount }) => [`${mount}/sampan/${ID}/tasks`, "0"]));
+    expect(find(steps, "clone")[0]).not.toHaveProperty("cgroup");
+  });
+
+  test("v1: each hierarchy is mounted once, with links for those that share one", () => {
+    const steps = plan({}, { cgroupHost: V1 });
+    const mounts = find(steps, "mount").filter(({ fstype }) => fstype === "cgroup");
+    expect(mounts.map(({ target, data }) => [target, data])).toEqual([
+      ["/sys/fs/cgroup/cpu,cpuacct", "cpu,cpuacct"],
+      ["/sys/fs/cgroup/memory", "memory"],
+      ["/sys/fs/cgroup/systemd", "none,name=systemd"],
+    ]);
+    const links = find(steps, "symlink").filter(({ target }) => target.startsWith("/sys"));
+    expect(links.map(({ target, to }) => [target, to])).toEqual([
+      ["/sys/fs/cgroup/cpu", "cpu,cpuacct"],
+      ["/sys/fs/cgroup/cpuacct", "cpu,cpuacct"],
+    ]);
+  });
+
+  test("v1 in the host's cgroup namespace: its own folders, bound", () => {
+    const steps = plan({ namespaces: ["mnt", "pid"] }, { cgroupHost: V1 });
+    const binds = find(steps, "bind").filter(({ target }) => target.startsWith("/sys/fs/cgroup"));
+    expect(binds.map(({ source }) => source)).toEqual(
+      V1.hierarchies.map(({ mount }) => `${mount}/sampan/${ID}`),
+    );
+    expect(find(steps, "unshare")).toEqual([]);
+  });
+
+  test("none: nothing is made, and a limit is refused with the reason", () => {
+    expect(calls(plan({}, { cgroupHost: NONE }), "after")).toEqual([]);
+    expect(() => plan({ linux: { resources: { pids: { limit: 5 } } } }, { cgroupHost: NONE })).toThrow(
+      "--pids-limit: no cgroup is delegated to this user",
+    );
+  });
+
+  test("a path with .. is refused", () => {
+    expect(() => plan({}, { cgroupPath: "/sampan/../x" })).toThrow('without ".."');
+  });
+});
+
+describe("security in the plan", () => {
+  test("without no_new_privs the filter comes while there is CAP_SYS_ADMIN", () => {
+    order(plan(), "chdir", "seccomp", "bounding", "user", "capabilities", "execve");
+  });
+
+  test("with it the filter is the very last thing", () => {
+    const steps = plan({ process: { noNewPrivileges: true } });
+    expect(calls(steps, "inside").slice(-3)).toEqual(["no_new_privs", "seccomp", "execve"]);
+    order(steps, "bounding", "user", "capabilities", "no_new_privs", "seccomp", "execve");
+  });
+
+  test("inheritable and ambient capabilities are empty unless the specification says otherwise", () => {
+    expect(find(plan(), "capabilities")[0]).toMatchObject({
+      inheritable: 0n,
+      ambient: 0n,
+      effective: 0xa80425fbn,
+    });
+    const none = plan({ spec: { process: { args: ["x"], cwd: "/", user: { uid: 0, gid: 0 } } } });
+    expect(find(none, "capabilities")[0]).toMatchObject({ effective: 0n, permitted: 0n });
+  });
+
+  test("read-only comes when everything in the root has been made, before the pivot", () => {
+    const steps = plan({ spec: { root: { path: "", readonly: true } }, process: { cwd: "/made" } });
+    const readonly = steps.findIndex((step) => step.call === "attributes" && step.target === "/");
+    expect(readonly).toBe(calls(steps).indexOf("pivot") - 1);
+    expect(steps.findLastIndex((step) => step.column === "inside" && step.call === "mkdir")).toBeLessThan(
+      readonly,
+    );
+  });
+
+  test("mount events stay apart, and come in only where a bind asks for them", () => {
+    const flags = (...options: string[]): number | undefined =>
+      find(
+        plan({ mounts: [{ destination: "/m", type: "bind", source: "/", options: ["rbind", ...options] }] }),
+        "propagation",
+      )[0]?.flags;
+    const [REC, PRIVATE, SLAVE] = [0x4000, 1 << 18, 1 << 19];
+    expect(flags("rprivate")).toBe(REC | PRIVATE);
+    expect(flags("rslave")).toBe(REC | SLAVE);
+    expect(flags("rshared")).toBe(PRIVATE);
+  });
+});
+
+describe("namespaces in the plan", () => {
+  test("joining a pid namespace takes a sibling", () => {
+    const peer = { pid: 77, start: 99n };
+    const steps = plan({ namespaces: ["mnt", "uts"] }, { joins: { pid: peer, net: peer } });
+    expect(find(steps, "join")).toMatchObject([{ pid: 77, start: 99n, flags: CLONE.pid | CLONE.net }]);
+    expect(find(steps, "clone").map(({ column, flags }) => [column, flags])).toEqual([
+      ["outside", CLONE.mnt | CLONE.uts],
+      ["inside", 0],
+    ]);
+    order(steps, "join", "overlay");
+  });
+
+  test("a user namespace of root's comes after the layers are mounted, and waits for its maps", () => {
+    const steps = plan({ namespaces: ["mnt", "pid", "user"] });
+    expect(find(steps, "clone").map(({ column, flags }) => [column, flags])).toEqual([
+      ["outside", CLONE.mnt],
+      ["inside", (CLONE.mnt | CLONE.pid | CLONE.user) >>> 0],
+    ]);
+    const inOrder = calls(steps).filter((call) => ["overlay", "clone", "barrier", "root"].includes(call));
+    expect(inOrder).toEqual(["clone", "overlay", "clone", "barrier", "barrier", "root"]);
+    expect(find(steps, "write").filter(({ path }) => path.includes("_map"))).toMatchObject([
+      { path: "/proc/{pid}/uid_map", data: "0 0 4294967295\n", pid: true },
+      { path: "/proc/{pid}/gid_map", data: "0 0 4294967295\n" },
+    ]);
+  });
+
+  test("all others are joined first, the user namespace last", () => {
+    const a = { pid: 5, start: 1n };
+    const b = { pid: 6, start: 1n };
+    const steps = plan({ namespaces: ["mnt"] }, { joins: { user: a, net: b } });
+    expect(find(steps, "join").map(({ pid }) => pid)).toEqual([6, 5]);
+  });
+
+  test("of a caller without root come in one clone, its devices from the host", () => {
+    const rootless = {
+      uid: [{ containerID: 0, hostID: 1000, size: 1 }],
+      gid: [{ containerID: 0, hostID: 1000, size: 1 }],
+      denySetgroups: true,
+    };
+    const own = ["mnt", "net", "uts", "pid", "ipc", "user"] as const;
+    const steps = plan(
+      { namespaces: own, process: { user: { uid: 0, gid: 0, additionalGids: [0, 3] } } },
+      { rootless, cgroupHost: NONE },
+    );
+    expect(find(steps, "clone")).toHaveLength(1);
+    expect(find(steps, "write").map(({ path, data }) => [path, data])).toEqual([
+      ["/proc/{pid}/setgroups", "deny"],
+      ["/proc/{pid}/uid_map", "0 1000 1\n"],
+      ["/proc/{pid}/gid_map", "0 1000 1\n"],
+    ]);
+    expect(find(steps, "mknod")).toEqual([]);
+    expect(find(steps, "bind").map(({ source }) => source)).toContain("/dev/null");
+    expect(find(steps, "user")[0]?.groups).toEqual([]);
+    expect(() =>
+      plan({ namespaces: own, process: { user: { uid: 1, gid: 0 } } }, { rootless, cgroupHost: NONE }),
+    ).toThrow("uid 1 is not mapped");
+  });
+
+  test("ranges are mapped by newuidmap", () => {
+    const rootless = {
+      uid: [
+        { containerID: 0, hostID: 1000, size: 1 },
+        { containerID: 1, hostID: 100000, size: 65536 },
+      ],
+      gid: [{ containerID: 0, hostID: 1000, size: 1 }],
+      helpers: { uid: "/usr/bin/newuidmap", gid: "/usr/bin/newgidmap" },
+    };
+    const steps = plan({ namespaces: ["mnt", "user"] }, { rootless, cgroupHost: NONE });
+    expect(find(steps, "spawn").map(({ argv }) => argv.join(" "))).toEqual([
+      "/usr/bin/newuidmap {pid} 0 1000 1 1 100000 65536",
+      "/usr/bin/newgidmap {pid} 0 1000 1",
+    ]);
+  });
+
+  test("in a user namespace what cannot be mounted anew is the host's", () => {
+    const steps = plan({ namespaces: ["mnt", "user"] });
+    const binds = find(steps, "bind")
+      .filter(({ at }) => at === "root")
+      .map(({ source }) => source);
+    expect(binds).toEqual(expect.arrayContaining(["/proc", "/sys", "/dev/mqueue"]));
+  });
+});
+
+describe("the host's own root", () => {
+  const root: Root = { kind: "directory", path: "/" };
+  const bare = { defaults: [], linux: { maskedPaths: [], readonlyPaths: [] }, namespaces: ["mnt"] } as const;
+
+  test("is neither pivoted nor covered", () => {
+    const steps = plan(bare, { root });
+    for (const call of ["pivot", "overlay", "root", "mount", "mknod", "mask"])
+      expect(calls(steps)).not.toContain(call);
+  });
+
+  test("gets what is asked for, and only that", () => {
+    const steps = plan(
+      { ...bare, mounts: [{ destination: "/tmp", type: "tmpfs", source: "tmpfs" }] },
+      { root },
+    );
+    expect(find(steps, "mount").map(({ target }) => target)).toEqual(["/tmp"]);
+    expect(calls(steps)).not.toContain("mknod");
+  });
+
+  test("without a mount namespace nothing may be mounted", () => {
+    expect(() =>
+      plan({ ...bare, namespaces: ["pid"], mounts: [{ destination: "/tmp", type: "tmpfs" }] }, { root }),
+    ).toThrow("mounts need a mount namespace");
+    expect(() => plan({ namespaces: ["pid"] })).toThrow("needs a mount namespace of its own");
+    expect(calls(plan({ ...bare, namespaces: ["pid"] }, { root }))).not.toContain("propagation");
+  });
+});
+
+describe("what is refused", () => {
+  const refused = (spec: Partial<Spec>, message: string): void => {
+    expect(() => plan({ spec })).toThrow(message);
+  };
+  test("is named", () => {
+    const process = specOf(["x"]).process as SpecProcess;
+    refused({ process: { ...process, args: [] } }, "no command specified");
+    refused(
+      { process: { ...process, rlimits: [{ type: "RLIMIT_X", soft: 1, hard: 1 }] } },
+      "invalid ulimit type: x",
+    );
+    refused(
+      { process: { ...process, capabilities: { bounding: ["CAP_NOPE"] } } },
+      'invalid capability: "CAP_NOPE"',
+    );
+    refused({ mounts: [{ destination: "tmp", type: "tmpfs" }] }, "mount path must be absolute");
+    refused({ linux: { timeOffsets: { monotonic: { secs: 1 } } } }, "timeOffsets");
+  });
+});
+
+describe("exec", () => {
+  const steps = compileExec({
+    id: ID,
+    peer: { pid: 42, start: 7n },
+    namespaces: ["mnt", "pid", "net"],
+    process: specOf(["ls"]).process as SpecProcess,
+    cgroupHost: V1,
+    cgroupPath: `/sampan/${ID}`,
+  });
+
+  test("enters the cgroup, then every namespace at once, then a sibling goes on", () => {
+    expect(calls(steps).slice(0, 7)).toEqual([
+      "clone",
+      "write",
+      "write",
+      "write",
+      "join",
+      "clone",
+      "pdeathsig",
+    ]);
+    expect(find(steps, "join")).toMatchObject([
+      { pid: 42, start: 7n, flags: CLONE.mnt | CLONE.pid | CLONE.net },
+    ]);
+  });
+
+  test("mounts nothing and leaves nothing", () => {
+    for (const call of ["mount", "pivot", "rmdir", "kill", "root"]) expect(calls(steps)).not.toContain(call);
+  });
+});
+
+test("a /dev that the user binds gets no nodes", () => {
+  const steps = plan({
+    defaults: defaultMounts().filter(({ destination }) => !destination.startsWith("/dev")),
+    mounts: [{ destination: "/dev", type: "bind", source: "/dev", options: ["rbind"] }],
+  });
+  expect(calls(steps)).not.toContain("mknod");
+});
