@@ -53,6 +53,11 @@ function check(result: number | bigint, syscall: string, path: string): number {
   return Number(result);
 }
 
+const EAGAIN = 11;
+const ERANGE = 34;
+const ENODATA = 61;
+const EOPNOTSUPP = 95;
+
 /** openat2(2) has one number on every architecture. */
 const SYS_OPENAT2 = 437;
 const RESOLVE_IN_ROOT = 0x10;
@@ -76,7 +81,8 @@ export function openInRoot(root: number, path: string, flags: number, mode = 0):
     const fd = Number(c().syscall(SYS_OPENAT2, root, ptr(name), ptr(how), how.byteLength));
     if (fd >= 0) return fd;
     // EAGAIN: something was renamed meanwhile, so the kernel could not be sure.
-    if (errno() !== 11 || tries > 100) throw new SystemError(errno(), "openat2", path);
+    const number = errno();
+    if (number !== EAGAIN || tries > 100) throw new SystemError(number, "openat2", path);
   }
 }
 
@@ -111,9 +117,9 @@ export function getXattr(path: string, name: string): Uint8Array | undefined {
     const buffer = new Uint8Array(size);
     const length = Number(c().lgetxattr(ptr(where), ptr(what), ptr(buffer), size));
     if (length >= 0) return buffer.subarray(0, length);
-    const code = errnoName(errno());
-    if (code === "ENODATA" || code === "EOPNOTSUPP") return undefined;
-    if (code !== "ERANGE" || size > 65536) throw new SystemError(errno(), "lgetxattr", path);
+    const number = errno();
+    if (number === ENODATA || number === EOPNOTSUPP) return undefined;
+    if (number !== ERANGE || size > 65536) throw new SystemError(number, "lgetxattr", path);
   }
 }
 
@@ -124,9 +130,9 @@ export function listXattr(path: string): string[] {
     const length = Number(c().llistxattr(ptr(where), ptr(buffer), size));
     if (length >= 0)
       return Buffer.from(buffer.buffer, 0, length).toString("utf8").split("\0").filter(Boolean);
-    const code = errnoName(errno());
-    if (code === "EOPNOTSUPP") return [];
-    if (code !== "ERANGE" || size > 65536) throw new SystemError(errno(), "llistxattr", path);
+    const number = errno();
+    if (number === EOPNOTSUPP) return [];
+    if (number !== ERANGE || size > 65536) throw new SystemError(number, "llistxattr", path);
   }
 }
 
