@@ -1,8 +1,10 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { lstatSync, readFileSync, statSync } from "node:fs";
 import type { Member } from "../support/image.ts";
 import { inMerged, listing, loadLayers, ROOT, WITHOUT_ROOT } from "./merged.ts";
 import { TestPlace } from "./place.ts";
+
+setDefaultTimeout(60_000);
 
 const file = (name: string, content = name, rest: Partial<Member> = {}): Member => ({
   name,
