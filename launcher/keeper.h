@@ -58,9 +58,10 @@ struct client {
 
 struct stream {
   int fd;        /* -1: none, or ended */
-  uint32_t kept; /* of a line that has not ended: it lies first in the buffer */
-  uint32_t used; /* of the buffer, by the frame that is being sent */
+  uint32_t used; /* of the buffer: a line that has not ended, and behind it what is being sent */
   uint32_t rest; /* where what is not yet logged begins */
+  uint32_t hurried; /* small pieces that came in quick succession */
+  uint64_t last;    /* when one came, microseconds */
   char buffer[LINE_MOST + READ_MOST];
 };
 

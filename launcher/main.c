@@ -1,16 +1,13 @@
 /*
  * The launcher: executes a plan that it is handed on fd 3 and stays as the keeper of the process that came of it.
  *
- * Before all else it makes its own executable unreachable. A container can open /proc/PID/exe of a process that is
- * inside it, and has overwritten the host's runtime that way (CVE-2019-5736). So it executes itself once more, from a
- * clone of its mount that is read-only and attached nowhere; all keepers still share the file's pages. A caller who may
- * not clone mounts gets a sealed copy in memory.
+ * When main begins it normally runs from a read-only clone of its mount already: entry.c says why and how. A caller who
+ * may not clone mounts is given a sealed copy in memory here.
  */
 #include "keeper.h"
 #include <linux/close_range.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -26,14 +23,6 @@ static bool sealed(int exe) {
   int seals = fcntl(exe, F_GET_SEALS);
   if (seals >= 0) return seals & F_SEAL_WRITE;
   return fstatfs(exe, &fs) == 0 && fs.f_flags & ST_RDONLY;
-}
-
-static int readonly_clone(void) {
-  struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
-  int tree = open_tree(AT_FDCWD, "/proc/self/exe", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-  if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) == 0) return tree;
-  if (tree >= 0) close(tree);
-  return -1;
 }
 
 static int sealed_copy(int exe) {
@@ -53,9 +42,7 @@ static void seal(char **argv) {
     close(exe);
     return;
   }
-  int safe = readonly_clone();
-  if (safe >= 0) syscall(SYS_execveat, safe, "", argv, environ, AT_EMPTY_PATH);
-  safe = sealed_copy(exe);
+  int safe = sealed_copy(exe);
   if (safe >= 0) syscall(SYS_execveat, safe, "", argv, environ, AT_EMPTY_PATH);
   complain("cannot execute itself from a sealed file", "", errno);
   _exit(1);

@@ -5,159 +5,14 @@
  * container that shares a volume, could send the mount elsewhere (CVE-2021-30465 and its four successors).
  */
 #include "sampan.h"
-#include <linux/magic.h>
-#include <linux/openat2.h>
 #include <limits.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
-
-enum create { CREATE_NOTHING, CREATE_DIR, CREATE_FILE };
-
-/* ---- paths beneath the root */
-
-static int open_in(int dir, const char *path, uint64_t flags, uint64_t resolve) {
-  struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve | RESOLVE_NO_MAGICLINKS};
-  /* EAGAIN: something was renamed or mounted meanwhile, so the kernel could not rule out an escape. */
-  for (int tries = 0; tries < 64; tries++) {
-    long fd = syscall(SYS_openat2, dir, path, &how, sizeof how);
-    if (fd >= 0) return (int)fd;
-    if (errno != EAGAIN) return -errno;
-  }
-  return -EAGAIN;
-}
-
-void forget_root(struct run *run) {
-  if (run->root >= 0 && !run->has_root) close(run->root), run->root = -1;
-}
-
-/* Without a `root` step the root is this mount namespace's own. */
-static int root_of(struct run *run) {
-  if (run->root < 0) run->root = check(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  return run->root;
-}
-
-int beneath(struct run *run, const char *path, int flags) {
-  int root = root_of(run);
-  return root < 0 ? root : open_in(root, path, (uint64_t)flags | (flags & O_ACCMODE ? 0 : O_PATH), RESOLVE_IN_ROOT);
-}
-
-int op_root(struct run *run, const struct arg *a) {
-  forget_root(run);
-  run->root = check(open(a[0].s, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  run->has_root = run->root >= 0;
-  return run->root < 0 ? run->root : 0;
-}
-
-/* A missing part that is a symlink to something missing: its text takes its place in the path. */
-static int follow(int parent, const char *name, char *path, size_t done, const char *rest) {
-  char link[PATH_MAX], next[PATH_MAX];
-  ssize_t len = readlinkat(parent, name, link, sizeof link);
-  if (len < 0) return errno == EINVAL ? -ENOTDIR : -errno;
-  struct text t = text_in(next, sizeof next - 1);
-  if (link[0] != '/') put_bytes(&t, path, done), put(&t, "/");
-  put_bytes(&t, link, (size_t)len);
-  put(&t, rest);
-  if (t.full) return -ENAMETOOLONG;
-  *t.at = 0;
-  memcpy(path, next, (size_t)(t.at - next) + 1);
-  return 0;
-}
-
-/*
- * The thing at `path`, with its missing parents made one component at a time: each is made in a folder that is already
- * held open, so nothing is ever made outside of the root.
- */
-static int make(struct run *run, const char *wanted, enum create create, mode_t mode, bool *made) {
-  char path[PATH_MAX];
-  strcpy(path, wanted); /* the decoder allows no longer one */
-  if (made) *made = false;
-  for (int links = 0; links < 40; links++) {
-    int fd = beneath(run, path, 0);
-    if (fd != -ENOENT || create == CREATE_NOTHING) return fd;
-    int parent = beneath(run, "/", O_DIRECTORY);
-    for (char *p = path; parent >= 0;) {
-      size_t done = (size_t)(p - path);
-      while (*p == '/') p++;
-      if (!*p) return parent;
-      char *end = p + strcspn(p, "/"), name[NAME_MAX + 1];
-      if (end - p > NAME_MAX) return close(parent), -ENAMETOOLONG;
-      bool last = end[strspn(end, "/")] == 0;
-      memcpy(name, p, (size_t)(end - p));
-      name[end - p] = 0;
-      char kept = *end;
-      *end = 0;
-      fd = beneath(run, path, 0);
-      *end = kept;
-      if (fd == -ENOENT) {
-        bool file = last && create == CREATE_FILE;
-        int error = file ? check(mknodat(parent, name, S_IFREG | 0644, 0)) : check(mkdirat(parent, name, last ? mode : 0755));
-        if (error == -EEXIST) {
-          error = follow(parent, name, path, done, end);
-          close(parent);
-          if (error) return error;
-          break; /* from the beginning, by the new path */
-        }
-        if (error) return close(parent), error;
-        if (last && made) *made = true;
-        fd = check(openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-      }
-      close(parent);
-      parent = fd;
-      p = end;
-    }
-    if (parent < 0) return parent;
-  }
-  return -ELOOP;
-}
-
-/* The folder in which `path` lies, made if it is missing, and the last name. */
-static int parent_of(struct run *run, const char *path, const char **name) {
-  char folder[PATH_MAX];
-  const char *slash = strrchr(path, '/');
-  *name = slash + 1;
-  if (!**name || !strcmp(*name, ".") || !strcmp(*name, "..")) return -EINVAL;
-  memcpy(folder, path, (size_t)(slash - path));
-  folder[slash - path] = 0;
-  if (slash == path) strcpy(folder, "/");
-  return make(run, folder, CREATE_DIR, 0755, NULL);
-}
-
-static int make_on_host(const char *wanted, mode_t mode, bool *made) {
-  char path[PATH_MAX];
-  strcpy(path, wanted);
-  *made = false;
-  if (mkdir(path, mode) == 0) return *made = true, 0;
-  if (errno == EEXIST) return 0;
-  for (char *p = path + 1; errno == ENOENT && (p = strchr(p, '/')); p++) {
-    *p = 0;
-    if (mkdir(path, 0755) < 0 && errno != EEXIST) return -errno;
-    errno = ENOENT;
-    *p = '/';
-  }
-  if (mkdir(path, mode) == 0) return *made = true, 0;
-  return errno == EEXIST ? 0 : -errno;
-}
-
-int op_mkdir(struct run *run, const struct arg *a) {
-  bool in_root = a[0].n, made;
-  mode_t mode = (mode_t)a[2].n;
-  int fd = in_root ? make(run, a[1].s, CREATE_DIR, mode, &made) : make_on_host(a[1].s, mode, &made);
-  if (fd < 0) return fd;
-  int error = 0;
-  if (made && ((uint32_t)a[3].n != UINT32_MAX || (uint32_t)a[4].n != UINT32_MAX))
-    error = in_root ? check(fchownat(fd, "", (uid_t)a[3].n, (gid_t)a[4].n, AT_EMPTY_PATH))
-                    : check(lchown(a[1].s, (uid_t)a[3].n, (gid_t)a[4].n));
-  if (in_root) close(fd);
-  return error;
-}
 
 /* ---- making mounts */
 
@@ -171,7 +26,7 @@ static void kernel_words(struct run *run, int context) {
   detail(run, line[1] == ' ' ? line + 2 : line, "");
 }
 
-static int move_onto(int mount, int target) {
+int move_onto(int mount, int target) {
   return check(move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
 }
 
@@ -180,7 +35,7 @@ static int set_attributes(int mount, bool recursive, uint64_t set, uint64_t clea
   return check(mount_setattr(mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof attr));
 }
 
-static int clone_mount(int fd, const char *path, bool recursive) {
+int clone_mount(int fd, const char *path, bool recursive) {
   int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (*path ? 0 : AT_EMPTY_PATH);
   return check(open_tree(fd, path, (unsigned)flags));
 }
@@ -327,28 +182,29 @@ static int overlay_by_context(struct run *run, const struct arg *a) {
 
 /*
  * mount(2) takes one page of options. With /proc/self/fd as the working folder a layer's name is its fd's number, so
- * a page holds a thousand; overlayfs itself ends at 500.
+ * a page holds all that overlayfs takes.
  */
 static int overlay_by_page(const struct arg *a) {
+  enum { LAYERS = 500 };
+  int fds[LAYERS + 2], count = 0, error = check(chdir("/proc/self/fd"));
+  uint32_t lower = a[1].len, all = a[2].len ? lower + 2 : lower;
   char data[4096];
   struct text t = text_in(data, sizeof data - 1);
-  int error = check(chdir("/proc/self/fd")), first = INT_MAX, last = -1;
+  if (lower > LAYERS) return -E2BIG;
   put(&t, "lowerdir=");
-  for (uint32_t i = 0; i < a[1].len + 2 && error >= 0; i++) {
-    const char *path = i < a[1].len ? a[1].list[i] : i == a[1].len ? a[2].s : a[3].s;
-    if (!*path) break;
+  for (uint32_t i = 0; i < all && error >= 0; i++) {
+    const char *path = i < lower ? a[1].list[i] : i == lower ? a[2].s : a[3].s;
     int fd = error = check(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (fd < 0) break;
-    if (fd < first) first = fd;
-    if (fd > last) last = fd;
-    if (i >= a[1].len) put(&t, i == a[1].len ? ",upperdir=" : ",workdir=");
+    fds[count++] = fd;
+    if (i >= lower) put(&t, i == lower ? ",upperdir=" : ",workdir=");
     else if (i > 0) put(&t, ":");
     put_number(&t, (uint64_t)fd);
   }
   for (uint32_t i = 0; i < a[4].len; i++) put(&t, ","), put(&t, a[4].list[i]);
   *t.at = 0;
   if (error >= 0) error = t.full ? -E2BIG : check(mount("overlay", a[0].s, "overlay", 0, data));
-  if (last >= 0) close_range((unsigned)first, (unsigned)last, 0);
+  while (count > 0) close(fds[--count]);
   return check(chdir("/")) < 0 ? -errno : error;
 }
 
@@ -468,91 +324,4 @@ int op_readonly(struct run *run, const struct arg *a) {
   if (mount >= 0) close(mount);
   close(target);
   return error;
-}
-
-/* ---- nodes */
-
-int op_mknod(struct run *run, const struct arg *a) {
-  const char *name;
-  struct stat st;
-  mode_t mode = (mode_t)a[1].n;
-  dev_t device = makedev((unsigned)a[2].n, (unsigned)a[3].n);
-  int parent = parent_of(run, a[0].s, &name);
-  if (parent < 0) return parent;
-  int error = check(mknodat(parent, name, mode, device));
-  if (error == -EEXIST && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & S_IFMT) == (mode & S_IFMT) &&
-      st.st_rdev == device)
-    error = 0;
-  if (!error) error = check(fchownat(parent, name, (uid_t)a[4].n, (gid_t)a[5].n, AT_SYMLINK_NOFOLLOW));
-  close(parent);
-  return error;
-}
-
-int op_symlink(struct run *run, const struct arg *a) {
-  const char *name;
-  int parent = parent_of(run, a[0].s, &name);
-  if (parent < 0) return parent;
-  int error = check(symlinkat(a[1].s, parent, name));
-  close(parent);
-  return error == -EEXIST ? 0 : error;
-}
-
-/* ---- the console */
-
-static int send_fd(int peer, int fd) {
-  uint32_t number = 0;
-  union {
-    struct cmsghdr head;
-    char space[CMSG_SPACE(sizeof(int))];
-  } control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
-  struct iovec part = {&number, sizeof number};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-  memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
-  return check(sendmsg(peer, &message, MSG_NOSIGNAL));
-}
-
-/*
- * The slave comes from the master by TIOCGPTPEER, never by the name /dev/pts/N, which another process of the container
- * could swap meanwhile (CVE-2025-52565).
- */
-int op_console(struct run *run, const struct arg *a) {
-  struct statfs fs;
-  struct winsize size = {.ws_row = (unsigned short)a[0].n, .ws_col = (unsigned short)a[1].n};
-  int unlock = 0;
-  int master = beneath(run, "/dev/pts/ptmx", O_RDWR | O_NOCTTY);
-  if (master < 0) return master;
-  int error = check(fstatfs(master, &fs));
-  if (!error && fs.f_type != DEVPTS_SUPER_MAGIC) error = -ENODEV;
-  if (!error) error = check(ioctl(master, TIOCSPTLCK, &unlock));
-  if (!error && size.ws_row && size.ws_col) error = check(ioctl(master, TIOCSWINSZ, &size));
-  if (!error) error = run->slave = check(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
-  if (error >= 0) error = send_fd(run->peer, master);
-  close(master);
-  if (error < 0 || !run->has_root) return error < 0 ? error : 0;
-  int target = make(run, "/dev/console", CREATE_FILE, 0, NULL);
-  if (target < 0) return target;
-  int mount = clone_mount(run->slave, "", false);
-  error = mount < 0 ? mount : move_onto(mount, target);
-  if (mount >= 0) close(mount);
-  close(target);
-  return error;
-}
-
-/* ---- entering */
-
-int op_pivot(struct run *run, const struct arg *a) {
-  (void)a;
-  if (!run->has_root) return -EINVAL;
-  if (fchdir(run->root) < 0) return -errno;
-  /* The new root takes the old one's place and lies beneath it for a moment: detached there, no folder is needed. */
-  if (syscall(SYS_pivot_root, ".", ".") < 0) return -errno;
-  if (umount2(".", MNT_DETACH) < 0) return -errno;
-  return check(chdir("/"));
-}
-
-int op_chroot(struct run *run, const struct arg *a) {
-  (void)a;
-  if (run->has_root && fchdir(run->root) < 0) return -errno;
-  if (chroot(".") < 0) return -errno;
-  return check(chdir("/"));
 }

@@ -147,8 +147,14 @@ void detail(struct run *run, const char *a, const char *b);
 #define OP_HANDLER(name, operands, columns) int op_##name(struct run *run, const struct arg *a);
 EVERY_OP(OP_HANDLER)
 
-/* In a folder beneath the run's root; -errno. `flags` are further O_ ones beside O_PATH. */
+/* What lies at `path` beneath the run's root, as O_PATH unless `flags` ask for more; -errno. */
 int beneath(struct run *run, const char *path, int flags);
+enum create { CREATE_NOTHING, CREATE_DIR, CREATE_FILE };
+/* The same; what is missing of it is made, folders on the way with 0755. */
+int make(struct run *run, const char *path, enum create create, mode_t mode, bool *made);
+/* A mount of what lies at `path` below `fd`, attached nowhere; "" for the fd itself. */
+int clone_mount(int fd, const char *path, bool recursive);
+int move_onto(int mount, int target);
 /* Forgets what was opened in a mount namespace that this process has left. */
 void forget_root(struct run *run);
 /* Copies what lies in folder `from` into folder `to`, owners and modes too. */

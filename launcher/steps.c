@@ -196,6 +196,12 @@ static void kill_child(struct run *run) {
   run->pidfd = -1;
 }
 
+static bool executes(const struct program *p) {
+  for (uint32_t i = 0; i < p->count; i++)
+    if (p->steps[i].op == OP_execve) return true;
+  return false;
+}
+
 /* The child has executed, failed or died: the socketpair has ended. */
 static int conclude(struct run *run) {
   struct shared *shared = run->shared;
@@ -209,9 +215,7 @@ static int conclude(struct run *run) {
     struct result *r = &shared->results[last];
     uint32_t end = (uint32_t)(now_us() - run->born);
     *r = (struct result){.us = end - r->at, .at = end};
-  } else if (run->program->steps[run->program->count - 1].op == OP_execve) {
-    shared->failed = run->program->count - 1; /* it was killed on its way */
-    shared->error = ESRCH;
+  } else if (executes(run->program)) {
     detail(run, "the process was killed before it could execute its program", "");
     return -ESRCH;
   }

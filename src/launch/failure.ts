@@ -9,10 +9,12 @@ import type { Step } from "./step.ts";
 
 const EPERM = 1;
 const ENOENT = 2;
+const ESRCH = 3;
 const ENOEXEC = 8;
 const EACCES = 13;
 const EINVAL = 22;
 const ENOSPC = 28;
+const EBADMSG = 74;
 
 /** What a step does, and on what: the subject of the sentence. */
 function doing(step: Step): { readonly words: string; readonly path?: string } {
@@ -140,12 +142,21 @@ function hintFor(step: Step, errno: number): string | undefined {
   return undefined;
 }
 
+/** No step of the plan failed, but what the keeper does for itself: its lock, its log, its socket. */
+function withoutStep(detail: string, errno: number): SampanError {
+  if (errno === EBADMSG) return new SampanError("system", `the launcher refused the plan: ${detail}`);
+  // The child was gone: the detail says it all.
+  if (errno === ESRCH) return new SampanError("system", detail);
+  return new SampanError("system", `${detail}: ${errnoText(errno)}`, {
+    kernel: { syscall: "open", errno: errnoName(errno) },
+  });
+}
+
 /** The error that names the step, its object and the cause. */
 export function explainFailure(plan: Plan, report: Report): SampanError {
   const errno = report.errno ?? 0;
   const step = report.failed === undefined ? undefined : plan.steps[report.failed];
-  if (!step)
-    return new SampanError("system", `the launcher refused the plan: ${report.detail ?? errnoText(errno)}`);
+  if (!step) return withoutStep(report.detail ?? "the launcher", errno);
   if (step.call === "execve") return execFailure(step, errno, report.detail ?? step.candidates[0] ?? "");
   const { words, path } = doing(step);
   const detail = report.detail ? ` (${report.detail})` : "";

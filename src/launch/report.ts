@@ -13,15 +13,16 @@ export function decodeReport(bytes: Uint8Array): Report {
   const number = (at: number): number => view.getUint32(at, true);
   const started = view.getBigUint64(12, true);
   const failed = number(20);
+  const errno = number(24);
   const count = number(28);
   const steps: StepReport[] = [];
   let at = 32;
   for (let index = 0; index < count; index++, at += 12) {
     const us = number(at);
-    const errno = number(at + 8);
+    const error = number(at + 8);
     steps.push({
       ...(us === NOTHING ? {} : { us, at: number(at + 4) }),
-      ...(errno === 0 ? {} : { errno }),
+      ...(error === 0 ? {} : { errno: error }),
     });
   }
   const detail = new TextDecoder().decode(bytes.subarray(at));
@@ -32,7 +33,8 @@ export function decodeReport(bytes: Uint8Array): Report {
     startedAt: Number(started / 1_000_000n),
     startedNs: started.toString(),
     steps,
-    ...(failed === NOTHING ? {} : { failed, errno: number(24) }),
+    ...(failed === NOTHING ? {} : { failed }),
+    ...(errno === 0 ? {} : { errno }),
     ...(detail === "" ? {} : { detail }),
   };
 }

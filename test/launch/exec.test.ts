@@ -1,6 +1,6 @@
 /** One more process in a container that runs: by its pid and start time, into its namespaces. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { ATTACH, type Connection, type KeeperPlan, launch, type Step } from "../../src/launch/index.ts";
 import {
   alive,
@@ -71,7 +71,7 @@ describe("exec", () => {
       "-c",
       "hostname; ls -d /bin /work 2>&1; cat /proc/1/comm; test $$ -gt 1 && echo own; readlink /proc/self/ns/net",
     ]);
-    const net = require("node:fs").readlinkSync(`/proc/${live.report?.pid}/ns/net`) as string;
+    const net = readlinkSync(`/proc/${live.report?.pid}/ns/net`) as string;
     expect(readFileSync(`/proc/${connection.report?.pid}/status`, "utf8")).toMatch(/NSpid:\t\d+\t\d+\n/);
     expect(await output(connection)).toBe(
       `box\nls: /work: No such file or directory\n/bin\nsleep\nown\n${net}\n`,

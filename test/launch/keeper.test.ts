@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmdirSync,
   rmSync,
   statSync,
@@ -91,9 +92,7 @@ describe("a detached container", () => {
     const keeper = connection.report?.keeper ?? 0;
     keepers.push(keeper);
     for (const fd of [0, 1, 2])
-      expect(await until(() => require("node:fs").readlinkSync(`/proc/${keeper}/fd/${fd}`))).toBe(
-        "/dev/null",
-      );
+      expect(await until(() => readlinkSync(`/proc/${keeper}/fd/${fd}`))).toBe("/dev/null");
     connection.close();
     await until(() => !readdirSync(`/proc/${keeper}/fd`).includes("3"));
     process.kill(keeper, "SIGKILL");
@@ -301,7 +300,7 @@ describe("the log", () => {
     const connection = await launch(plan(steps, kept(dir)));
     connection.close();
     await until(() => existsSync(`${dir}/exit.json`), 20_000);
-    console.log(`100 MB in ${(performance.now() - begin).toFixed(0)} ms`);
+    expect(performance.now() - begin).toBeLessThan(10_000);
     const text = readFileSync(`${dir}/log`);
     expect(text.length).toBe(
       1_000_000 * (99 + '{"log":"\\n","stream":"stdout","time":"2026-11-24T02:17:17.123456789Z"}\n'.length),

@@ -1,5 +1,5 @@
 /** Plans for the tests of this room: a busybox root in a folder of its own, and the steps that make a container of it. */
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { CLONE, type KeeperPlan, type Plan, type Step } from "../../src/launch/index.ts";
 
 const APPLETS = [
@@ -199,10 +199,8 @@ export async function until<T>(what: () => T | undefined | false | null, limit =
 export const alive = (pid: number): boolean => {
   try {
     process.kill(pid, 0);
-    return !/^\d+ \(.*\) [ZX]/s.test(require("node:fs").readFileSync(`/proc/${pid}/stat`, "utf8"));
+    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
   } catch {
     return false;
   }
 };
-
-export const entries = (path: string): string[] => readdirSync(path);
