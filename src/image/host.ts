@@ -6,14 +6,9 @@ import { existsSync } from "node:fs";
 import type { Paths } from "../common/paths.ts";
 import type { ImageConfig, ImageRecord, ImageRoot } from "./record.ts";
 
-/** Written `host`, this name is the embedded image; written in full it is whatever a registry or archive calls so. */
+/** Its name in full. An image of a registry or an archive may have the same one; `host` alone is always the embedded one. */
 export const HOST_REFERENCE = "docker.io/library/host:latest";
-const NAMES = new Set(
-  ["", "library/", "docker.io/", "docker.io/library/"].flatMap((place) => [
-    `${place}host`,
-    `${place}host:latest`,
-  ]),
-);
+const NAMES = new Set(["host", "host:latest"]);
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

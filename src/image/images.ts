@@ -7,7 +7,7 @@ import { SampanError } from "../common/error.ts";
 import { layerDir, type Paths } from "../common/paths.ts";
 import type { Store } from "../store/index.ts";
 import type { Place } from "./adopt.ts";
-import { hostImage, hostRoot, isHost } from "./host.ts";
+import { HOST_REFERENCE, hostImage, hostRoot, isHost } from "./host.ts";
 import type { ImportOptions } from "./import.ts";
 import type { Loaded } from "./loaded.ts";
 import type { ImageConfig, ImageRecord, ImageRoot } from "./record.ts";
@@ -78,7 +78,9 @@ export class Images {
     const reference = withTag(parseReference(text));
     const named =
       reference.digest === undefined ? this.#byName(referenceText(reference)) : this.#byDigest(reference);
-    return named ?? (hex === undefined ? undefined : this.#byId(hex));
+    if (named) return named;
+    if (referenceText(reference) === HOST_REFERENCE) return hostImage();
+    return hex === undefined ? undefined : this.#byId(hex);
   }
 
   /** Like `resolve`, but what is not here is an error, with Docker's text. */

@@ -102,6 +102,8 @@ function familiarLength(reference: Reference): number {
   const full = referenceText(reference).length;
   if (reference.domain !== DEFAULT_DOMAIN) return full;
   const rest = full - DEFAULT_DOMAIN.length - 1;
+  // Without its host the first word would be taken for one.
+  if (/^(?:[^/]*\.[^/]*|localhost)\//.test(reference.path)) return full;
   const official =
     reference.path.startsWith(OFFICIAL) && !reference.path.slice(OFFICIAL.length).includes("/");
   return official ? rest - OFFICIAL.length : rest;

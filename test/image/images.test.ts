@@ -111,7 +111,11 @@ describe("the embedded image host", () => {
     expect((await place.images.prune({ all: true })).removed).toEqual([]);
   });
 
-  test("leaves its full name to whatever a registry or an archive calls so", async () => {
+  test("is reached by its full name too, unless a registry or an archive calls an image so", async () => {
+    using empty = new TestPlace();
+    for (const name of ["docker.io/library/host", "docker.io/host:latest", "library/host"])
+      expect(empty.images.get(name)).toBe(hostImage());
+    expect(empty.images.resolve("docker.io/library/host:2")).toBeUndefined();
     using place = await placeWith(image(["docker.io/library/host:latest"], A));
     expect(place.images.get("docker.io/library/host").id).not.toBe(hostImage().id);
     expect(place.images.get("host")).toBe(hostImage());
