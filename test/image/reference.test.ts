@@ -88,6 +88,8 @@ const name = fc
     fc.option(fc.stringMatching(/^[\w][\w.-]{0,20}$/)),
     fc.option(fc.stringMatching(/^[a-f0-9]{64}$/)),
   )
+  // Without a host, a first word with a dot would be one.
+  .filter(([domain, path]) => domain !== "" || path.length === 1 || !path[0]?.includes("."))
   .filter(([, path]) => path.join("/") !== "" && !/^[a-f0-9]{64}$/.test(path.join("/")))
   .map(
     ([domain, path, tag, digest]) =>
