@@ -14,10 +14,6 @@ export {
 } from "./reference.ts";
 export type { Pruned, Removed } from "./remove.ts";
 
-/** The hidden command `unpack`: what the executable does when it is started again to unpack a layer. */
-export const unpackChild = async (args: readonly string[]): Promise<number> =>
-  (await import("./unpack/child.ts")).main(args);
-
 /** The hidden command of the process that unpacks a layer; gives its exit code. */
 export const unpackMain = async (args: readonly string[]): Promise<number> =>
   (await import("./unpack/child.ts")).main(args);
