@@ -159,7 +159,6 @@ static void feed_end(struct keeper *k) {
 
 void feed_pump(struct keeper *k) {
   struct feed *f = &k->feed;
-  uint32_t before = f->at;
   while (f->at < f->end) {
     /* Nobody reads it any more, or nobody ever did: it is gone, as with a closed pipe. */
     ssize_t n = f->fd < 0 ? (ssize_t)(f->end - f->at) : write(f->fd, f->buffer + f->at, f->end - f->at);
@@ -173,12 +172,15 @@ void feed_pump(struct keeper *k) {
     f->at += (uint32_t)n;
   }
   struct client *c = f->from;
-  if (c && f->at > before) {
-    c->credit += f->at - before;
+  if (c && f->at > 0) {
+    c->credit += f->at;
     if (c->current < 0) tell_credit(c);
   }
-  if (f->at < f->end) return;
-  f->at = f->end = 0;
+  /* To the front, so that what its client may still send always has room. */
+  memmove(f->buffer, f->buffer + f->at, f->end - f->at);
+  f->end -= f->at;
+  f->at = 0;
+  if (f->end > 0) return;
   f->from = NULL;
   if (f->ends) feed_end(k);
 }

@@ -8,9 +8,13 @@
 #include <sys/wait.h>
 
 void init_main(pid_t child) {
+  static const char NAME[] = "sampan-init";
   close_range(3, ~0U, 0);
-  prctl(PR_SET_NAME, "sampan-init");
-  /* The environment is the caller's, on the host: nothing of it stays where /proc/1/environ shows it. */
+  prctl(PR_SET_NAME, NAME);
+  /* Path and environment are the host's: nothing of them stays where /proc/1/cmdline and environ show it. */
+  size_t room = strlen(program_invocation_name);
+  explicit_bzero(program_invocation_name, room);
+  memcpy(program_invocation_name, NAME, room < sizeof NAME ? room : sizeof NAME);
   for (char **e = environ; *e; e++) explicit_bzero(*e, strlen(*e));
   sigset_t all; /* blocked since before the fork */
   sigfillset(&all);

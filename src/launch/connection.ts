@@ -2,6 +2,7 @@
  * One client's end of a conversation with a keeper. The client that sent the plan and one that came by the attach socket
  * differ only in how they were connected.
  */
+import { closeSync, openSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { FRAME, FrameReader, header } from "./frame.ts";
 import type { Exit, Report, RestartPlan } from "./plan.ts";
@@ -202,12 +203,19 @@ export class Connection {
 
 /** A connection to the keeper of a live container. */
 export async function connect(socketPath: string): Promise<Connection> {
+  // A socket's address takes 107 bytes; a longer path is shortened by a descriptor of its folder.
+  const folder = socketPath.slice(0, socketPath.lastIndexOf("/"));
+  let fd: number | undefined;
   try {
-    return await Connection.open({ unix: socketPath });
+    if (Buffer.byteLength(socketPath) > 107) fd = openSync(folder, "r");
+    const unix = fd === undefined ? socketPath : `/proc/self/fd/${fd}${socketPath.slice(folder.length)}`;
+    return await Connection.open({ unix });
   } catch (cause) {
     throw new SampanError("conflict", `no keeper answers at ${socketPath}`, {
       hint: "The container has ended; `sampan ps -a` shows how.",
       cause,
     });
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }

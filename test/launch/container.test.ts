@@ -129,7 +129,7 @@ describe("a container", () => {
     process.env["SAMPAN_SECRET"] = "of the host";
     const { out, exit } = await run(
       sh(
-        "cat /proc/1/comm; tr '\\0' '\\n' < /proc/1/environ; (sleep 0.05 &); sleep 0.2; ps -o stat | grep -c Z; ls /proc/1/fd | wc -l; exit 3",
+        "cat /proc/1/comm; tr '\\0' ' ' < /proc/1/cmdline; tr '\\0' '\\n' < /proc/1/environ; (sleep 0.05 &); sleep 0.2; ps -o stat | grep -c Z; ls /proc/1/fd | wc -l; exit 3",
         {
           before: [inside({ call: "init" })],
         },
@@ -137,7 +137,8 @@ describe("a container", () => {
     );
     delete process.env["SAMPAN_SECRET"];
     expect(out).not.toContain("of the host");
-    expect(out).toMatch(/^sampan-init\n/);
+    expect(out).not.toContain("launcher");
+    expect(out).toMatch(/^sampan-init\nsampan-init /);
     expect(out).toEndWith("0\n3\n");
     expect(exit?.code).toBe(3);
   });

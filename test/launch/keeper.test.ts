@@ -163,6 +163,17 @@ describe("the attach socket", () => {
     await expect(connect(`${live.dir}/attach.sock`)).rejects.toThrow("no keeper answers");
   });
 
+  test("may lie at a path longer than a socket's address", async () => {
+    const dir = `${place.container()}/${"long-".repeat(30)}`;
+    mkdirSync(dir);
+    const live = await detach("read x; exit 9", { openStdin: true, socket: `${dir}/attach.sock` });
+    const client = await connect(`${dir}/attach.sock`);
+    client.attach(ATTACH.stdin);
+    client.writeStdin(new TextEncoder().encode("\n"));
+    expect((await client.exit)?.code).toBe(9);
+    await ended(live);
+  });
+
   test("serves 31 clients, each the whole output", async () => {
     const live = await detach("read x; seq 1 20000", { openStdin: true, stdinOnce: true });
     const clients = await Promise.all(Array.from({ length: 31 }, () => connect(`${live.dir}/attach.sock`)));
