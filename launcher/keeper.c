@@ -188,8 +188,10 @@ static void drain(struct keeper *k) {
 
 /* ---- beginning and end of a run */
 
-/* The process's ends go to their fixed numbers, ours are not blocking. Anyone it becomes may open /dev/stdout again: */
-/* a pipe's mode guards nothing that /proc/PID/fd does not, and its owner would have to be an id that is not known yet. */
+/*
+ * The process's ends go to their fixed numbers, ours are not blocking. Whoever it becomes may open /dev/stdout again: a
+ * pipe's mode guards nothing that /proc/PID/fd does not, and its owner would have to be an id that is not known yet.
+ */
 static int make_pipe(int number, bool reads) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
