@@ -2,7 +2,7 @@
  * Containers: what the command line, an API and users of the library call. The hot ones (create, start, run, get,
  * list) are here; everything else lives in files of its own that are loaded when they are wanted.
  */
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { type Connection, connect, type Exit } from "../launch/index.ts";
 import { claim } from "./claim.ts";
@@ -10,12 +10,12 @@ import type { ContainerConfig } from "./config.ts";
 import { type Context, places } from "./context.ts";
 import { type CreateOptions, create, makeRun } from "./create.ts";
 import type { ExecConfig } from "./exec.ts";
-import { clearCgroup, discard, endedState, record } from "./finish.ts";
+import { clearCgroup, discard } from "./finish.ts";
 import type { Info } from "./info.ts";
 import { hasRunFolder, runFolders } from "./live.ts";
 import type { LogChunk, LogQuery } from "./logs.ts";
 import type { Pruned, PruneFilters } from "./prune.ts";
-import { look, settle } from "./reconcile.ts";
+import { look, recordEnd, settle } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { type StartOptions, start } from "./start.ts";
@@ -76,6 +76,7 @@ export class Containers {
       if (state.status === "paused")
         throw new SampanError("conflict", "cannot start a paused container, try unpause instead");
       if (state.status === "running" || state.status === "restarting") return await connect(at.socket);
+      rmSync(at.exit, { force: true });
       makeRun(this.#context, id);
       this.#context.rows.setState(id, { ...CREATED, status: "starting" });
       return await this.#launch(container, options);
@@ -96,28 +97,15 @@ export class Containers {
    */
   async finish(id: string, connection: Connection): Promise<Exit | undefined> {
     const exit = await connection.exit;
-    await this.#record(id, exit);
+    await recordEnd(this.#context, id, exit);
     connection.taken();
     connection.close();
     return exit;
   }
 
   /** Records an end that nobody has recorded yet; any number of times, by anybody. What keepers execute. */
-  async reap(id: string): Promise<void> {
-    await this.#record(id, undefined);
-  }
-
-  async #record(id: string, exit: Exit | undefined): Promise<void> {
-    const release = await claim(places(this.#context.paths, id).folder, RECORD_PATIENCE);
-    if (!release) return;
-    try {
-      const container = this.#context.rows.byId(id);
-      if (!container) return;
-      if (exit && container.state.status !== "exited") record(this.#context, container, endedState(exit));
-      else settle(this.#context, container);
-    } finally {
-      release();
-    }
+  reap(id: string): Promise<void> {
+    return recordEnd(this.#context, id);
   }
 
   // ---- looking
@@ -329,9 +317,6 @@ export class Containers {
     return this.get(reference);
   }
 }
-
-/** A record of an end waits so long for another command's claim; who comes later finds the exit record too. */
-const RECORD_PATIENCE = 60_000;
 
 export const noSuchContainer = (reference: string): SampanError =>
   new SampanError("not-found", `No such container: ${reference}`);

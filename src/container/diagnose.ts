@@ -59,7 +59,8 @@ interface Elf {
 
 /** The few members of an ELF header that matter here; the interpreter must lie within the bytes given. */
 export function readElf(bytes: Uint8Array): Elf | undefined {
-  if (bytes.length < 52 || bytes[0] !== 0x7f || bytes[1] !== 0x45 || bytes[2] !== 0x4c || bytes[3] !== 0x46)
+  const [a, b, c, d, size] = bytes;
+  if (a !== 0x7f || b !== 0x45 || c !== 0x4c || d !== 0x46 || bytes.length < (size === 2 ? 64 : 52))
     return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const wide = bytes[4] === 2;
@@ -68,11 +69,11 @@ export function readElf(bytes: Uint8Array): Elf | undefined {
   const word = (at: number): number =>
     wide ? Number(view.getBigUint64(at, little)) : view.getUint32(at, little);
   const table = word(wide ? 32 : 28);
-  const size = view.getUint16(wide ? 54 : 42, little);
+  const each = view.getUint16(wide ? 54 : 42, little);
   const count = view.getUint16(wide ? 56 : 44, little);
   for (let n = 0; n < count; n++) {
-    const at = table + n * size;
-    if (at + size > bytes.length) break;
+    const at = table + n * each;
+    if (at + Math.max(each, wide ? 56 : 32) > bytes.length) break;
     if (view.getUint32(at, little) !== 3) continue; // PT_INTERP
     const offset = word(at + (wide ? 8 : 4));
     const length = word(at + (wide ? 32 : 16));

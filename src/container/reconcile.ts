@@ -4,8 +4,9 @@
  * that lives costs the keeper's file and a look at its lock.
  */
 import { existsSync, readFileSync } from "node:fs";
+import type { Exit } from "../launch/index.ts";
 import { isFrozen, readCgroupHost } from "../runtime/index.ts";
-import { tryClaim } from "./claim.ts";
+import { claim, tryClaim } from "./claim.ts";
 import { type Context, places } from "./context.ts";
 import { clearCgroup, discard, endedState, lostState, readExit, record, removeRun } from "./finish.ts";
 import { cgroupOf, hasHealthcheck } from "./keeper.ts";
@@ -24,12 +25,13 @@ export function look(
   if (!hasRun && isSettled(container)) return withHealth(context, container, asShown(state));
   const at = places(context.paths, container.id);
   const live = hasRun ? readPidFile(at.pid) : undefined;
-  if (live && isLocked(at.lock)) return livingState(context, container, live);
+  const goesOn = live && (live.restarting || !existsSync(at.exit));
+  if (goesOn && isLocked(at.lock)) return livingState(context, container, live);
   const release = tryClaim(at.folder);
-  // Somebody is just starting, recording or removing it.
   if (!release) {
-    const exit = readExit(at.exit);
-    return exit && live ? asShown(endedState(exit)) : asShown(state);
+    // Somebody is just starting, recording or removing it.
+    const exit = live && readExit(at.exit);
+    return asShown(exit ? endedState(exit) : state);
   }
   try {
     const fresh = context.rows.byId(container.id);
@@ -49,22 +51,22 @@ const asShown = (state: StoredContainer["state"]): ContainerState =>
 export function settle(context: Context, container: StoredContainer): ContainerState | undefined {
   const at = places(context.paths, container.id);
   const live = readPidFile(at.pid);
-  if (isLocked(at.lock)) return live ? livingState(context, container, live) : asShown(container.state);
+  const exit = readExit(at.exit);
+  const locked = isLocked(at.lock);
+  // With an exit record that no restart will follow the process has ended, though its keeper may still be about.
+  if (locked && live && (live.restarting || !exit)) return livingState(context, container, live);
+  if (locked && !live) return asShown(container.state);
+  if (exit && (live || !isSettled(container))) return ended(context, container, endedState(exit));
   const present = existsSync(at.run);
   if (isSettled(container)) {
     if (present) removeRun(context, container.id);
     return asShown(container.state);
   }
-  const exit = readExit(at.exit);
-  if (exit) return ended(context, container, endedState(exit));
-  if (live) {
-    clearCgroup(container);
-    return ended(context, container, lostState(container, false, live.startedAt));
-  }
+  clearCgroup(container);
+  if (live) return ended(context, container, lostState(container, false, live.startedAt));
   if (!present) return ended(context, container, lostState(container, true));
   // Whoever wanted to start it was stopped before there was a process. The run folder stays for the next look: a keeper
   // that is only now coming up finds its lock there, and with it held the container lives after all.
-  clearCgroup(container);
   if (container.config.autoRemove) {
     discard(context, container);
     return undefined;
@@ -72,6 +74,27 @@ export function settle(context: Context, container: StoredContainer): ContainerS
   const state = { ...CREATED, error: "the command that started it was interrupted" };
   context.rows.setState(container.id, state);
   return asShown(state);
+}
+
+/** A record of an end waits so long for another command's claim; who comes later finds the exit record too. */
+const PATIENCE = 60_000;
+
+/**
+ * Records an end, once, whoever else does so too. `exit` is what the keeper said of it; without, what it has written is
+ * read. An end of an earlier run than the one that is on says nothing.
+ */
+export async function recordEnd(context: Context, id: string, exit?: Exit): Promise<void> {
+  const at = places(context.paths, id);
+  const release = await claim(at.folder, PATIENCE);
+  if (!release) return;
+  try {
+    const container = context.rows.byId(id);
+    if (!container) return;
+    if (!exit) settle(context, container);
+    else if (readPidFile(at.pid)?.startedAt === exit.startedAt) record(context, container, endedState(exit));
+  } finally {
+    release();
+  }
 }
 
 function ended(
@@ -86,8 +109,10 @@ function ended(
 function livingState(context: Context, container: StoredContainer, live: Live): ContainerState {
   const { state } = container;
   const frozen = state.status === "paused" && isFrozen(readCgroupHost(), cgroupOf(container));
+  // Between two runs the keeper has written how the last one ended.
+  const exit = live.restarting ? readExit(places(context.paths, container.id).exit) : undefined;
   return withHealth(context, container, {
-    ...CREATED,
+    ...(exit ? endedState(exit) : CREATED),
     status: live.restarting ? "restarting" : frozen ? "paused" : "running",
     pid: live.pid,
     startedAt: fromNanoseconds(live.startedAt),

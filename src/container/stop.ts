@@ -7,12 +7,11 @@ import { isAlive } from "../kernel/proc.ts";
 import { parseSignal } from "../kernel/signals.ts";
 import { type Connection, connect, type Exit } from "../launch/index.ts";
 import { readCgroupHost, thaw } from "../runtime/index.ts";
-import { claim } from "./claim.ts";
 import { attributesOf, type Context, places } from "./context.ts";
 import { clearCgroup } from "./finish.ts";
 import { cgroupOf } from "./keeper.ts";
 import { isLocked, readPidFile } from "./live.ts";
-import { settle } from "./reconcile.ts";
+import { recordEnd } from "./reconcile.ts";
 import type { ContainerRecord, ContainerState } from "./record.ts";
 import type { StoredContainer } from "./rows.ts";
 
@@ -65,18 +64,6 @@ function thawIfPaused(container: Known & { state?: { status: string } }): void {
   if (container.state?.status === "paused") thaw(readCgroupHost(), cgroupOf(container));
 }
 
-/** The end is there: writes it down, unless the command that the keeper executed has done it. */
-async function recordEnd(context: Context, id: string): Promise<void> {
-  const release = await claim(places(context.paths, id).folder);
-  if (!release) return;
-  try {
-    const container = context.rows.byId(id);
-    if (container) settle(context, container);
-  } finally {
-    release();
-  }
-}
-
 export async function stop(
   context: Context,
   container: ContainerRecord,
@@ -86,19 +73,18 @@ export async function stop(
   const signal = parseSignal(options.signal ?? container.stopSignal);
   const timeout = options.timeout ?? container.config.stopTimeout ?? STOP_TIMEOUT;
   const keeper = await reach(context, container.id);
+  let exit: Exit | "late" | undefined = "late";
   if (keeper) {
     keeper.wait();
     keeper.signal(signal, true);
     thawIfPaused(container);
     note(context, container, "kill", { signal: String(signal) });
-    const ended = await within(keeper.exit, timeout);
-    if (ended === "late") {
-      note(context, container, "kill", { signal: String(SIGKILL) });
-      await killHard(context, container, keeper);
-    }
-    keeper.close();
-  } else await killHard(context, container, undefined);
-  await recordEnd(context, container.id);
+    exit = await within(keeper.exit, timeout);
+    if (exit === "late") note(context, container, "kill", { signal: String(SIGKILL) });
+  }
+  if (exit === "late") exit = await killHard(context, container, keeper);
+  keeper?.close();
+  await recordEnd(context, container.id, exit);
   note(context, container, "stop");
 }
 
@@ -117,18 +103,13 @@ export async function kill(
   const ends = signal === SIGKILL || signal === parseSignal(container.stopSignal);
   const keeper = await reach(context, container.id);
   note(context, container, "kill", { signal: String(signal) });
-  if (!keeper) {
-    await killHard(context, container, undefined);
-    return;
+  if (signal === SIGKILL || !keeper)
+    await recordEnd(context, container.id, await killHard(context, container, keeper));
+  else {
+    keeper.signal(signal, ends);
+    if (ends) thawIfPaused(container);
   }
-  keeper.signal(signal, ends);
-  if (ends) thawIfPaused(container);
-  if (signal === SIGKILL) {
-    keeper.wait();
-    if ((await within(keeper.exit, KILL_TIMEOUT)) === "late") await killHard(context, container, keeper);
-    await recordEnd(context, container.id);
-  }
-  keeper.close();
+  keeper?.close();
 }
 
 /** By the keeper if it listens; otherwise without it. */

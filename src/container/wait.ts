@@ -3,6 +3,7 @@ import { connect } from "../launch/index.ts";
 import type { Containers } from "./containers.ts";
 import { type Context, places } from "./context.ts";
 import { readExit } from "./finish.ts";
+import { recordEnd } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
 
 export type WaitCondition = "not-running" | "next-exit" | "removed";
@@ -52,7 +53,7 @@ async function untilEnd(
   signal?.removeEventListener("abort", close);
   if (exit) {
     // Whoever waited finds it recorded.
-    await containers.reap(container.id);
+    await recordEnd(context, container.id, exit);
     return exit.code;
   }
   if (signal?.aborted) return 0;

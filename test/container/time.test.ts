@@ -1,0 +1,13 @@
+import { expect, test } from "bun:test";
+import { fromNanoseconds, NEVER, nowNanoseconds } from "../../src/container/time.ts";
+
+test("nanoseconds are printed as Docker prints them, without trailing zeros", () => {
+  expect(fromNanoseconds("1700000000123456789")).toBe("2023-11-14T22:13:20.123456789Z");
+  expect(fromNanoseconds("1700000000123400000")).toBe("2023-11-14T22:13:20.1234Z");
+  expect(fromNanoseconds("1700000000000000000")).toBe("2023-11-14T22:13:20Z");
+  expect(fromNanoseconds("0")).toBe(NEVER);
+});
+
+test("now is now", () => {
+  expect(Math.abs(Number(BigInt(nowNanoseconds()) / 1_000_000n) - Date.now())).toBeLessThan(50);
+});
