@@ -41,10 +41,11 @@ export class ImageRow {
     return this.#options.digest ?? NONE;
   }
   get CreatedSince(): string {
+    if (this.#image.created === 0) return "N/A";
     return `${humanDuration((this.#options.now ?? Date.now()) - this.#image.created)} ago`;
   }
   get CreatedAt(): string {
-    return goTime(this.#image.created);
+    return this.#image.created === 0 ? "N/A" : goTime(this.#image.created);
   }
   get Size(): string {
     return humanSize(this.#image.size);
