@@ -9,10 +9,12 @@ const NAMES: readonly string[] =
 const ALIASES: Readonly<Record<string, number>> = { IOT: 6, CLD: 17, POLL: 29, UNUSED: 31 };
 
 /** Name without SIG → number. */
-export const SIGNALS: Readonly<Record<string, number>> = {
-  ...Object.fromEntries(NAMES.map((name, index) => [name, index + 1])),
-  ...ALIASES,
-};
+export const SIGNALS: Readonly<Record<string, number>> = (() => {
+  const numbers: Record<string, number> = { ...ALIASES };
+  let number = 1;
+  for (const name of NAMES) numbers[name] = number++;
+  return numbers;
+})();
 
 /** The first and the last that the C library leaves to programs. */
 const RTMIN = 34;

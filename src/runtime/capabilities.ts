@@ -74,10 +74,19 @@ export function capabilityName(name: string): string | undefined {
 
 /** The mask of these names. Throws on a name that no kernel has. */
 export function capabilityMask(names: readonly string[] | undefined): bigint {
+  if (names === undefined) return 0n;
+  // The same list is asked for as bounding, permitted and effective set.
+  if (names !== asked?.names) asked = { names, mask: maskOf(names) };
+  return asked.mask;
+}
+
+let asked: { readonly names: readonly string[]; readonly mask: bigint } | undefined;
+
+function maskOf(names: readonly string[]): bigint {
   // Two halves of 32 bits, since a bigint shift for each name is what would cost most here.
   let low = 0;
   let high = 0;
-  for (const name of names ?? []) {
+  for (const name of names) {
     const bit = (CAPABILITIES as readonly string[]).indexOf(name.startsWith("CAP_") ? name.slice(4) : name);
     if (bit < 0) throw new SampanError("invalid", `invalid capability: "${name}"`);
     if (bit < 32) low |= 1 << bit;

@@ -81,13 +81,22 @@ export function defaultMounts(o: MountDefaults = {}): SpecMount[] {
  * everything below /dev if it is /dev), and comes after the ones above it, by depth.
  */
 export function orderMounts(defaults: readonly SpecMount[], own: readonly SpecMount[]): SpecMount[] {
-  const targets = new Set(own.map(({ destination }) => destination));
-  const kept = defaults.filter(
-    ({ destination }) =>
-      !targets.has(destination) && !(targets.has("/dev") && destination.startsWith("/dev/")),
-  );
-  const depth = ({ destination }: SpecMount): number => destination.split("/").filter(Boolean).length;
-  return [...kept, ...[...own].sort((a, b) => depth(a) - depth(b))];
+  const targets: string[] = [];
+  for (const { destination } of own) targets.push(destination);
+  const all: SpecMount[] = [];
+  for (const mount of defaults)
+    if (
+      !targets.includes(mount.destination) &&
+      !(mount.destination.startsWith("/dev/") && targets.includes("/dev"))
+    )
+      all.push(mount);
+  return [...all, ...[...own].sort((a, b) => depth(a) - depth(b))];
+}
+
+function depth({ destination }: SpecMount): number {
+  let parts = 0;
+  for (const part of destination.split("/")) if (part !== "") parts++;
+  return parts;
 }
 
 const TYPES: Readonly<Record<NamespaceName, SpecNamespaceType>> = {
@@ -102,5 +111,8 @@ const TYPES: Readonly<Record<NamespaceName, SpecNamespaceType>> = {
 };
 
 /** The specification's list for namespaces that are the container's own. */
-export const specNamespaces = (own: readonly NamespaceName[]): SpecNamespace[] =>
-  own.map((name) => ({ type: TYPES[name] }));
+export function specNamespaces(own: readonly NamespaceName[]): SpecNamespace[] {
+  const list: SpecNamespace[] = [];
+  for (const name of own) list.push({ type: TYPES[name] });
+  return list;
+}

@@ -9,13 +9,13 @@ const LOOPBACK_INDEX = 1;
 
 /** struct nlmsghdr and struct ifinfomsg (rtnetlink(7)), little-endian as both machines are that this engine runs on. */
 export function loopbackUp(): Uint8Array {
-  const message = new DataView(new ArrayBuffer(32));
-  message.setUint32(0, 32, true);
-  message.setUint16(4, RTM_NEWLINK, true);
-  message.setUint16(6, NLM_F_REQUEST | NLM_F_ACK, true);
-  message.setUint32(8, 1, true);
-  message.setUint32(20, LOOPBACK_INDEX, true);
-  message.setUint32(24, IFF_UP, true);
-  message.setUint32(28, IFF_UP, true);
-  return new Uint8Array(message.buffer);
+  const message = new Uint8Array(32);
+  message[0] = message.length;
+  message[4] = RTM_NEWLINK;
+  message[6] = NLM_F_REQUEST | NLM_F_ACK;
+  message[8] = 1; // sequence
+  message[20] = LOOPBACK_INDEX;
+  message[24] = IFF_UP; // flags
+  message[28] = IFF_UP; // and which of them to change
+  return message;
 }

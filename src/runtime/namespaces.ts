@@ -79,6 +79,12 @@ export function ownFlags(namespaces: Namespaces): number {
 /** One join for each process, with all that is wanted of it; one setns for each path. */
 export function joinSteps(namespaces: Namespaces, why: (name: NamespaceName) => string): Step[] {
   const steps: Step[] = [];
+  let any = false;
+  for (const key in namespaces) {
+    const { kind } = namespaces[key as NamespaceName];
+    any ||= kind === "join" || kind === "path";
+  }
+  if (!any) return steps;
   const peers: { readonly peer: Peer; flags: number; names: NamespaceName[] }[] = [];
   for (const key in namespaces) {
     const name = key as NamespaceName;

@@ -150,7 +150,8 @@ function candidates({ args, env }: SpecProcess): string[] {
   const name = args[0] ?? "";
   if (name === "") throw new SampanError("invalid", "no command specified");
   if (name.includes("/")) return [name];
-  const path = env?.findLast((entry) => entry.startsWith("PATH="))?.slice(5) ?? DEFAULT_PATH;
+  let path = DEFAULT_PATH;
+  for (const entry of env ?? []) if (entry.startsWith("PATH=")) path = entry.slice(5);
   const found: string[] = [];
   for (const folder of path.split(":")) {
     if (!folder.startsWith("/")) continue;

@@ -27,7 +27,8 @@ const INFINITY = 0xffffffffffffffffn;
 const value = (n: number): bigint => (n < 0 || n >= 2 ** 63 ? INFINITY : BigInt(n));
 
 export function rlimitSteps(limits: readonly SpecRlimit[] | undefined): Step[] {
-  return (limits ?? []).map((limit) => {
+  const steps: Step[] = [];
+  for (const limit of limits ?? []) {
     const name = limit.type.toLowerCase().replace("rlimit_", "");
     const resource = RLIMITS[name];
     if (resource === undefined) throw new SampanError("invalid", `invalid ulimit type: ${name}`);
@@ -35,7 +36,7 @@ export function rlimitSteps(limits: readonly SpecRlimit[] | undefined): Step[] {
     const hard = value(limit.hard);
     if (soft > hard)
       throw new SampanError("invalid", `ulimit soft limit must be less than or equal to hard limit: ${name}`);
-    return {
+    steps.push({
       call: "rlimit",
       column: "inside",
       why: limit.nearest ? `default ulimit ${name}` : `--ulimit ${name}`,
@@ -43,6 +44,7 @@ export function rlimitSteps(limits: readonly SpecRlimit[] | undefined): Step[] {
       soft,
       hard,
       ...(limit.nearest ? { nearest: true } : {}),
-    };
-  });
+    });
+  }
+  return steps;
 }

@@ -226,9 +226,9 @@ function owns(namespaces: Namespaces, name: "net" | "ipc" | "pid"): boolean {
   return namespace.kind === "join" && user.kind === "join" && user.peer.pid === namespace.peer.pid;
 }
 
-const API = new Set(["proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2"]);
+const API: readonly string[] = ["proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2"];
 const mountWhy = ({ type = "", destination, source }: SpecMount): string =>
-  API.has(type) || destination === "/dev" || destination === "/dev/shm"
+  API.includes(type) || destination === "/dev" || destination === "/dev/shm"
     ? destination
     : type === "tmpfs"
       ? `--tmpfs ${destination}`
@@ -347,10 +347,12 @@ export function cgroupMountSteps(mount: SpecMount, context: RootfsContext): Step
 }
 
 /** Paths of /proc and /sys that tell of the host or reach into it. */
-export const maskSteps = (masked: readonly string[], readonly: readonly string[]): Step[] => [
-  ...masked.map((target) => inside("masked paths", { call: "mask", target } as const)),
-  ...readonly.map((target) => inside("read-only paths", { call: "readonly", target } as const)),
-];
+export function maskSteps(masked: readonly string[], readonly: readonly string[]): Step[] {
+  const steps: Step[] = [];
+  for (const target of masked) steps.push(inside("masked paths", { call: "mask", target } as const));
+  for (const target of readonly) steps.push(inside("read-only paths", { call: "readonly", target } as const));
+  return steps;
+}
 
 /** `--read-only`: when everything that had to be made in it has been made. */
 export const readonlyRootStep = (): Step =>

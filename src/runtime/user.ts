@@ -38,14 +38,16 @@ interface PasswdLine {
 }
 
 /** Lines with a name and sound numbers; comments and broken lines are nobody. */
-function* passwdLines(text: string): Generator<PasswdLine> {
+function passwdLines(text: string): PasswdLine[] {
+  const found: PasswdLine[] = [];
   for (const line of text.split("\n")) {
     if (line === "" || line[0] === "#") continue;
     const [name = "", , uid = "", gid = "", , home = ""] = line.split(":");
     const u = lineId(uid);
     const g = lineId(gid);
-    if (name !== "" && u !== undefined && g !== undefined) yield { name, uid: u, gid: g, home };
+    if (name !== "" && u !== undefined && g !== undefined) found.push({ name, uid: u, gid: g, home });
   }
+  return found;
 }
 
 interface GroupLine {
@@ -54,14 +56,15 @@ interface GroupLine {
   readonly members: readonly string[];
 }
 
-function* groupLines(text: string): Generator<GroupLine> {
+function groupLines(text: string): GroupLine[] {
+  const found: GroupLine[] = [];
   for (const line of text.split("\n")) {
     if (line === "" || line[0] === "#") continue;
     const [name = "", , gid = "", members = ""] = line.split(":");
     const g = lineId(gid);
-    if (name !== "" && g !== undefined)
-      yield { name, gid: g, members: members.trim().split(",").filter(Boolean) };
+    if (name !== "" && g !== undefined) found.push({ name, gid: g, members: members.trim().split(",") });
   }
+  return found;
 }
 
 /** An id in an image's file: one that is out of range belongs to no usable line. */
@@ -87,7 +90,6 @@ export function parseUser(user: string, passwd: string, group: string, add: read
   let name = "";
   const asNumber = userPart === "" ? 0 : numeric(userPart);
   let found: PasswdLine | undefined;
-  // A name is a name even if it looks like a number; the number counts where no name fits.
   // What looks like a number is one, even if a line has it for a name: two readings would be one too many.
   for (const line of passwdLines(passwd))
     if (asNumber === undefined ? line.name === userPart : line.uid === asNumber) {
@@ -113,7 +115,9 @@ export function parseUser(user: string, passwd: string, group: string, add: read
   for (const each of add) groups.push(groupId(each, group));
   // The primary group is among them: leaving it out once let a process drop a group that denied it access
   // (CVE-2022-36109).
-  return { uid, gid, groups: [...new Set([gid, ...groups])], home, name };
+  const all = [gid];
+  for (const each of groups) if (!all.includes(each)) all.push(each);
+  return { uid, gid, groups: all, home, name };
 }
 
 function groupId(text: string, group: string): number {

@@ -47,10 +47,13 @@ export function deviceState(rules: readonly SpecDeviceRule[]): DeviceState {
     const major = rule.major ?? ANY;
     const minor = rule.minor ?? ANY;
     const access = accessOf(rule.access);
-    const same = exceptions.find((e) => e.type === type && e.major === major && e.minor === minor);
+    let same: Exception | undefined;
+    for (const e of exceptions) if (e.type === type && e.major === major && e.minor === minor) same = e;
     if (rule.allow === allow) {
-      if (same) same.access &= ~access;
-      exceptions = exceptions.filter((e) => e.access !== 0);
+      if (same) {
+        same.access &= ~access;
+        exceptions = exceptions.filter((e) => e.access !== 0);
+      }
     } else if (same) same.access |= access;
     else exceptions.push({ type: type === "b" ? "b" : "c", major, minor, access });
   }

@@ -27,11 +27,8 @@ export interface CgroupHost {
 }
 
 const CGROUP2_MAGIC = 0x63677270;
-const KNOWN = new Set(
-  "cpuset cpu cpuacct blkio memory devices freezer net_cls perf_event net_prio hugetlb pids rdma misc".split(
-    " ",
-  ),
-);
+const KNOWN =
+  " cpuset cpu cpuacct blkio memory devices freezer net_cls perf_event net_prio hugetlb pids rdma misc ";
 
 let cached: CgroupHost | undefined;
 
@@ -56,7 +53,7 @@ export function readCgroupHost(): CgroupHost {
 /** The cgroup mounts in a mountinfo text. A hierarchy that is mounted twice counts once. */
 export function parseCgroupMounts(mountinfo: string): CgroupHost {
   const hierarchies: Hierarchy[] = [];
-  const seen = new Set<string>();
+  const seen: string[] = [];
   let unified: string | undefined;
   let at = 0;
   while ((at = mountinfo.indexOf(" - cgroup", at)) >= 0) {
@@ -68,10 +65,12 @@ export function parseCgroupMounts(mountinfo: string): CgroupHost {
     at = end;
     if (type === "cgroup2") unified ??= mount;
     else if (type === "cgroup") {
-      const controllers = options.split(",").filter((word) => KNOWN.has(word) || word.startsWith("name="));
+      const controllers: string[] = [];
+      for (const word of options.split(","))
+        if (word.startsWith("name=") || KNOWN.includes(` ${word} `)) controllers.push(word);
       const key = controllers.join(",");
-      if (key === "" || seen.has(key)) continue;
-      seen.add(key);
+      if (key === "" || seen.includes(key)) continue;
+      seen.push(key);
       hierarchies.push({ mount, controllers });
     }
   }
@@ -111,13 +110,17 @@ export function forCaller(host: CgroupHost, own: string, may: (path: string) => 
 }
 
 /** The v1 hierarchy that has this controller. */
-export const hierarchyOf = (host: CgroupHost, controller: string): Hierarchy | undefined =>
-  host.hierarchies.find(({ controllers }) => controllers.includes(controller));
+export function hierarchyOf(host: CgroupHost, controller: string): Hierarchy | undefined {
+  for (const hierarchy of host.hierarchies) if (hierarchy.controllers.includes(controller)) return hierarchy;
+  return undefined;
+}
 
 /** Every folder that a container with this path has, the v2 one first: it is where kill and freeze work best. */
 export function cgroupFolders(host: CgroupHost, path: string): string[] {
-  const folders = host.hierarchies.map(({ mount }) => mount + path);
-  if (host.unified) folders.unshift(unifiedFolder(host, path) as string);
+  const folders: string[] = [];
+  const unified = unifiedFolder(host, path);
+  if (unified !== undefined) folders.push(unified);
+  for (const { mount } of host.hierarchies) folders.push(mount + path);
   return folders;
 }
 
@@ -129,8 +132,9 @@ export const unifiedFolder = (host: CgroupHost, path: string): string | undefine
  * one folder's name.
  */
 export function cgroupPath(id: string, parent = "/sampan"): string {
-  const parts = parent.split("/").filter((part) => part !== "" && part !== ".");
-  if (parts.includes("..") || /[\0\n]/.test(parent))
+  const parts: string[] = [];
+  for (const part of parent.split("/")) if (part !== "" && part !== ".") parts.push(part);
+  if (parts.includes("..") || parent.includes("\0") || parent.includes("\n"))
     throw new SampanError("invalid", `invalid cgroup parent "${parent}": a path without ".." is needed`);
   return `/${[...parts, id].join("/")}`;
 }

@@ -102,9 +102,17 @@ function available(root: string): string[] {
   return asked.controllers;
 }
 
+/** Most containers have none: nothing needs to be asked then. */
+function hasLimits(resources: SpecResources): boolean {
+  for (const name in resources)
+    if (name !== "devices" && resources[name as keyof SpecResources] !== undefined) return true;
+  return false;
+}
+
 /** What to write for limits. With `made` the folders exist already (`update`), otherwise they are about to be made. */
 export function limitWrites(host: CgroupHost, path: string, resources: SpecResources, made = false): Write[] {
   const writes: Write[] = [];
+  if (!hasLimits(resources)) return writes;
   for (const controller of CONTROLLERS) {
     const wish = controller.limits(IMAGINED, resources)[0];
     if (wish === undefined) continue;
@@ -162,7 +170,7 @@ export function cgroupSteps(host: CgroupHost, path: string, resources: SpecResou
   const birth = unifiedFolder(host, path);
   const root = unifiedFolder(host, "");
   if (birth !== undefined && root !== undefined) {
-    const needed = limits.some((w) => w.path.startsWith(`${birth}/`)) ? controllersOf(host, resources) : [];
+    const needed = limits.length > 0 ? controllersOf(host, resources) : [];
     const enable = enableSteps(root, path, host.kind === "v2" ? WANTED_V2 : needed, needed);
     if (enable.length > 0) mkdir(birth.slice(0, birth.lastIndexOf("/")));
     before.push(...enable);
@@ -173,11 +181,11 @@ export function cgroupSteps(host: CgroupHost, path: string, resources: SpecResou
     if (controllers.includes("cpuset")) {
       const { cpus, mems } = resources.cpu ?? {};
       const given = { ...(cpus ? { cpus } : {}), ...(mems ? { mems } : {}) };
-      before.push(...inherit(way(mount, path), given).map((w) => write(w)));
+      for (const each of inherit(way(mount, path), given)) before.push(write(each));
     }
     join.push(enterStep(mount + path));
   }
-  before.push(...limits.map((w) => write(w)));
+  for (const limit of limits) before.push(write(limit));
   before.push(...deviceSteps(host, path, resources));
   return { before, join, after: afterSteps(host, path), ...(birth === undefined ? {} : { birth }) };
 }
@@ -202,7 +210,11 @@ function deviceSteps(host: CgroupHost, path: string, resources: SpecResources): 
   const state = deviceState(resources.devices);
   if (state.allow && state.exceptions.length === 0) return [];
   const v1 = hierarchyOf(host, "devices");
-  if (v1) return deviceWrites(v1.mount + path, state).map((w) => write(w));
+  if (v1) {
+    const steps: Step[] = [];
+    for (const each of deviceWrites(v1.mount + path, state)) steps.push(write(each));
+    return steps;
+  }
   const cgroup = unifiedFolder(host, path);
   // Without root no eBPF program can be loaded; the user namespace keeps device nodes from working anyway.
   if (cgroup === undefined || host.kind !== "v2" || host.delegated !== undefined) return [];
@@ -235,7 +247,10 @@ function afterSteps(host: CgroupHost, path: string): Step[] {
 
 /** Where a whole-cgroup kill works, best first: cgroup.kill of the v2 tree, then the freezer. */
 export function killFolders(host: CgroupHost, path: string): string[] {
+  const folders: string[] = [];
+  const unifiedOne = unifiedFolder(host, path);
+  if (unifiedOne !== undefined) folders.push(unifiedOne);
   const freezer = hierarchyOf(host, "freezer");
-  const folders = [unifiedFolder(host, path), freezer && freezer.mount + path].filter((f) => f !== undefined);
+  if (freezer) folders.push(freezer.mount + path);
   return folders.length > 0 ? folders : cgroupFolders(host, path).slice(0, 1);
 }

@@ -40,7 +40,7 @@ export async function seccompFilter(
   }
   const arch = process.arch === "arm64" ? "aarch64" : "x86_64";
   const ready = PROGRAMS[`${arch} ${capabilityMask(capabilities) & RELEVANT}`];
-  if (ready !== undefined) return { program: Buffer.from(ready, "base64"), flags: SPEC_ALLOW };
+  if (ready !== undefined) return { program: Uint8Array.fromBase64(ready), flags: SPEC_ALLOW };
   const [{ assemble }, { profileFor }] = await Promise.all([import("./assemble.ts"), import("./profile.ts")]);
   return { program: assemble(profileFor(capabilities, arch)), flags: SPEC_ALLOW };
 }
