@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { type BlobInfo, type Blobs, type BlobWriter } from "./blobs.ts";
-import { decompress } from "./compression.ts";
+import { decompress, type InflateLimits } from "./compression.ts";
 import { type Entry, TarError } from "./tar/entry.ts";
 import { quote } from "./tar/header.ts";
 import { TarReader } from "./tar/reader.ts";
@@ -30,10 +30,14 @@ export class Archive {
   }
 
   /** Reads all of `source`; `discard` must follow in the end. */
-  static async read(blobs: Blobs, source: AsyncIterable<Uint8Array>): Promise<Archive> {
+  static async read(
+    blobs: Blobs,
+    source: AsyncIterable<Uint8Array>,
+    limits?: Partial<InflateLimits>,
+  ): Promise<Archive> {
     const archive = new Archive(blobs);
     try {
-      await archive.#read(source);
+      await archive.#read(source, limits);
     } catch (error) {
       archive.discard();
       if (error instanceof TarError) throw new SampanError("invalid", error.message, { cause: error });
@@ -42,7 +46,7 @@ export class Archive {
     return archive;
   }
 
-  async #read(source: AsyncIterable<Uint8Array>): Promise<void> {
+  async #read(source: AsyncIterable<Uint8Array>, limits?: Partial<InflateLimits>): Promise<void> {
     let name = "";
     let writer: BlobWriter | undefined;
     const reader = new TarReader({
@@ -50,6 +54,8 @@ export class Archive {
         name = clean(entry.name);
         if (entry.type === "symlink" || entry.type === "link") this.#links.set(name, linkTarget(name, entry));
         if (entry.type !== "file") return;
+        if (entry.sparse)
+          throw new TarError(`${quote(entry.name)} is a sparse file, which an image archive cannot hold`);
         const known = BLOB.exec(name)?.[1];
         if (known && this.#blobs.has(`sha256:${known}`)) {
           const digest = `sha256:${known}`;
@@ -66,7 +72,7 @@ export class Archive {
     });
     let empty = true;
     try {
-      for await (const piece of decompress(source)) {
+      for await (const piece of decompress(source, limits)) {
         empty = false;
         reader.push(piece);
       }

@@ -23,12 +23,25 @@ export function detect(head: Uint8Array): Compression {
   return "none";
 }
 
-/** The uncompressed bytes of a stream, and what it was compressed with once the first piece has come. */
+/** What an archive bomb runs into. */
+export interface InflateLimits {
+  /** Bytes out for each byte in, looked at once there are `free` bytes out. */
+  readonly ratio: number;
+  readonly free: number;
+}
+
+const LIMITS: InflateLimits = { ratio: 200, free: 1 << 30 };
+
+/** The uncompressed bytes of a stream. */
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,
-  known?: (compression: Compression) => void,
+  limits: Partial<InflateLimits> = {},
 ): AsyncGenerator<Uint8Array> {
-  const pieces = source[Symbol.asyncIterator]();
+  const { ratio, free } = { ...LIMITS, ...limits };
+  let packed = 0;
+  const pieces = counted(source, (length) => {
+    packed += length;
+  });
   let head: Uint8Array = new Uint8Array();
   let more = true;
   while (head.length < MAGIC_LENGTH && more) {
@@ -37,7 +50,6 @@ export async function* decompress(
     else head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
   }
   const compression = detect(head);
-  known?.(compression);
   const all = (async function* () {
     if (head.length > 0) yield head;
     for (let next = await pieces.next(); !next.done; next = await pieces.next()) yield next.value;
@@ -63,18 +75,35 @@ export async function* decompress(
   pipeline(Readable.from(all, { objectMode: true, highWaterMark: 1 }), inflate, (error) => {
     failure = error;
   });
-  let empty = true;
+  let unpacked = 0;
   try {
-    for await (const piece of inflate) {
-      empty = false;
-      yield piece as Uint8Array;
+    for await (const piece of inflate as AsyncIterable<Uint8Array>) {
+      unpacked += piece.length;
+      if (unpacked > free && unpacked > packed * ratio)
+        throw new SampanError(
+          "invalid",
+          `the archive grows to more than ${ratio} times its size: this looks like an archive bomb`,
+          { hint: "If it is meant so, decompress it first: the limit is for compressed archives." },
+        );
+      yield piece;
     }
   } catch (error) {
     throw damaged(compression, error);
   }
   if (failure) throw damaged(compression, failure);
   // zstd's stream ends without a word where its input is cut; with some output the reader of it will notice.
-  if (empty && compression === "zstd") throw new SampanError("invalid", "the zstd data is truncated");
+  if (unpacked === 0 && compression === "zstd")
+    throw new SampanError("invalid", "the zstd data is truncated");
+}
+
+async function* counted(
+  source: AsyncIterable<Uint8Array>,
+  count: (length: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of source) {
+    count(piece.length);
+    yield piece;
+  }
 }
 
 function damaged(compression: Compression, error: unknown): unknown {

@@ -151,13 +151,13 @@ export class Images {
   async load(source: string | AsyncIterable<Uint8Array>, options: LoadOptions = {}): Promise<Loaded[]> {
     const [{ load }, { parsePlatform }] = await Promise.all([import("./load.ts"), import("./manifest.ts")]);
     const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
-    return load(await this.#place(), await open(source), platform);
+    return load(await this.#place(), open(source), platform);
   }
 
   /** Makes an image of one layer out of a root filesystem's archive; gives its id. */
   async import(source: string | AsyncIterable<Uint8Array>, options: ImportOptions = {}): Promise<string> {
     const { importImage } = await import("./import.ts");
-    return importImage(await this.#place(), await open(source), options);
+    return importImage(await this.#place(), open(source), options);
   }
 
   /**
@@ -315,7 +315,7 @@ export const pullUnavailable = (text: string): SampanError =>
   );
 
 /** A file's bytes as a stream; any other stream as it is. */
-async function open(source: string | AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
+function open(source: string | AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   if (typeof source !== "string") return source;
   let fd: number;
   try {
@@ -328,12 +328,9 @@ async function open(source: string | AsyncIterable<Uint8Array>): Promise<AsyncIt
       kernel: { syscall: "open", errno, path: source },
     });
   }
-  const { readSync } = await import("node:fs");
   return (async function* () {
-    const buffer = Buffer.allocUnsafe(1 << 20);
     try {
-      for (let n = readSync(fd, buffer); n > 0; n = readSync(fd, buffer))
-        yield Buffer.from(buffer.subarray(0, n));
+      yield* (await import("./pieces.ts")).pieces(fd);
     } finally {
       closeSync(fd);
     }

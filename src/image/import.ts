@@ -38,7 +38,7 @@ export async function importImage(
     const writer = place.blobs.create();
     let layer: { digest: string; size: number };
     try {
-      for await (const piece of decompress(source)) writer.write(piece);
+      for await (const piece of decompress(source, place.limits)) writer.write(piece);
       if (writer.finish().size === 0) throw new SampanError("invalid", "the archive is empty");
       layer = writer.commit();
     } finally {

@@ -32,7 +32,7 @@ export async function load(
   platform: Platform = hostPlatform(),
 ): Promise<Loaded[]> {
   return adding(place.paths, async () => {
-    const archive = await Archive.read(place.blobs, source);
+    const archive = await Archive.read(place.blobs, source, place.limits);
     try {
       const layout = archive.has("oci-layout") ? archive.json("index.json", MAX_MANIFEST) : undefined;
       const listed = archive.json("manifest.json", MAX_MANIFEST);
@@ -43,6 +43,11 @@ export async function load(
         throw new SampanError("invalid", `the archive has no image for ${platformText(platform)}`, {
           hint: "--platform chooses another one of the archive.",
         });
+      if (archive.has("repositories"))
+        throw new SampanError(
+          "invalid",
+          "this archive is of the form that Docker wrote before 1.10, without manifest.json, which is no longer read",
+        );
       throw new SampanError(
         "invalid",
         "this is not an image archive: it has neither manifest.json nor index.json",

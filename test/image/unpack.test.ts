@@ -379,8 +379,20 @@ describe("layers in number and size", () => {
       },
     ]);
     await expect(place.load(archive)).rejects.toThrow(
-      `layer ${sha256(packed)}: it grows to more than 50 times its size: this looks like an archive bomb`,
+      `layer ${sha256(packed)}: the archive grows to more than 50 times its size: this looks like an archive bomb`,
     );
+  });
+
+  test("a bomb around the whole archive stops as well", async () => {
+    using place = new TestPlace({ free: 1 << 20, ratio: 50 });
+    const { dockerArchive, layerTar } = await import("../support/image.ts");
+    const archive = dockerArchive([
+      { tags: ["t:1"], layers: [layerTar([file("zeros", "\0".repeat(8 << 20))])] },
+    ]);
+    await expect(place.load(Bun.gzipSync(archive.slice()))).rejects.toThrow(
+      "the archive grows to more than 50 times its size: this looks like an archive bomb",
+    );
+    expect(Bun.spawnSync(["find", `${place.root}/tmp`, "-mindepth", "1"]).stdout.toString()).toBe("");
   });
 
   test("too many members", async () => {

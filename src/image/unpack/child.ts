@@ -3,9 +3,9 @@
  * itself into the layer's folder with chroot, and only then looks at the archive, which comes on fd 0. It answers with
  * one line of JSON on fd 1. Without root there is no chroot; LayerFolder's own care is then the only wall.
  */
-import { readSync } from "node:fs";
 import { SampanError } from "../../common/error.ts";
-import { decompress } from "../compression.ts";
+import { decompress, type InflateLimits } from "../compression.ts";
+import { pieces } from "../pieces.ts";
 import { TarError } from "../tar/entry.ts";
 import { quote } from "../tar/header.ts";
 import { TarReader } from "../tar/reader.ts";
@@ -24,11 +24,9 @@ export interface UnpackJob {
 }
 
 /** An archive bomb is stopped by the first of these that it meets. */
-export interface UnpackLimits {
+export interface UnpackLimits extends InflateLimits {
+  /** Members of the archive. */
   readonly entries: number;
-  /** Unpacked bytes for each packed one, looked at from `free` unpacked bytes on. */
-  readonly ratio: number;
-  readonly free: number;
 }
 
 export type UnpackAnswer =
@@ -47,9 +45,6 @@ export type UnpackAnswer =
       readonly kernel?: { readonly syscall: string; readonly errno: string; readonly path: string };
     };
 
-const PIECE = 1 << 20;
-const LIMITS: UnpackLimits = { entries: 5_000_000, ratio: 200, free: 1 << 30 };
-
 /** Answers on fd 1; the exit code is 0 whatever the answer is. */
 export async function main(args: readonly string[]): Promise<number> {
   const answer = await unpack(JSON.parse(args[0] ?? "") as UnpackJob).catch(refusal);
@@ -58,7 +53,6 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function unpack(job: UnpackJob): Promise<UnpackAnswer> {
-  const limits = { ...LIMITS, ...job.limits };
   const privileged = process.getuid?.() === 0;
   load();
   process.umask(0);
@@ -70,29 +64,9 @@ async function unpack(job: UnpackJob): Promise<UnpackAnswer> {
     userxattr: !privileged,
     privileged,
   });
-  const reader = new TarReader(folder, { entries: limits.entries });
+  const reader = new TarReader(folder, job.limits);
   const hash = new Bun.CryptoHasher("sha256");
-  let packed = 0;
-  let unpacked = 0;
-  const input = async function* (): AsyncGenerator<Uint8Array> {
-    const { start, length } = job.range ?? { start: null, length: Number.POSITIVE_INFINITY };
-    while (packed < length) {
-      // Not one buffer again and again: a decompressor may still look at the last one.
-      const buffer = Buffer.allocUnsafe(Math.min(PIECE, length - packed));
-      const n = readSync(0, buffer, 0, buffer.length, start === null ? null : start + packed);
-      if (n === 0) return;
-      packed += n;
-      yield buffer.subarray(0, n);
-    }
-  };
-  for await (const piece of decompress(input())) {
-    unpacked += piece.length;
-    if (unpacked > limits.free && unpacked > packed * limits.ratio)
-      throw new SampanError(
-        "invalid",
-        `it grows to more than ${limits.ratio} times its size: this looks like an archive bomb`,
-        { hint: "If it is meant so, decompress it first: the limit is for compressed archives." },
-      );
+  for await (const piece of decompress(pieces(0, job.range), job.limits)) {
     hash.update(piece);
     reader.push(piece);
   }
