@@ -248,6 +248,9 @@ export class Containers {
         assertRemovable(container, state, options.force ?? false);
         await end(this.#context, container);
         clearCgroup(container);
+      } else if (release && options.force) {
+        const { endStart } = await import("./stop.ts");
+        await endStart(this.#context, container);
       }
       // With --rm looking at its end has removed it already.
       if (this.#context.rows.byId(id)) discard(this.#context, container);

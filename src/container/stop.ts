@@ -3,6 +3,7 @@
  * keeper that does not answer is ended itself, and the container by its cgroup.
  */
 import { SampanError } from "../common/error.ts";
+import { flockHolder } from "../kernel/flock.ts";
 import { isAlive } from "../kernel/proc.ts";
 import { parseSignal } from "../kernel/signals.ts";
 import { type Connection, connect, type Exit } from "../launch/index.ts";
@@ -132,6 +133,20 @@ async function killHard(
   clearCgroup(container);
   for (let waited = 0; waited < 100 && isLocked(at.lock); waited++) await Bun.sleep(10);
   return undefined;
+}
+
+/**
+ * Ends a start that whoever asked for it has left, and that does not come to its end by itself: its keeper holds the
+ * lock and has no process yet.
+ */
+export async function endStart(context: Context, container: StoredContainer): Promise<void> {
+  const { lock } = places(context.paths, container.id);
+  if (!isLocked(lock)) return;
+  const keeper = flockHolder(lock);
+  if (keeper === undefined) return;
+  process.kill(keeper, "SIGKILL");
+  for (let waited = 0; waited < 100 && isLocked(lock); waited++) await Bun.sleep(10);
+  clearCgroup(container);
 }
 
 /** For `rm`: Docker refuses a living container unless it is forced. */

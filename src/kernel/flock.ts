@@ -1,5 +1,6 @@
 /** flock(2), which node:fs lacks. The library handle is opened once, at the first use. */
 import { dlopen } from "bun:ffi";
+import { readFileSync, statSync } from "node:fs";
 
 export const LOCK_SH = 1;
 export const LOCK_EX = 2;
@@ -31,3 +32,20 @@ export const tryFlock = (fd: number, operation: number): boolean => call(fd, ope
 export const unflock = (fd: number): void => {
   call(fd, LOCK_UN);
 };
+
+/** The process that holds an exclusive flock on the file, as /proc/locks has it; undefined: nobody, or out of sight. */
+export function flockHolder(path: string): number | undefined {
+  const inode = String(statSync(path).ino);
+  for (const line of readFileSync("/proc/locks", "latin1").split("\n")) {
+    // 1: FLOCK  ADVISORY  WRITE 30165 fe:00:2155174 0 EOF
+    const [, kind, , access, pid, file] = line.split(/ +/);
+    if (
+      kind === "FLOCK" &&
+      access === "WRITE" &&
+      file?.slice(file.lastIndexOf(":") + 1) === inode &&
+      Number(pid) > 0
+    )
+      return Number(pid);
+  }
+  return undefined;
+}

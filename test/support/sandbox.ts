@@ -81,6 +81,8 @@ export class Sandbox {
     for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
       if (Number(pid) === process.pid) continue;
       try {
+        // A zombie is gone; only its parent, or the machine's init, has not looked yet.
+        if (readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.startsWith("Z")) continue;
         const cgroup = readFileSync(`/proc/${pid}/cgroup`, "utf8");
         const environment = readFileSync(`/proc/${pid}/cmdline`, "utf8");
         if (cgroup.includes(this.cgroupParent) || environment.includes(this.root))
