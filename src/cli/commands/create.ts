@@ -6,7 +6,7 @@ import { UsageError } from "../flags.ts";
 import { complain, print } from "../output.ts";
 import { configure } from "../run/config.ts";
 import { CONTAINER_FLAGS } from "../run/flags.ts";
-import { requireImage } from "../run/image.ts";
+import { orPull, requireImage } from "../run/image.ts";
 
 export default command({
   usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
@@ -25,7 +25,12 @@ export default command({
       );
     const engine = Engine.open(where);
     requireImage(engine, config.image, flags.pull);
-    const made = engine.containers.create(config, flags.name ? { name: flags.name } : {});
+    let made: ReturnType<typeof engine.containers.create>;
+    try {
+      made = engine.containers.create(config, flags.name ? { name: flags.name } : {});
+    } catch (error) {
+      throw orPull(error, config.image);
+    }
     for (const warning of made.warnings) complain(`WARNING: ${warning}`);
     if (cidfile) writeFileSync(cidfile, made.id);
     print(made.id);

@@ -1,0 +1,69 @@
+/**
+ * What a command costs before it does anything is what it imports. One stray import can triple it, so the modules that
+ * the hot commands load are checked here, by following their static imports.
+ */
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { COMMANDS } from "../../src/cli/commands.ts";
+
+const SRC = new URL("../../src/", import.meta.url).pathname;
+const transpiler = new Bun.Transpiler({ loader: "ts" });
+
+/** Every file under src/, relative to it, and every built-in module that is loaded with these. */
+function loaded(...entries: string[]): { files: Set<string>; builtin: Set<string> } {
+  const files = new Set<string>();
+  const builtin = new Set<string>();
+  const visit = (path: string): void => {
+    if (files.has(path)) return;
+    files.add(path);
+    for (const { path: target, kind } of transpiler.scanImports(readFileSync(SRC + path, "utf8"))) {
+      if (kind !== "import-statement") continue;
+      if (target.startsWith(".")) visit(new URL(target, `file:///${path}`).pathname.slice(1));
+      else builtin.add(target);
+    }
+  };
+  for (const entry of entries) visit(entry);
+  return { files, builtin };
+}
+
+const command = (name: string) => loaded("cli/main.ts", `cli/commands/${name}.ts`);
+
+describe("a command loads no more than it needs", () => {
+  test("the start alone: no engine, no database, no command", () => {
+    const { files, builtin } = loaded("cli/main.ts");
+    expect([...builtin].sort()).toEqual(["node:fs"]);
+    expect([...files].filter((file) => !/^(cli|common)\//.test(file))).toEqual([]);
+    expect([...files].filter((file) => file.startsWith("cli/commands/"))).toEqual([]);
+  });
+
+  test.each(["run", "exec", "ps", "create", "start", "rm"])("%s: node:fs and Bun's own", (name) => {
+    const { builtin } = command(name);
+    expect([...builtin].filter((module) => !["node:fs", "bun:sqlite", "bun:ffi"].includes(module))).toEqual(
+      [],
+    );
+  });
+
+  test.each(["run", "exec"])("%s: none of Docker's shapes", (name) => {
+    expect([...command(name).files].filter((file) => file.startsWith("docker/"))).toEqual([]);
+  });
+
+  test("ps: no templates, no filters", () => {
+    expect([...command("ps").files].filter((file) => file.startsWith("docker/")).sort()).toEqual([
+      "docker/human.ts",
+      "docker/ps.ts",
+      "docker/table.ts",
+    ]);
+  });
+
+  test("nothing that reads archives is on the way of a run", () => {
+    expect(
+      [...command("run").files].filter((file) =>
+        /^image\/(tar\/|unpack\/|load\.|save\.|import\.)/.test(file),
+      ),
+    ).toEqual([]);
+  });
+
+  test("every command of the table has its file", async () => {
+    for (const { names, load } of COMMANDS) expect((await load()).default.usage, names[0]).toBeString();
+  });
+});
