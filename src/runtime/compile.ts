@@ -19,6 +19,7 @@ import { SampanError } from "../common/error.ts";
 import { CLONE, type NamespaceName, type Step } from "../launch/index.ts";
 import { type CgroupHost, cgroupSteps } from "./cgroups/index.ts";
 import { DEFAULT_DEVICE_RULES, deviceSteps } from "./devices.ts";
+import { hostViewSteps } from "./host-view.ts";
 import { loopbackUp } from "./loopback.ts";
 import {
   IDENTITY,
@@ -36,7 +37,6 @@ import { type ProcessContext, pdeathsigStep, processSteps, settingSteps } from "
 import {
   bindOntoItself,
   cgroupMountSteps,
-  hostViewSteps,
   isHostRoot,
   layerSteps,
   maskSteps,

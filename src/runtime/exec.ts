@@ -2,6 +2,7 @@
  * One more process in a container that runs: a plan that joins instead of making. All namespaces are entered in one
  * setns through a pidfd whose start time is checked, so that a pid that was used again cannot be meant.
  */
+import { parseCgroup, procFile } from "../kernel/proc.ts";
 import { CLONE, type NamespaceName, type Step } from "../launch/index.ts";
 import { type CgroupHost, enterStep, unifiedFolder } from "./cgroups/index.ts";
 import type { Peer } from "./namespaces.ts";
@@ -22,11 +23,24 @@ export interface CompileExec {
   readonly denySetgroups?: boolean;
 }
 
+/**
+ * The v2 folder for the new process: the container's, or the one beneath it where the container's own process is by
+ * now. A container that divides its cgroup (systemd and Docker inside do) leaves no process in the folders above.
+ */
+function bornIn(host: CgroupHost, path: string, pid: number): string | undefined {
+  const folder = unifiedFolder(host, path);
+  if (host.kind !== "v2" || pid === 0) return folder;
+  for (const { hierarchy, path: own } of parseCgroup(procFile(pid, "cgroup") ?? ""))
+    if (hierarchy === 0 && folder !== undefined && `${host.unified}${own}`.startsWith(`${folder}/`))
+      return host.unified + own;
+  return folder;
+}
+
 export function compileExec(input: CompileExec): Step[] {
   const { peer, namespaces, process, cgroupHost: host, cgroupPath: path } = input;
   let flags = 0;
   for (const name of namespaces) flags |= CLONE[name];
-  const birth = path === undefined ? undefined : unifiedFolder(host, path);
+  const birth = path === undefined ? undefined : bornIn(host, path, peer.pid);
   // In the container's cgroup before anything of its own is touched: what it costs is the container's cost.
   const enter = path === undefined ? [] : host.hierarchies.map(({ mount }) => enterStep(mount + path));
   const { height = 0, width = 0 } = process.consoleSize ?? {};

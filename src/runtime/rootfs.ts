@@ -6,7 +6,7 @@
 import { statSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { MOUNT_ATTR, MS } from "../kernel/flags.ts";
-import type { Step } from "../launch/index.ts";
+import type { Call, Step, StepBase } from "../launch/step.ts";
 import { type CgroupHost } from "./cgroups/index.ts";
 import { IDENTITY, idMap, isOwn, type Namespaces } from "./namespaces.ts";
 import { type MountOptions, parseOptions } from "./options.ts";
@@ -50,11 +50,10 @@ export interface RootfsContext {
 
 export const isHostRoot = (root: Root): boolean => root.kind === "directory" && root.path === "/";
 
-const inside = <S extends object>(why: string, step: S): S & { column: "inside"; why: string } => ({
-  ...step,
-  column: "inside",
-  why,
-});
+/** Makes a step of a call. The object is the caller's own literal, so it is completed rather than copied. */
+export function inside<C extends Call>(why: string, call: C): StepBase & C {
+  return Object.assign(call, { column: "inside" as const, why });
+}
 
 /** How mount events travel between the host and the container: not at all, unless a mount asks for it. */
 export function propagationSteps(
@@ -76,11 +75,11 @@ export function propagationSteps(
         call: "propagation",
         flags: MS.private,
         path: mountPointOf(above),
-      } as const),
+      }),
     ];
   }
   const flags = MS.rec | (wanted === MS.slave ? MS.slave : MS.private);
-  return [inside("mnt namespace", { call: "propagation", flags } as const)];
+  return [inside("mnt namespace", { call: "propagation", flags })];
 }
 
 /** The nearest folder at or above `path` that lies on another device than its parent. */
@@ -108,7 +107,7 @@ export function layerSteps(root: Root): Step[] {
   // One layer and nothing to write: overlayfs wants two lower folders then; a bind of the one is the same.
   if (root.upper === undefined && lower.length === 1)
     return [{ ...bindOntoItself(root.target, "rootfs"), source: lower[0] as string } as Step];
-  return [inside("rootfs", { call: "overlay", target: root.target, lower, ...writable, options } as const)];
+  return [inside("rootfs", { call: "overlay", target: root.target, lower, ...writable, options })];
 }
 
 /** A mount point of its own, free of locks that a new user namespace put on it: what pivot_root asks for. */
@@ -123,26 +122,9 @@ export const bindOntoItself = (path: string, why: string): Step =>
     clear: 0,
     create: "none",
     propagation: 0,
-  } as const);
+  });
 
 export const rootPath = (root: Root): string => (root.kind === "directory" ? root.path : root.target);
-
-/** What the view of the host's own root must not show: its /run, and the engine's state. */
-export function hostViewSteps(root: Root): Step[] {
-  if (root.kind !== "host") return [];
-  return [
-    inside("host image", {
-      call: "mount",
-      fstype: "tmpfs",
-      source: "tmpfs",
-      target: "/run",
-      flags: MS.nosuid | MS.nodev,
-      data: "mode=755",
-      create: "dir",
-    } as const),
-    ...root.hide.map((target) => inside("host image", { call: "mask", target } as const)),
-  ];
-}
 
 /** One mount of the specification → steps. */
 export function mountSteps(mount: SpecMount, context: RootfsContext): Step[] {
@@ -164,7 +146,7 @@ export function mountSteps(mount: SpecMount, context: RootfsContext): Step[] {
       recursiveAttributes: true,
       create: "dir",
       propagation: 0,
-    } as const),
+    }),
   ];
   if (context.userNamespace) {
     // In a user namespace only what belongs to its own namespaces can be mounted anew; the rest is the host's, bound.
@@ -212,7 +194,7 @@ export function mountSteps(mount: SpecMount, context: RootfsContext): Step[] {
             clear: 0,
             recursive: false,
             propagation: options.propagation,
-          } as const),
+          }),
         ]
       : []),
   ];
@@ -271,7 +253,7 @@ function bindSteps(mount: SpecMount, options: MountOptions, why: string, context
       create: found.isDirectory() ? "dir" : "file",
       propagation: options.propagation,
       ...idmap,
-    } as const),
+    }),
   ];
   if (recursiveAttributes && (options.set & ~options.recursiveSet) !== 0)
     steps.push(
@@ -282,7 +264,7 @@ function bindSteps(mount: SpecMount, options: MountOptions, why: string, context
         clear: options.clear,
         recursive: false,
         propagation: 0,
-      } as const),
+      }),
     );
   return steps;
 }
@@ -302,7 +284,7 @@ export function cgroupMountSteps(mount: SpecMount, context: RootfsContext): Step
       flags: mountFlags,
       data,
       create: "dir",
-    } as const);
+    });
   if (host.kind === "v2" || host.pure) return [filesystem("cgroup2", target, "")];
   if (host.kind === "none" || context.userNamespace) return [];
   const steps: Step[] = [filesystem("tmpfs", target, "mode=755", flags & ~MS.rdonly)];
@@ -326,11 +308,11 @@ export function cgroupMountSteps(mount: SpecMount, context: RootfsContext): Step
           clear: 0,
           create: "dir",
           propagation: 0,
-        } as const),
+        }),
       );
     for (const controller of controllers)
       if (!named && controller !== name)
-        steps.push(inside(why, { call: "symlink", target: `${target}/${controller}`, to: name } as const));
+        steps.push(inside(why, { call: "symlink", target: `${target}/${controller}`, to: name }));
   }
   if (flags & MS.rdonly)
     steps.push(
@@ -341,7 +323,7 @@ export function cgroupMountSteps(mount: SpecMount, context: RootfsContext): Step
         clear: 0,
         recursive: false,
         propagation: 0,
-      } as const),
+      }),
     );
   return steps;
 }
@@ -349,8 +331,8 @@ export function cgroupMountSteps(mount: SpecMount, context: RootfsContext): Step
 /** Paths of /proc and /sys that tell of the host or reach into it. */
 export function maskSteps(masked: readonly string[], readonly: readonly string[]): Step[] {
   const steps: Step[] = [];
-  for (const target of masked) steps.push(inside("masked paths", { call: "mask", target } as const));
-  for (const target of readonly) steps.push(inside("read-only paths", { call: "readonly", target } as const));
+  for (const target of masked) steps.push(inside("masked paths", { call: "mask", target }));
+  for (const target of readonly) steps.push(inside("read-only paths", { call: "readonly", target }));
   return steps;
 }
 
@@ -363,4 +345,4 @@ export const readonlyRootStep = (): Step =>
     clear: 0,
     recursive: false,
     propagation: 0,
-  } as const);
+  });

@@ -5,6 +5,7 @@ import { weightOfShares } from "../../src/runtime/cgroups/cpu.ts";
 import { forCaller } from "../../src/runtime/cgroups/host.ts";
 import { ioWeight } from "../../src/runtime/cgroups/io.ts";
 import { limitWrites } from "../../src/runtime/cgroups/steps.ts";
+import { realMounts } from "../../src/runtime/host-view.ts";
 import {
   type CgroupHost,
   cgroupFolders,
@@ -319,4 +320,21 @@ describe("devices", () => {
     for (const wrong of ["", "x 1:3 r", "c 1 r", "c 1:3", "c 1:3 x", "c -1:3 r", "c 1:3 rwmr"])
       expect(() => parseDeviceRule(wrong)).toThrow("invalid device cgroup format");
   });
+});
+
+test("the host image shows real filesystems that lie apart, and nothing of the kernel's", () => {
+  const at = (target: string, type: string, source: string): string =>
+    `1 2 0:1 / ${target} rw - ${type} ${source} rw\n`;
+  expect(
+    realMounts(
+      at("/", "ext4", "/dev/vda1") +
+        at("/proc", "proc", "proc") +
+        at("/usr/local", "xfs", "/dev/vdc") +
+        at("/usr", "ext4", "/dev/vdb") +
+        at("/run/x", "ext4", "/dev/vdd") +
+        at("/home", "nfs4", "server:/home") +
+        at("/mnt/cd", "iso9660", "/dev/sr0") +
+        at("/srv", "tmpfs", "tmpfs"),
+    ),
+  ).toEqual(["/home", "/usr", "/usr/local"]);
 });

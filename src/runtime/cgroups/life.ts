@@ -36,7 +36,7 @@ export function isFrozen(host: CgroupHost, path: string): boolean {
 export async function freeze(host: CgroupHost, path: string): Promise<void> {
   const found = freezer(host, path);
   if (found === undefined)
-    throw new SampanError("refused", "pause: this host has no freezer cgroup", {
+    throw new SampanError("refused", `pause: ${host.note ?? "this host has no freezer cgroup"}`, {
       hint: "Mount the freezer controller, or use a kernel with cgroup v2.",
     });
   const frozen = (): boolean =>

@@ -79,7 +79,8 @@ export function readStats(host: CgroupHost, path: string): CgroupStats {
     const found = hierarchyOf(host, controller);
     return found && found.mount + path;
   };
-  const unified = unifiedFolder(host, path);
+  // Without a cgroup all of these are files that are not there.
+  const unified = unifiedFolder(host, path) ?? "/dev/null";
   return {
     cpu: readCpu(v1("cpuacct"), v1("cpu"), unified),
     host: hostCpu(),
@@ -89,11 +90,7 @@ export function readStats(host: CgroupHost, path: string): CgroupStats {
   };
 }
 
-function readCpu(
-  cpuacct: string | undefined,
-  cpu: string | undefined,
-  unified: string | undefined,
-): CgroupStats["cpu"] {
+function readCpu(cpuacct: string | undefined, cpu: string | undefined, unified: string): CgroupStats["cpu"] {
   const stat = pairs(text(`${cpu ?? unified}/cpu.stat`));
   const periods = stat["nr_periods"] ?? 0;
   const throttled = stat["nr_throttled"] ?? 0;
@@ -115,7 +112,7 @@ function readCpu(
   };
 }
 
-function readMemory(v1: string | undefined, unified: string | undefined): CgroupStats["memory"] {
+function readMemory(v1: string | undefined, unified: string): CgroupStats["memory"] {
   if (v1) {
     const stat = pairs(text(`${v1}/memory.stat`));
     return {
@@ -138,12 +135,12 @@ function readMemory(v1: string | undefined, unified: string | undefined): Cgroup
   };
 }
 
-const readPids = (folder: string | undefined): CgroupStats["pids"] => ({
+const readPids = (folder: string): CgroupStats["pids"] => ({
   current: number(`${folder}/pids.current`),
   limit: limit(`${folder}/pids.max`),
 });
 
-function readIo(v1: string | undefined, unified: string | undefined): IoEntry[] {
+function readIo(v1: string | undefined, unified: string): IoEntry[] {
   const entries: IoEntry[] = [];
   if (v1) {
     const operations = new Map<string, number>();
