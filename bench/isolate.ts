@@ -9,17 +9,15 @@ import { sh, words } from "./command.ts";
 /** The parent of every container's cgroup, whichever engine makes it. */
 export const CGROUP_PARENT = "/sampan-bench";
 const CGROUPS = "/sys/fs/cgroup";
-const PART = "SAMPAN_BENCH_PART";
+/** Where v2 is mounted on a host that has v1 too. */
+const V2 = "unified";
 const FOLDER = "SAMPAN_BENCH_FOLDER";
 
-/** What this process is inside for, and its temporary folder; undefined: it is outside. */
-export function inside(): { part: string; folder: string } | undefined {
-  const { [PART]: part, [FOLDER]: folder } = process.env;
-  return part && folder ? { part, folder } : undefined;
-}
+/** The bench's temporary folder, if this process is inside. */
+export const inside = (): string | undefined => process.env[FOLDER];
 
-/** Runs this program again inside, for one part of its work; resolves to the exit code. */
-export async function enter(part: string, folder: string): Promise<number> {
+/** Runs this program again inside; resolves to the exit code. */
+export async function enter(folder: string): Promise<number> {
   // A shell is pid 1: it reaps what the engines leave, and as pid 1 it is deaf to SIGINT, which is for the bench.
   const child = Bun.spawn(
     [
@@ -30,7 +28,7 @@ export async function enter(part: string, folder: string): Promise<number> {
     ],
     {
       stdio: ["inherit", "inherit", "inherit"],
-      env: { ...process.env, [PART]: part, [FOLDER]: folder },
+      env: { ...process.env, [FOLDER]: folder },
       detached: true,
     },
   );
@@ -47,58 +45,34 @@ export async function enter(part: string, folder: string): Promise<number> {
   return code;
 }
 
-/**
- * Own /run and /dev/shm, where engines meet without being asked to, and cgroups as the peers want them. Returns the
- * controllers whose hierarchy is mounted nowhere else.
- */
-export function furnish(folder: string): string[] {
+/** Own /run and /dev/shm, where engines meet without being asked to, and cgroups as the peers want them. */
+export function furnish(folder: string): void {
   sh("mount", "-t", "tmpfs", "tmpfs", "/run");
   sh("mount", "-t", "tmpfs", "tmpfs", "/dev/shm");
-  return existsSync(`${CGROUPS}/unified`) ? completeHybrid(`${folder}/cgroup`) : [];
+  if (existsSync(`${CGROUPS}/${V2}`)) moveV2(`${folder}/cgroup`, `${folder}/${V2}`);
 }
 
 /**
- * crun refuses a host with cgroup v1 while one controller is still on v2. The missing mount goes into a copy of the
- * folder that holds the mounts, since the folder itself is the machine's. The controller is back on v2 when it is mounted
- * nowhere and has no cgroup.
+ * crun refuses a host with cgroup v1 that has a controller on v2 as well. It looks for v2 in one place only, so that is where
+ * v2 must not be. The folder that holds the mounts is the machine's, so ours are in a new one.
  */
-function completeHybrid(copy: string): string[] {
-  const missing = withoutMount();
-  if (missing.length === 0) return [];
-  const present = readdirSync(CGROUPS);
-  mkdirSync(copy, { recursive: true });
-  sh("mount", "-t", "tmpfs", "tmpfs", copy);
-  for (const hierarchy of [...present, ...missing]) mkdirSync(`${copy}/${hierarchy}`);
-  for (const hierarchy of present) sh("mount", "--bind", `${CGROUPS}/${hierarchy}`, `${copy}/${hierarchy}`);
-  for (const controller of missing)
-    sh("mount", "-t", "cgroup", "-o", controller, "none", `${copy}/${controller}`);
-  sh("mount", "--move", copy, CGROUPS);
-  return missing;
-}
-
-/** Controllers that v2 has, and those whose hierarchy is mounted nowhere: a run that was killed leaves one so. */
-function withoutMount(): string[] {
-  const mounts = readFileSync("/proc/self/mountinfo", "utf8");
-  const onV2 = readFileSync(`${CGROUPS}/unified/cgroup.controllers`, "utf8")
-    .trim()
-    .split(" ")
-    .filter(Boolean);
-  const afloat = [...readFileSync("/proc/cgroups", "utf8").matchAll(/^(\w+)\t([1-9]\d*)\t/gm)]
-    .map((match) => match[1] ?? "")
-    .filter((controller) => !new RegExp(` - cgroup .*\\b${controller}\\b`).test(mounts));
-  return [...onV2, ...afloat];
+function moveV2(hierarchies: string, v2: string): void {
+  mkdirSync(hierarchies);
+  sh("mount", "-t", "tmpfs", "tmpfs", hierarchies);
+  for (const name of readdirSync(CGROUPS)) {
+    const place = name === V2 ? v2 : `${hierarchies}/${name}`;
+    mkdirSync(place);
+    sh("mount", "--bind", `${CGROUPS}/${name}`, place);
+  }
+  sh("umount", "--recursive", CGROUPS);
+  sh("mount", "--move", hierarchies, CGROUPS);
 }
 
 /** Removes the cgroups under this bench's parent, in every hierarchy; the processes are gone by now. */
-export async function removeCgroups(own: readonly string[]): Promise<void> {
+export function removeCgroups(): void {
   for (const hierarchy of ["", ...readdirSync(CGROUPS)])
     removeTree(`${CGROUPS}/${hierarchy}${CGROUP_PARENT}`);
-  // The kernel forgets a removed cgroup a moment later; a hierarchy that is unmounted before that stays afloat.
-  for (let tries = 0; own.some((name) => cgroupCount(name) > 1) && tries < 100; tries++) await Bun.sleep(20);
 }
-
-const cgroupCount = (controller: string): number =>
-  Number(new RegExp(`^${controller}\\t\\d+\\t(\\d+)`, "m").exec(readFileSync("/proc/cgroups", "utf8"))?.[1]);
 
 function removeTree(folder: string): void {
   if (!existsSync(folder)) return;

@@ -40,17 +40,16 @@ const { values: flags, positionals: parts } = parseArgs({
 });
 
 const here = inside();
-const ownHierarchies = here ? furnish(here.folder) : [];
-if (here?.part === "clean") await removeCgroups(ownHierarchies);
-else process.exit(here ? await bench(here.folder) : await outside());
+const folder = inside();
+process.exit(folder ? await bench(folder) : await outside());
 
-/** What the bench leaves is removed by a second visit, when everything that ran in the first is dead. */
+/** What the bench leaves is removed when everything that ran inside is dead. */
 async function outside(): Promise<number> {
   const folder = mkdtempSync(`${tmpdir()}/sampan-bench-`);
   try {
-    return await enter("measure", folder);
+    return await enter(folder);
   } finally {
-    await enter("clean", folder);
+    removeCgroups();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -61,6 +60,7 @@ async function bench(folder: string): Promise<number> {
   const interrupt = new AbortController();
   process.on("SIGINT", () => interrupt.abort());
   try {
+    furnish(folder);
     const busybox = makeBusybox(`${folder}/busybox`);
     await using peers = await setUpPeers(folder, busybox, names);
     for (const [name, reason] of peers.missing) console.error(`without ${name}: ${reason}`);
