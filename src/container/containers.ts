@@ -4,7 +4,7 @@
  */
 import { existsSync, rmSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
-import { type Connection, connect, type Exit } from "../launch/index.ts";
+import { type Connection, connect, type Exit, Launcher } from "../launch/index.ts";
 import { claim } from "./claim.ts";
 import type { ContainerConfig } from "./config.ts";
 import { type Context, places } from "./context.ts";
@@ -53,9 +53,10 @@ export class Containers {
 
   /** Makes a container and starts it. Detached, the connection is closed already. */
   async run(config: ContainerConfig, options: CreateOptions & StartOptions = {}): Promise<Running> {
-    const { container, release } = create(this.#context, config, options, true);
+    const launcher = Launcher.start();
+    const { container, release } = orAbandon(launcher, () => create(this.#context, config, options, true));
     try {
-      const connection = await this.#launch(container, options);
+      const connection = await this.#launch(container, options, launcher);
       const live = { ...CREATED, status: "running", pid: connection.report?.pid ?? 0 } as const;
       return { container: { ...container, state: live }, connection };
     } finally {
@@ -76,17 +77,20 @@ export class Containers {
       if (state.status === "paused")
         throw new SampanError("conflict", "cannot start a paused container, try unpause instead");
       if (state.status === "running" || state.status === "restarting") return await connect(at.socket);
-      rmSync(at.exit, { force: true });
-      makeRun(this.#context, id);
-      this.#context.rows.setState(id, { ...CREATED, status: "starting" });
-      return await this.#launch(container, options);
+      const launcher = Launcher.start();
+      orAbandon(launcher, () => {
+        rmSync(at.exit, { force: true });
+        makeRun(this.#context, id);
+        this.#context.rows.setState(id, { ...CREATED, status: "starting" });
+      });
+      return await this.#launch(container, options, launcher);
     } finally {
       release?.();
     }
   }
 
-  async #launch(container: StoredContainer, options: StartOptions): Promise<Connection> {
-    const connection = await start(this.#context, container, options);
+  async #launch(container: StoredContainer, options: StartOptions, launcher: Launcher): Promise<Connection> {
+    const connection = await start(this.#context, container, options, launcher);
     if (!options.attach) connection.close();
     return connection;
   }
@@ -318,6 +322,16 @@ export class Containers {
   /** With its state as it is now. */
   #living(reference: string): ContainerRecord {
     return this.get(reference);
+  }
+}
+
+/** What comes before the plan may be refused: then there will be none. */
+function orAbandon<T>(launcher: Launcher, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    launcher.abandon();
+    throw error;
   }
 }
 

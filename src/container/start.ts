@@ -4,7 +4,13 @@
  */
 import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
-import { type Connection, LaunchError, launch, type NamespaceName, type Plan } from "../launch/index.ts";
+import {
+  type Connection,
+  LaunchError,
+  type Launcher,
+  type NamespaceName,
+  type Plan,
+} from "../launch/index.ts";
 import {
   type Compile,
   callerIdMaps,
@@ -209,14 +215,16 @@ export async function start(
   context: Context,
   container: StoredContainer,
   options: StartOptions,
+  launcher: Launcher,
 ): Promise<Connection> {
   const at = places(context.paths, container.id);
   let launched = false;
   try {
     const plan = await buildPlan(context, container, options);
     launched = true;
-    return await launch(plan);
+    return await launcher.launch(plan);
   } catch (thrown) {
+    if (!launched) launcher.abandon();
     const error = thrown instanceof LaunchError ? await explain(context, container, thrown) : thrown;
     if (launched) clearCgroup(container);
     if (container.config.autoRemove) discard(context, container);

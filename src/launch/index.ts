@@ -1,6 +1,6 @@
 export { ATTACH, Connection, connect } from "./connection.ts";
 export { FRAME } from "./frame.ts";
-export { LaunchError, launch, launcherPath } from "./launch.ts";
+export { LaunchError, Launcher, launch, launcherPath } from "./launch.ts";
 export type {
   Exit,
   HealthPlan,

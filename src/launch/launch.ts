@@ -38,27 +38,55 @@ export class LaunchError extends SampanError {
   }
 }
 
-/** Resolves when every step up to the program's execve has been done; throws a LaunchError when one failed. */
-export async function launch(plan: Plan): Promise<Connection> {
-  const path = launcherPath();
-  let started: ReturnType<typeof Bun.spawn>;
-  try {
-    started = Bun.spawn({ cmd: [path], env: environment(), stdio: ["ignore", "ignore", "inherit", "pipe"] });
-  } catch (cause) {
-    throw new SampanError("unavailable", `the launcher cannot be started: ${path}`, {
-      hint: "It is built by `npm run build` and lies beside the executable.",
-      cause,
-    });
+/**
+ * A launcher that waits for its plan. Starting it is the longest part of a launch that does not depend on the plan: so
+ * it is started first and comes up while the plan is made.
+ */
+export class Launcher {
+  readonly #process: ReturnType<typeof Bun.spawn>;
+  readonly #connection: Promise<Connection>;
+
+  private constructor(started: ReturnType<typeof Bun.spawn>) {
+    this.#process = started;
+    this.#connection = Connection.open({ fd: started.stdio[3] as unknown as number });
   }
-  started.unref();
-  const connection = await Connection.open({ fd: started.stdio[3] as unknown as number });
-  connection.send(FRAME.plan, encode(plan));
-  const report = await connection.reported;
-  if (!report) throw new SampanError("system", "the launcher ended without a report");
-  if (!report.ok) {
-    connection.close();
-    const { explainFailure } = await import("./failure.ts");
-    throw new LaunchError(plan, report, explainFailure(plan, report));
+
+  static start(): Launcher {
+    const path = launcherPath();
+    try {
+      const stdio = ["ignore", "ignore", "inherit", "pipe"] as const;
+      const started = Bun.spawn({ cmd: [path], env: environment(), stdio: [...stdio] });
+      started.unref();
+      return new Launcher(started);
+    } catch (cause) {
+      throw new SampanError("unavailable", `the launcher cannot be started: ${path}`, {
+        hint: "It is built by `npm run build` and lies beside the executable.",
+        cause,
+      });
+    }
   }
-  return connection;
+
+  /** Resolves when every step up to the program's execve has been done; throws a LaunchError when one failed. */
+  async launch(plan: Plan): Promise<Connection> {
+    const bytes = encode(plan);
+    const connection = await this.#connection;
+    connection.send(FRAME.plan, bytes);
+    const report = await connection.reported;
+    if (!report) throw new SampanError("system", "the launcher ended without a report");
+    if (!report.ok) {
+      connection.close();
+      const { explainFailure } = await import("./failure.ts");
+      throw new LaunchError(plan, report, explainFailure(plan, report));
+    }
+    return connection;
+  }
+
+  /** There will be no plan. */
+  abandon(): void {
+    this.#process.kill("SIGKILL");
+    void this.#connection.then((connection) => connection.close());
+  }
 }
+
+/** Starts a launcher for a plan that is at hand. */
+export const launch = (plan: Plan): Promise<Connection> => Launcher.start().launch(plan);
