@@ -38,7 +38,12 @@ for await (const file of new Glob("**/*.ts").scan("src")) {
     const to = ROOMS.indexOf(other);
     if (to < 0) faults.push(`src/${file}: imports ${target}, which is in no room`);
     else if (to < from) faults.push(`src/${file}: imports upward, ${target}`);
-    else if (!OPEN.has(other) && other.includes(".") === false && !resolved.endsWith("/index.ts") && !isType(match[0]))
+    else if (
+      !OPEN.has(other) &&
+      other.includes(".") === false &&
+      !resolved.endsWith("/index.ts") &&
+      !isType(match[0])
+    )
       faults.push(`src/${file}: reaches past ${other}/index.ts, ${target}`);
   }
 }

@@ -31,10 +31,13 @@ if (missing.length > 0) {
 }
 
 const args = process.argv.slice(2);
-const run = Bun.spawn([process.execPath, "test", ...(args.length > 0 ? args : ["test"])], {
-  stdio: ["ignore", "inherit", "pipe"],
-  env: process.env,
-});
+const run = Bun.spawn(
+  [process.execPath, "test", "--timeout", "60000", ...(args.length > 0 ? args : ["test"])],
+  {
+    stdio: ["ignore", "inherit", "pipe"],
+    env: process.env,
+  },
+);
 let passed = 0;
 let failed = 0;
 let skipped = 0;

@@ -101,8 +101,8 @@ test("kill -9 of the container is an exit with 137, not out of memory", async ()
 
 test("out of memory can be told from a kill", async () => {
   const { code } = await box.cli(
-    ...["run", "--name", "greedy", "--memory", "16m", "--memory-swap", "16m", "host"],
-    ...["sh", "-c", "x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo $x | wc -c"],
+    ..."run --name greedy --memory 16m --memory-swap 16m host sh -c".split(" "),
+    "x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo $x | wc -c",
   );
   expect(await box.ok("inspect", "-f", "{{.State.OOMKilled}}", "greedy")).toBe("true");
   expect(code).not.toBe(0);
