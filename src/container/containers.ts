@@ -18,7 +18,7 @@ import type { Pruned, PruneFilters } from "./prune.ts";
 import { look, recordEnd, settle } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
-import { type StartOptions, start } from "./start.ts";
+import { type Start, type StartOptions, start } from "./start.ts";
 import type { Sample, StatsOptions } from "./stats.ts";
 import type { StopOptions } from "./stop.ts";
 import type { ProcessTable } from "./top.ts";
@@ -56,7 +56,7 @@ export class Containers {
     const launcher = Launcher.start();
     const { container, release } = orAbandon(launcher, () => create(this.#context, config, options, true));
     try {
-      const connection = await this.#launch(container, options, launcher);
+      const connection = await this.#launch(container, { ...options, fresh: true }, launcher);
       const live = { ...CREATED, status: "running", pid: connection.report?.pid ?? 0 } as const;
       return { container: { ...container, state: live }, connection };
     } finally {
@@ -89,7 +89,7 @@ export class Containers {
     }
   }
 
-  async #launch(container: StoredContainer, options: StartOptions, launcher: Launcher): Promise<Connection> {
+  async #launch(container: StoredContainer, options: Start, launcher: Launcher): Promise<Connection> {
     const connection = await start(this.#context, container, options, launcher);
     if (!options.attach) connection.close();
     return connection;

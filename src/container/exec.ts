@@ -1,22 +1,37 @@
 /** One more process in a container that runs. */
 import { SampanError } from "../common/error.ts";
-import { type Connection, LaunchError, launch } from "../launch/index.ts";
+import {
+  type Connection,
+  type KeeperPlan,
+  LaunchError,
+  Launcher,
+  type Plan,
+  type Step,
+} from "../launch/index.ts";
 import {
   allCapabilities,
   callerIdMaps,
   chooseCapabilities,
   compileExec,
   parseUser,
+  type Root,
   readCgroupHost,
 } from "../runtime/index.ts";
 import { attributesOf, type Context, places } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
-import { readPidFile } from "./live.ts";
+import { type Live, readPidFile } from "./live.ts";
 import type { ContainerState } from "./record.ts";
 import { mergeEnv } from "./resolve.ts";
 import { readInRoot } from "./root.ts";
 import type { StoredContainer } from "./rows.ts";
-import { capabilitySets, foreignNamespaces, isRootless, processEnv, type Size } from "./spec.ts";
+import {
+  capabilitySets,
+  foreignNamespaces,
+  isRootless,
+  processEnv,
+  processRights,
+  type Size,
+} from "./spec.ts";
 import { assertMapped, rootOf, seccompOf } from "./start.ts";
 
 export interface ExecConfig {
@@ -30,8 +45,6 @@ export interface ExecConfig {
   readonly privileged?: boolean;
   readonly size?: Size;
 }
-
-const NO_LOG = { driver: "none", path: "", maxSize: 0, maxFiles: 1 } as const;
 
 function assertRunning(container: StoredContainer, state: ContainerState): void {
   const { id } = container;
@@ -50,8 +63,42 @@ export async function exec(
   config: ExecConfig,
 ): Promise<Connection> {
   assertRunning(container, state);
-  const [program] = config.command;
-  if (program === undefined) throw new SampanError("invalid", "No exec command specified");
+  validate(config);
+  const live = readPidFile(places(context.paths, container.id).pid);
+  if (!live || live.pid === 0) throw new SampanError("conflict", `container ${container.id} is not running`);
+
+  const launcher = Launcher.start();
+  const root = rootOf(context, container);
+  let plan: Plan;
+  try {
+    plan = { steps: await execSteps(container, live, root, config), keeper: keeperOf(config) };
+  } catch (error) {
+    launcher.abandon();
+    throw error;
+  }
+  const words = config.command.join(" ");
+  const attributes = attributesOf(container);
+  const event = { type: "container", id: container.id, attributes } as const;
+  context.events.append(
+    { ...event, action: `exec_create: ${words}` },
+    { ...event, action: `exec_start: ${words}` },
+  );
+  try {
+    const connection = await launcher.launch(plan);
+    void connection.exit.then((exit) => {
+      const died = { ...attributes, exitCode: String(exit?.code) };
+      if (exit) context.events.append({ ...event, action: "exec_die", attributes: died });
+    });
+    return connection;
+  } catch (error) {
+    if (!(error instanceof LaunchError)) throw error;
+    const { explainStart } = await import("./explain-start.ts");
+    throw explainStart(error, root, container.config);
+  }
+}
+
+function validate(config: ExecConfig): void {
+  if (config.command[0] === undefined) throw new SampanError("invalid", "No exec command specified");
   if (config.workdir && !config.workdir.startsWith("/"))
     throw new SampanError(
       "invalid",
@@ -60,89 +107,67 @@ export async function exec(
   for (const entry of config.env ?? [])
     if (entry === "" || entry.startsWith("="))
       throw new SampanError("invalid", `invalid environment variable: ${entry}`);
-  const live = readPidFile(places(context.paths, container.id).pid);
-  if (!live || live.pid === 0) throw new SampanError("conflict", `container ${container.id} is not running`);
+}
 
-  const root = rootOf(context, container);
+/** Nothing is kept of an exec: no log, no lock, no record. */
+const keeperOf = (config: ExecConfig): KeeperPlan => ({
+  lock: "",
+  pidFile: "",
+  socket: "",
+  exitFile: "",
+  log: { driver: "none", path: "", maxSize: 0, maxFiles: 1 },
+  tty: config.tty ?? false,
+  openStdin: config.openStdin ?? false,
+  stdinOnce: true,
+  foreground: true,
+  restart: { policy: "no", maximum: 0 },
+  timeout: 0,
+  cgroups: [],
+  reap: [],
+  events: "",
+  eventMembers: "",
+});
+
+async function execSteps(
+  container: StoredContainer,
+  live: Live,
+  root: Root,
+  config: ExecConfig,
+): Promise<Step[]> {
+  const own = container.config;
   const user = parseUser(
     config.user ?? container.user,
     readInRoot(root, "/etc/passwd"),
     readInRoot(root, "/etc/group"),
-    container.config.groups,
+    own.groups,
   );
   const maps = isRootless() ? callerIdMaps() : undefined;
   if (maps?.single) assertMapped(maps.single, user);
   const privileged = config.privileged ?? false;
-  const own = container.config;
   const capabilities = privileged
     ? allCapabilities()
     : chooseCapabilities(own.capAdd, own.capDrop, own.privileged);
   const seccomp = await seccompOf(privileged ? { ...own, privileged, security: {} } : own, capabilities);
   const tty = config.tty ?? false;
-  const steps = compileExec({
+  const env = mergeEnv(container.env, config.env ?? []);
+  return compileExec({
     id: container.id,
     peer: { pid: live.pid, start: live.start },
     namespaces: foreignNamespaces(own),
     process: {
+      ...processRights(own),
+      ...(privileged ? { noNewPrivileges: false } : {}),
       terminal: tty,
       ...(config.size ? { consoleSize: { height: config.size.rows, width: config.size.columns } } : {}),
       user: { uid: user.uid, gid: user.gid, additionalGids: user.groups },
       args: config.command,
-      env: processEnv(
-        { hostname: container.hostname, env: mergeEnv(container.env, config.env ?? []) },
-        tty,
-        user,
-      ),
+      env: processEnv({ hostname: container.hostname, env }, tty, user),
       cwd: config.workdir || container.workdir || "/",
       capabilities: capabilitySets(capabilities),
-      ...(own.security.noNewPrivileges && !privileged ? { noNewPrivileges: true } : {}),
     },
     cgroupHost: readCgroupHost(),
     cgroupPath: cgroupOf(container),
     ...(seccomp ? { seccomp } : {}),
     ...(maps?.denySetgroups ? { denySetgroups: true } : {}),
   });
-  const words = config.command.join(" ");
-  const attributes = attributesOf(container);
-  const type = "container";
-  context.events.append(
-    { type, action: `exec_create: ${words}`, id: container.id, attributes },
-    { type, action: `exec_start: ${words}`, id: container.id, attributes },
-  );
-  try {
-    const connection = await launch({
-      steps,
-      keeper: {
-        lock: "",
-        pidFile: "",
-        socket: "",
-        exitFile: "",
-        log: NO_LOG,
-        tty,
-        openStdin: config.openStdin ?? false,
-        stdinOnce: true,
-        foreground: true,
-        restart: { policy: "no", maximum: 0 },
-        timeout: 0,
-        cgroups: [],
-        reap: [],
-        events: "",
-        eventMembers: "",
-      },
-    });
-    void connection.exit.then((exit) => {
-      if (exit)
-        context.events.append({
-          type,
-          action: "exec_die",
-          id: container.id,
-          attributes: { ...attributes, exitCode: String(exit.code) },
-        });
-    });
-    return connection;
-  } catch (error) {
-    if (!(error instanceof LaunchError)) throw error;
-    const { explainStart } = await import("./explain-start.ts");
-    throw explainStart(error, root, own);
-  }
 }

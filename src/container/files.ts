@@ -1,6 +1,6 @@
 /**
- * The three files that every container gets of its own: /etc/hostname, /etc/hosts and /etc/resolv.conf. They lie in the
- * container's folder and are bound in, so that the image's need not be changed.
+ * The three files that every container gets of its own: /etc/hostname, /etc/hosts and /etc/resolv.conf. They are made anew
+ * at each start, lie in the run folder and are bound in, so that the image's need not be changed.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
@@ -66,7 +66,7 @@ export function resolvText({ config }: Pick<Asked, "config">): string {
 const hostnameText = ({ config, hostname }: Asked): string =>
   config.domainname ? `${hostname}.${config.domainname}\n` : `${hostname}\n`;
 
-/** Writes all three into the container's folder. */
+/** Writes all three into a folder. */
 export function writeFiles(folder: string, record: Asked): void {
   writeFileSync(`${folder}/hostname`, hostnameText(record));
   writeFileSync(`${folder}/hosts`, hostsText(record));

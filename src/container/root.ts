@@ -10,6 +10,14 @@ export function layersOf(root: Root): readonly string[] {
   return root.upper === undefined ? lower : [root.upper, ...lower];
 }
 
+/** The root as it is before anything is written to it. */
+export function withoutUpper(root: Root): Root {
+  if (root.kind === "host") return { kind: "directory", path: "/" };
+  if (root.kind === "directory") return root;
+  const { upper: _, ...rest } = root;
+  return rest;
+}
+
 /** A text file of the container; empty if it has none. */
 export function readInRoot(root: Root, path: string): string {
   const bytes = readFileInLayers(layersOf(root), path);

@@ -56,6 +56,19 @@ function rlimits(config: ContainerConfig): SpecRlimit[] {
   return [...DEFAULT_LIMITS.filter(({ type }) => !named.has(type)), ...own];
 }
 
+/** What every process of the container is held to, those that exec starts too. */
+export function processRights(
+  config: ContainerConfig,
+): Pick<SpecProcess, "rlimits" | "noNewPrivileges" | "apparmorProfile" | "oomScoreAdj"> {
+  const { apparmor, noNewPrivileges } = config.security;
+  return {
+    rlimits: rlimits(config),
+    ...(noNewPrivileges ? { noNewPrivileges } : {}),
+    ...(apparmor && apparmor !== "unconfined" ? { apparmorProfile: apparmor } : {}),
+    ...(config.oomScoreAdj === undefined ? {} : { oomScoreAdj: config.oomScoreAdj }),
+  };
+}
+
 /** A process of another user than root loses all but the bounding set at execve, as capabilities(7) has it. */
 export const capabilitySets = (names: readonly string[]): NonNullable<SpecProcess["capabilities"]> => ({
   bounding: names,
@@ -75,7 +88,6 @@ export function buildSpec(input: SpecInput): Spec {
   const { record, user } = input;
   const { config } = record;
   const own = ownNamespaces(config);
-  const apparmor = config.security.apparmor;
   return {
     ociVersion: "1.2.0",
     ...(own.includes("uts") ? { hostname: record.hostname } : {}),
@@ -89,10 +101,7 @@ export function buildSpec(input: SpecInput): Spec {
       env: processEnv(record, config.tty, user),
       cwd: record.workdir || "/",
       capabilities: capabilitySets(chooseCapabilities(config.capAdd, config.capDrop, config.privileged)),
-      rlimits: rlimits(config),
-      ...(config.security.noNewPrivileges ? { noNewPrivileges: true } : {}),
-      ...(apparmor && apparmor !== "unconfined" ? { apparmorProfile: apparmor } : {}),
-      ...(config.oomScoreAdj === undefined ? {} : { oomScoreAdj: config.oomScoreAdj }),
+      ...processRights(config),
     },
     mounts: own.includes("mnt") ? specMounts(config, input.places) : [],
     annotations: config.annotations,

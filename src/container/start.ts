@@ -32,7 +32,7 @@ import { clearCgroup, discard, removeRun } from "./finish.ts";
 import { healthSteps } from "./health.ts";
 import { cgroupOf, hasHealthcheck, keeperPlan } from "./keeper.ts";
 import { isLocked, readPidFile } from "./live.ts";
-import { readInRoot } from "./root.ts";
+import { readInRoot, withoutUpper } from "./root.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { buildSpec, isRootless, type Size } from "./spec.ts";
 
@@ -41,6 +41,11 @@ export interface StartOptions {
   readonly attach?: boolean;
   /** Of the terminal, from the first moment. */
   readonly size?: Size;
+}
+
+export interface Start extends StartOptions {
+  /** It was made just now. */
+  readonly fresh?: boolean;
 }
 
 /** The process whose namespaces another container joins. */
@@ -143,22 +148,20 @@ export function assertMapped(reason: string, user: User): void {
   );
 }
 
-export async function buildPlan(
-  context: Context,
-  container: StoredContainer,
-  options: StartOptions,
-): Promise<Plan> {
+export async function buildPlan(context: Context, container: StoredContainer, options: Start): Promise<Plan> {
   const { config, id } = container;
   const at = places(context.paths, id);
   const joins = joinsOf(context, config);
   const root = rootOf(context, container);
-  const passwd = readInRoot(root, "/etc/passwd");
-  const group = readInRoot(root, "/etc/group");
+  // A new container has written nothing yet: its users are the image's.
+  const files = options.fresh && root.kind !== "directory" ? withoutUpper(root) : root;
+  const passwd = readInRoot(files, "/etc/passwd");
+  const group = readInRoot(files, "/etc/group");
   const user = parseUser(container.user, passwd, group, config.groups);
   const maps = isRootless() ? callerIdMaps() : undefined;
   if (maps?.single) assertMapped(maps.single, user);
   const net = config.namespaces.net;
-  if (net?.mode !== "container") writeFiles(at.folder, container);
+  if (net?.mode !== "container") writeFiles(at.run, container);
   const shm = shmOf(config, id);
   const cgroupPath = cgroupOf(container);
   const cgroupHost = readCgroupHost();
@@ -166,7 +169,7 @@ export async function buildPlan(
     record: container,
     user,
     places: {
-      files: net?.mode === "container" ? places(context.paths, net.container).folder : at.folder,
+      files: net?.mode === "container" ? places(context.paths, net.container).run : at.run,
       user,
       ...(shm === undefined ? {} : { shm }),
     },
@@ -214,7 +217,7 @@ export function startExitCode(error: SampanError): number {
 export async function start(
   context: Context,
   container: StoredContainer,
-  options: StartOptions,
+  options: Start,
   launcher: Launcher,
 ): Promise<Connection> {
   const at = places(context.paths, container.id);
