@@ -303,6 +303,19 @@ describe("what is refused, and how", () => {
     ["--dns x", invalid("x", "--dns", "IP address is not correctly formatted: x")],
     ["--dns-search x?", invalid("x?", "--dns-search", "x? is not a valid domain")],
     ["-a foo", invalid("foo", "-a, --attach", "valid streams are STDIN, STDOUT and STDERR")],
+    [
+      "--gpus all",
+      invalid("all", "--gpus", "GPUs are not set up by name yet; --device gives single device nodes"),
+    ],
+    ["--runtime runc", invalid("runc", "--runtime", "sampan is the only runtime here")],
+    [
+      "--ip 1.2.3.4",
+      invalid(
+        "1.2.3.4",
+        "--ip",
+        "there are no networks of their own yet: --network takes none, host or container:NAME|ID",
+      ),
+    ],
     ["--timeout 0", invalid("0", "--timeout", "it takes a time above zero, such as 30s")],
   ])("%s", (line, message) => expect(() => asked(line)).toThrow(message));
 });

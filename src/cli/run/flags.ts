@@ -1,6 +1,7 @@
 /** The flags of `run` and `create`: Docker's, and those that only Sampan has. */
 import { parseSizeOrUnlimited } from "../../common/sizes.ts";
 import type { Flags } from "../flags.ts";
+import { ABSENT_FLAGS } from "./absent.ts";
 import { readDeviceRate, readDeviceRule } from "./devices.ts";
 import { readAddress, readExtraHost, readSearchDomain } from "./hosts.ts";
 import { readEnv, readLabel, readSysctl } from "./labels.ts";
@@ -9,6 +10,7 @@ import { readNamespaces } from "./namespaces.ts";
 import { readStream, readTimeout, readUlimit } from "./process.ts";
 
 export const CONTAINER_FLAGS = {
+  ...ABSENT_FLAGS,
   "add-host": { type: "list", read: readExtraHost, help: "Add a custom host-to-IP mapping (host:ip)" },
   annotation: {
     type: "list",
