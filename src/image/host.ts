@@ -4,12 +4,12 @@
  */
 import { existsSync } from "node:fs";
 import type { Paths } from "../common/paths.ts";
+import { hostPlatform } from "./platform.ts";
 import type { ImageConfig, ImageRecord, ImageRoot } from "./record.ts";
 
 /** Its name in full. An image of a registry or an archive may have the same one; `host` alone is always the embedded one. */
 export const HOST_REFERENCE = "docker.io/library/host:latest";
 const NAMES = new Set(["host", "host:latest"]);
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 let image: ImageRecord | undefined;
@@ -17,8 +17,7 @@ let image: ImageRecord | undefined;
 export function hostImage(): ImageRecord {
   if (image) return image;
   const config: ImageConfig = {
-    architecture: ARCHITECTURES[process.arch] ?? process.arch,
-    os: "linux",
+    ...hostPlatform(),
     config: {
       Env: [`PATH=${PATH}`],
       Cmd: [existsSync("/bin/bash") || existsSync("/usr/bin/bash") ? "bash" : "sh"],

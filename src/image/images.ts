@@ -149,7 +149,7 @@ export class Images {
 
   /** Loads an archive from a file or a stream: `docker save`'s form or an OCI layout, compressed or not. */
   async load(source: string | AsyncIterable<Uint8Array>, options: LoadOptions = {}): Promise<Loaded[]> {
-    const [{ load }, { parsePlatform }] = await Promise.all([import("./load.ts"), import("./manifest.ts")]);
+    const [{ load }, { parsePlatform }] = await Promise.all([import("./load.ts"), import("./platform.ts")]);
     const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
     return load(await this.#place(), open(source), platform);
   }

@@ -5,7 +5,8 @@ import { adopt, type Place } from "./adopt.ts";
 import { applyChanges, type MutableConfig } from "./changes.ts";
 import { decompress } from "./compression.ts";
 import { adding } from "./gate.ts";
-import { hostPlatform, MEDIA, parsePlatform } from "./manifest.ts";
+import { MEDIA } from "./manifest.ts";
+import { hostPlatform, parsePlatform } from "./platform.ts";
 import { parseReference, referenceText, withTag } from "./reference.ts";
 
 export interface ImportOptions {

@@ -11,18 +11,15 @@ import { type Compression, detect, MAGIC_LENGTH } from "./compression.ts";
 import { adding } from "./gate.ts";
 import type { Loaded } from "./loaded.ts";
 import {
-  choose,
   type Descriptor,
-  hostPlatform,
   MAX_CONFIG,
   MAX_MANIFEST,
   MEDIA,
-  type Platform,
   parseConfig,
   parseManifest,
   parseObject,
-  platformText,
 } from "./manifest.ts";
+import { choose, hostPlatform, type Platform, platformText } from "./platform.ts";
 import { parseReference, referenceText, withTag } from "./reference.ts";
 
 /** Loads every image of an archive. Nothing becomes visible of an image whose archive is wrong. */

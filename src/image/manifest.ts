@@ -1,16 +1,11 @@
 /**
- * Manifests, indexes and configs: what they may hold, and which of an index's manifests is for this machine. Formats:
- * OCI image-spec 1.1 (manifest.md, image-index.md, config.md) and Docker's image manifest v2, schema 2.
+ * Manifests, indexes and configs: what they may hold. Formats: OCI image-spec 1.1 (manifest.md, image-index.md,
+ * config.md) and Docker's image manifest v2, schema 2.
  */
 import { SampanError } from "../common/error.ts";
+import type { Platform } from "./platform.ts";
 import type { ImageConfig } from "./record.ts";
 import { checkDigest } from "./reference.ts";
-
-export interface Platform {
-  readonly architecture: string;
-  readonly os: string;
-  readonly variant?: string;
-}
 
 export interface Descriptor {
   readonly mediaType: string;
@@ -139,59 +134,3 @@ export function parseConfig(bytes: Uint8Array, what: string): ImageConfig {
   }
   return { ...json, rootfs: { type: "layers", diff_ids: diffIds } } as unknown as ImageConfig;
 }
-
-const ARCHITECTURES: Readonly<Record<string, string>> = {
-  x64: "amd64",
-  ia32: "386",
-  arm64: "arm64",
-  arm: "arm",
-  ppc64: "ppc64le",
-};
-
-/** This machine's. */
-export const hostPlatform = (): Platform => ({
-  os: "linux",
-  architecture: ARCHITECTURES[process.arch] ?? process.arch,
-});
-
-/** `linux/arm64/v8`, as people write it. */
-export const platformText = ({ os, architecture, variant }: Platform): string =>
-  [os, architecture, variant].filter(Boolean).join("/");
-
-/**
- * The index's manifests that fit, the best first: those of the platform, then its lower variants (arm v7 runs v6; amd64
- * v1 is the plain one). Attestations (unknown/unknown) never fit; a single manifest without a platform does.
- */
-export function choose(manifests: readonly Descriptor[], wanted: Platform): Descriptor[] {
-  const named = manifests.filter(({ platform }) => platform !== undefined);
-  if (named.length === 0) return manifests.length === 1 ? [...manifests] : [];
-  const level = (variant: string | undefined, fallback: number): number =>
-    variant === undefined || variant === "" ? fallback : Number(variant.replace(/^v/, "")) || fallback;
-  const plain = wanted.architecture === "arm" ? 7 : wanted.architecture === "arm64" ? 8 : 1;
-  const limit = level(wanted.variant, plain);
-  return named
-    .filter(
-      ({ platform }) =>
-        platform?.os === wanted.os &&
-        platform.architecture === wanted.architecture &&
-        level(platform.variant, plain) <= limit,
-    )
-    .sort((a, b) => level(b.platform?.variant, plain) - level(a.platform?.variant, plain));
-}
-
-/** Reads `linux/arm64/v8`, `arm64` or `linux`. */
-export function parsePlatform(text: string): Platform {
-  const parts = text.split("/");
-  const host = hostPlatform();
-  if (text === "" || parts.length > 3 || !parts.every((part) => /^[A-Za-z0-9_-]+$/.test(part)))
-    throw new SampanError("invalid", `"${text}" is an invalid component of a platform`, {
-      hint: "A platform is written linux/amd64 or linux/arm/v7.",
-    });
-  const [first = "", second, variant] = parts;
-  if (second !== undefined)
-    return { os: first, architecture: architecture(second), ...(variant !== undefined && { variant }) };
-  return first === "linux" ? host : { os: host.os, architecture: architecture(first) };
-}
-
-const architecture = (name: string): string =>
-  ({ x86_64: "amd64", "x86-64": "amd64", aarch64: "arm64", i386: "386", armhf: "arm" })[name] ?? name;

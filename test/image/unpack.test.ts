@@ -141,6 +141,13 @@ describe.skipIf(!ROOT)(`hard links${WITHOUT_ROOT}`, () => {
     );
   });
 
+  test("to a file that the same layer has made anew", async () => {
+    using place = new TestPlace();
+    await loadLayers(place, [file("a", "old")], [whiteout(".wh.a"), file("a", "new"), link("z", "a")]);
+    expect(inodes(place, "a", "z").size).toBe(1);
+    expect(inMerged(place, "cat z")).toBe("new");
+  });
+
   test("are refused where the lower layers hide the target", async () => {
     using place = new TestPlace();
     const load = loadLayers(place, [dir("d"), file("d/a")], [whiteout("d/.wh.a")], [link("z", "d/a")]);
@@ -154,6 +161,15 @@ describe.skipIf(!ROOT)(`hard links${WITHOUT_ROOT}`, () => {
       [link("z", "d/a")],
     );
     await expect(opaque).rejects.toThrow("which is neither in this layer nor below it");
+    for (const hiding of [
+      [dir("d"), whiteout("d/.wh..wh..opq"), link("z", "d/a")],
+      [whiteout("d/.wh.a"), link("z", "d/a")],
+      [whiteout(".wh.d"), dir("d"), link("z", "d/a")],
+      [whiteout(".wh..wh..opq"), link("z", "d/a")],
+    ])
+      await expect(loadLayers(place, [dir("d"), file("d/a")], hiding)).rejects.toThrow(
+        '"z" is a hard link to "d/a", which is neither in this layer nor below it',
+      );
   });
 });
 

@@ -1,0 +1,169 @@
+/**
+ * The folders of a layer that is being unpacked, and how the place of a member is found among them: name by name, links
+ * resolved inside the layer, missing parents made.
+ */
+import { rmSync } from "node:fs";
+import { TarError } from "../tar/entry.ts";
+import { quote } from "../tar/header.ts";
+import { decodeName, encodeName } from "../tar/name.ts";
+import type { Found, Lower } from "./lower.ts";
+import * as sys from "./sys.ts";
+import { S_IF, S_IFMT, SysError } from "./sys.ts";
+
+/** What a folder gets when all else is done: what is made inside would change its time, and its mode might forbid it. */
+export interface Folder {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** undefined: the time when it was made. */
+  readonly mtime: bigint | undefined;
+  readonly xattrs: ReadonlyMap<string, Uint8Array> | undefined;
+}
+
+/** A folder that neither the archive lists nor the lower layers know. */
+const UNLISTED: Folder = { mode: 0o755, uid: 0, gid: 0, mtime: undefined, xattrs: undefined };
+const MAX_LINKS = 40;
+const YES = Uint8Array.of(121);
+
+export class Folders {
+  /** The layer's own folder, without a slash at its end; "" after chroot. */
+  readonly root: string;
+  /** Folders of this layer by path ("" is the root); they exist and are no links. */
+  readonly known = new Map<string, Folder>();
+  /** Whiteouts that this layer's archive asked for: a folder of the same name becomes opaque instead. */
+  readonly whiteouts = new Set<string>();
+  readonly #opaque = new Set<string>();
+  readonly #lower: Lower;
+  readonly #opaqueName: string;
+  #parentText: string | undefined;
+  #parent = "";
+
+  constructor(root: string, lower: Lower, userxattr: boolean) {
+    this.root = root;
+    this.#lower = lower;
+    this.#opaqueName = userxattr ? "user.overlay.opaque" : "trusted.overlay.opaque";
+    this.known.set("", lower.root ?? UNLISTED);
+  }
+
+  /** Hides what the lower layers have in a folder of this layer. */
+  setOpaque(path: string): void {
+    this.#opaque.add(path);
+    sys.lsetxattr(this.root + (path || "/"), this.#opaqueName, YES);
+  }
+
+  /** A folder where this layer has hidden something: it is new, and nothing below shines through. */
+  replaceWhiteout(path: string): void {
+    const status = sys.lstat(this.root + path);
+    if (status) this.remove(path);
+    sys.mkdir(this.root + path, 0o700);
+    this.setOpaque(path);
+  }
+
+  /** Makes something where nothing may be yet; what is there goes. */
+  make(path: string, make: () => void, folder = false): void {
+    try {
+      make();
+    } catch (error) {
+      if (!(error instanceof SysError) || error.errno !== "EEXIST") throw error;
+      this.remove(path);
+      make();
+    }
+    if (!folder) this.known.delete(path);
+  }
+
+  remove(path: string): void {
+    if (this.known.has(path)) {
+      const inside = `${path}/`;
+      for (const known of this.known.keys())
+        if (known === path || known.startsWith(inside)) this.known.delete(known);
+      rmSync(Buffer.from(encodeName(this.root + path)), { recursive: true, force: true });
+    } else sys.unlink(this.root + path);
+    this.#parentText = undefined;
+  }
+
+  /** The folder in which something is to be put, by its real path; missing ones are made. `why` names the member. */
+  find(components: readonly string[], why: string): string {
+    if (components.length === 0) return "";
+    // Members of one folder mostly follow each other.
+    const text = components.join("/");
+    if (text === this.#parentText) return this.#parent;
+    this.#parent = this.#walk(components, why) ?? "";
+    this.#parentText = text;
+    return this.#parent;
+  }
+
+  /** The real path of a folder of this layer; undefined if it is not there. */
+  existing(components: readonly string[]): string | undefined {
+    return this.#walk(components, undefined);
+  }
+
+  /** Goes down name by name. With `why` what is missing is made and what is in the way is an error. */
+  #walk(components: readonly string[], why: string | undefined): string | undefined {
+    let path = "";
+    let links = 0;
+    const rest = components.toReversed();
+    for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
+      if (name === "..") {
+        path = path.slice(0, path.lastIndexOf("/"));
+        continue;
+      }
+      const next = `${path}/${name}`;
+      if (this.known.has(next)) {
+        path = next;
+        continue;
+      }
+      const status = sys.lstat(this.root + next);
+      if (status && (status.mode & S_IFMT) === S_IF.symlink) {
+        if (++links > MAX_LINKS) {
+          if (why === undefined) return undefined;
+          throw new TarError(`${quote(why)} lies behind too many symlinks`);
+        }
+        const target = decodeName(sys.readlink(this.root + next));
+        if (target.startsWith("/")) path = "";
+        rest.push(...target.split("/").filter(isName).reverse());
+        continue;
+      }
+      if (why === undefined) return undefined;
+      if (!status) {
+        if (links > 0)
+          throw new TarError(`${quote(why)} lies behind a symlink to a folder that is not in this layer`);
+        this.#makeParent(next);
+      } else if (this.whiteouts.has(next) && sys.isWhiteout(status)) {
+        this.replaceWhiteout(next);
+        this.known.set(next, UNLISTED);
+      } else throw new TarError(`${quote(why)} lies in ${quote(next.slice(1))}, which is not a folder`);
+      path = next;
+    }
+    return path;
+  }
+
+  /** A parent that the archive does not list: as the lower layers have it, or 0755 and root's. */
+  #makeParent(path: string): void {
+    const known = this.below(path.slice(1).split("/"), ({ status, xattrs }) =>
+      (status.mode & S_IFMT) === S_IF.dir ? { ...status, mode: status.mode & 0o7777, xattrs } : undefined,
+    );
+    sys.mkdir(this.root + path, 0o700);
+    this.known.set(path, known ?? UNLISTED);
+  }
+
+  /** What the lower layers have at a path, unless this layer hides it. */
+  below<T>(components: readonly string[], use: (found: Found) => T): T | undefined {
+    let path = "";
+    for (const name of components) {
+      if (this.#opaque.has(path)) return undefined;
+      path += `/${name}`;
+      if (this.whiteouts.has(path)) return undefined;
+    }
+    return this.#lower.find(components, use);
+  }
+}
+
+const isName = (name: string): boolean => name !== "" && name !== ".";
+
+/** The names on the way to a member, without `.`, empty ones and the slash in front. */
+export function split(path: string): string[] {
+  const names = path.split("/");
+  if (names.includes(".."))
+    throw new TarError(`${quote(path)} contains "..", which could lead out of the layer`);
+  return names.every(isName) ? names : names.filter(isName);
+}
