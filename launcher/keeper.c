@@ -323,11 +323,19 @@ static int prepare(struct keeper *k) {
   return 0;
 }
 
-/* The last act: the socket and files that say that a keeper lives go, and the engine's own command takes over. */
+/* Whether a client is there that may say that it has recorded the end. */
+static bool awaited(struct keeper *k, bool zero_only) {
+  for (int i = 0; i < CLIENTS; i++) {
+    const struct client *c = &k->clients[i];
+    if (c->fd >= 0 && (c->waits || (c->zero && c->attached)) && (c->zero || !zero_only)) return true;
+  }
+  return false;
+}
+
+/* The last act: who heard of the end may have recorded it; otherwise the engine's own command takes over. */
 static void farewell(struct keeper *k) {
-  struct client *zero = client_zero(k);
-  if (*k->plan->socket) unlink(k->plan->socket);
-  while (!k->taken && zero && (zero->attached || zero->waits) && zero->fd >= 0) turn(k, UINT64_MAX);
+  uint64_t limit = now_us() + 1000000; /* for whom it is only a favour; client zero has all the time it wants */
+  while (!k->taken && awaited(k, now_us() >= limit)) turn(k, awaited(k, true) ? UINT64_MAX : limit);
   if (!k->taken && *k->plan->reap) execve(k->plan->reap[0], k->plan->reap, environ);
   _exit(0);
 }
@@ -375,6 +383,8 @@ int keep(struct plan *plan, int client) {
     }
   }
 ended:
+  /* Before anybody hears of the end: who starts the container again makes a socket of the same name. */
+  if (*k->plan->socket) unlink(k->plan->socket);
   tell(k, FRAME_EXIT);
   farewell(k);
   _exit(0);

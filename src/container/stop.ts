@@ -84,8 +84,8 @@ export async function stop(
     if (exit === "late") note(context, container, "kill", { signal: String(SIGKILL) });
   }
   if (exit === "late") exit = await killHard(context, container, keeper);
-  keeper?.close();
   await recordEnd(context, container.id, exit);
+  dismiss(keeper);
   note(context, container, "stop");
 }
 
@@ -104,12 +104,19 @@ export async function kill(
   const ends = signal === SIGKILL || signal === parseSignal(container.stopSignal);
   const keeper = await reach(context, container.id);
   note(context, container, "kill", { signal: String(signal) });
-  if (signal === SIGKILL || !keeper)
+  if (signal === SIGKILL || !keeper) {
     await recordEnd(context, container.id, await killHard(context, container, keeper));
-  else {
-    keeper.signal(signal, ends);
-    if (ends) thawIfPaused(container);
+    dismiss(keeper);
+    return;
   }
+  keeper.signal(signal, ends);
+  if (ends) thawIfPaused(container);
+  keeper.close();
+}
+
+/** The end is recorded, so the keeper need not have it done. */
+function dismiss(keeper: Connection | undefined): void {
+  keeper?.taken();
   keeper?.close();
 }
 
@@ -171,5 +178,5 @@ export async function end(context: Context, container: StoredContainer): Promise
   const keeper = await reach(context, container.id);
   note(context, container, "kill", { signal: String(SIGKILL) });
   await killHard(context, container, keeper);
-  keeper?.close();
+  dismiss(keeper);
 }

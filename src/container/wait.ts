@@ -49,13 +49,15 @@ async function untilEnd(
   signal?.addEventListener("abort", close, { once: true });
   keeper?.wait();
   const exit = await keeper?.exit;
-  keeper?.close();
   signal?.removeEventListener("abort", close);
-  if (exit) {
-    // Whoever waited finds it recorded.
+  if (keeper && exit) {
+    // Whoever waited finds it recorded, and the keeper need not have it done.
     await recordEnd(context, container.id, exit);
+    keeper.taken();
+    keeper.close();
     return exit.code;
   }
+  keeper?.close();
   if (signal?.aborted) return 0;
   const after = readExit(at.exit);
   if (after) return after.code;
