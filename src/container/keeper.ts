@@ -104,7 +104,8 @@ export function keeperPlan(context: Context, container: StoredContainer, wishes:
     log: logPlan(config.log, at.log),
     tty: config.tty,
     openStdin: config.openStdin,
-    stdinOnce: config.stdinOnce,
+    // A terminal has no end of input: who detaches from it leaves it as it is.
+    stdinOnce: config.stdinOnce && !config.tty,
     foreground: wishes.foreground,
     restart: { policy: config.restart.name, maximum: config.restart.maximumRetryCount },
     timeout: config.timeout ?? 0,
