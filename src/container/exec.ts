@@ -118,7 +118,7 @@ const keeperOf = (config: ExecConfig): KeeperPlan => ({
   log: { driver: "none", path: "", maxSize: 0, maxFiles: 1 },
   tty: config.tty ?? false,
   openStdin: config.openStdin ?? false,
-  stdinOnce: !tty,
+  stdinOnce: !config.tty,
   foreground: true,
   restart: { policy: "no", maximum: 0 },
   timeout: 0,
