@@ -285,7 +285,13 @@ export function cgroupMountSteps(mount: SpecMount, context: RootfsContext): Step
       data,
       create: "dir",
     });
-  if (host.kind === "v2" || host.pure) return [filesystem("cgroup2", target, "")];
+  if (host.kind === "v2" || host.pure) {
+    if (isOwn(namespaces, "cgroup") || !context.userNamespace) return [filesystem("cgroup2", target, "")];
+    // The host's cgroup namespace belongs to another user namespace: what can be had is its view, read-only.
+    const view = { at: "root", source: "/sys/fs/cgroup", target, recursive: true, create: "dir" } as const;
+    const readonly = { set: MOUNT_ATTR.rdonly, clear: 0, recursiveAttributes: true, propagation: 0 };
+    return [inside(why, { call: "bind", ...view, ...readonly })];
+  }
   if (host.kind === "none" || context.userNamespace) return [];
   const steps: Step[] = [filesystem("tmpfs", target, "mode=755", flags & ~MS.rdonly)];
   for (const { mount: folder, controllers } of host.hierarchies) {

@@ -288,7 +288,7 @@ describe("namespaces in the plan", () => {
     const binds = find(steps, "bind")
       .filter(({ at }) => at === "root")
       .map(({ source }) => source);
-    expect(binds).toEqual(expect.arrayContaining(["/proc", "/sys", "/dev/mqueue"]));
+    expect(binds).toEqual(expect.arrayContaining(["/proc", "/sys", "/dev/mqueue", "/sys/fs/cgroup"]));
   });
 });
 

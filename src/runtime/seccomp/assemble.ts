@@ -224,7 +224,8 @@ function compare(arg: SeccompArg, narrow: boolean, rest: number): Instruction[] 
   }
 }
 
-function leafCode(leaf: Leaf, narrow: boolean): Instruction[] {
+/** The rules of a leaf one after the other; what none of them takes falls through. */
+function ruleCode(leaf: Leaf, narrow: boolean): Instruction[] {
   const code: Instruction[] = [];
   for (const rule of leaf.rules) {
     // From the last argument to the first, so that each knows how far it is to the rule's end.
@@ -232,7 +233,6 @@ function leafCode(leaf: Leaf, narrow: boolean): Instruction[] {
     for (const arg of rule.args.toReversed()) block = [...compare(arg, narrow, block.length), ...block];
     code.push(...block);
   }
-  code.push([RETURN, 0, 0, leaf.answer]);
   return code;
 }
 
@@ -261,67 +261,111 @@ function ranges(found: ReadonlyMap<number, Leaf>, otherwise: Leaf, beyond: Leaf)
   return list;
 }
 
-/** A balanced search over the ranges. The number is in the accumulator, and stays there up to the leaf. */
-function search(list: readonly Range[], first: number, last: number, narrow: boolean): Instruction[] {
-  if (first === last) return leafCode((list[first] as Range).leaf, narrow);
-  const middle = (first + last + 1) >> 1;
-  const left = search(list, first, middle - 1, narrow);
-  const right = search(list, middle, last, narrow);
-  return [...branch(AT_LEAST, (list[middle] as Range).from, left.length), ...left, ...right];
+/** How far a comparison can jump. */
+const REACH = 255;
+
+/**
+ * A program that is written from its end to its beginning, since jumps only go forward: a place is how many
+ * instructions follow it, and is known before anything that jumps there.
+ */
+class Backward {
+  readonly #reversed: Instruction[] = [];
+  readonly #answers = new Map<number, number>();
+
+  /** The place of the instruction that was written last. */
+  get here(): number {
+    return this.#reversed.length - 1;
+  }
+
+  #write(instruction: Instruction): number {
+    this.#reversed.push(instruction);
+    return this.here;
+  }
+
+  /** A stretch that runs from its first to its last instruction and then goes on to what was written before. */
+  block(code: readonly Instruction[]): number {
+    for (let index = code.length - 1; index >= 0; index--) this.#write(code[index] as Instruction);
+    return this.here;
+  }
+
+  /** An instruction that goes on at `place`. */
+  before(place: number, instruction: Instruction): number {
+    if (place !== this.here) this.#write([JUMP, 0, 0, this.#reversed.length - place - 1]);
+    return this.#write(instruction);
+  }
+
+  /** One return for each answer serves all that are near enough. */
+  answer(value: number): number {
+    const known = this.#answers.get(value);
+    if (known !== undefined && this.#reversed.length - known < REACH / 2) return known;
+    const place = this.#write([RETURN, 0, 0, value]);
+    this.#answers.set(value, place);
+    return place;
+  }
+
+  /** If the accumulator compares, on at `yes`, else at `no`. */
+  branch(comparison: number, value: number, yes: number, no: number): number {
+    const near = (place: number): number =>
+      this.#reversed.length + 1 - place - 1 <= REACH
+        ? place
+        : this.#write([JUMP, 0, 0, this.#reversed.length - place - 1]);
+    const [first, second] = [near(yes), near(no)];
+    const at = this.#reversed.length;
+    return this.#write([comparison, at - first - 1, at - second - 1, value]);
+  }
+
+  program(): Instruction[] {
+    return this.#reversed.toReversed();
+  }
 }
 
-/** Jumps over `distance` instructions if the comparison holds. A short jump reaches 255. */
-const branch = (comparison: number, value: number, distance: number): Instruction[] =>
-  distance <= 255
-    ? [[comparison, distance, 0, value]]
-    : [
-        [comparison, 0, 1, value],
-        [JUMP, 0, 0, distance],
-      ];
+/** A balanced search over the ranges. The number is in the accumulator, and stays there up to the leaf. */
+function search(to: Backward, list: readonly Range[], first: number, last: number, narrow: boolean): number {
+  if (first === last) {
+    const { leaf } = list[first] as Range;
+    if (leaf.rules.length === 0) return to.answer(leaf.answer);
+    // Falls through to the answer when no rule fits: that has to be written right behind it.
+    to.block([[RETURN, 0, 0, leaf.answer]]);
+    return to.block(ruleCode(leaf, narrow));
+  }
+  const middle = (first + last + 1) >> 1;
+  const right = search(to, list, middle, last, narrow);
+  const left = search(to, list, first, middle - 1, narrow);
+  return to.branch(AT_LEAST, (list[middle] as Range).from, right, left);
+}
 
 /** The whole filter, as an array of struct sock_filter. */
 export function assemble(profile: SpecSeccomp): Uint8Array {
   const otherwise = answer(profile.defaultAction, profile.defaultErrnoRet);
   const permissive = profile.defaultAction === "SCMP_ACT_ALLOW" || profile.defaultAction === "SCMP_ACT_LOG";
   const unknown = permissive ? otherwise : ACTIONS.SCMP_ACT_ERRNO | ENOSYS;
-  const names = profile.architectures?.length ? profile.architectures : [NATIVE];
-  const code = new Map<keyof typeof SYSCALLS, Instruction[]>();
-  for (const name of [...names, NATIVE]) {
+  const wanted = new Set([...(profile.architectures ?? []), NATIVE]);
+  const to = new Backward();
+  /** The search of one architecture; undefined: the profile does not have it, and what is not listed is killed. */
+  const write = (name: string): number | undefined => {
     const arch = ARCHES[name];
-    // Architectures that this machine cannot run need no rules: what is not listed is killed.
-    if (arch === undefined || code.has(arch.table)) continue;
+    if (arch === undefined || !wanted.has(name)) return undefined;
     const list = ranges(
       leaves(profile, arch, otherwise),
       { answer: otherwise, rules: [] },
       { answer: unknown, rules: [] },
     );
-    code.set(arch.table, search(list, 0, list.length - 1, arch.narrow ?? false));
+    return search(to, list, 0, list.length - 1, arch.narrow ?? false);
+  };
+  let next = to.answer(KILL_THREAD);
+  for (const name of ["SCMP_ARCH_ARM", "SCMP_ARCH_AARCH64", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64"]) {
+    const x32 = name === "SCMP_ARCH_X86_64" ? write("SCMP_ARCH_X32") : undefined;
+    const strip = x32 === undefined ? undefined : to.before(x32, [AND, 0, 0, X32_BIT - 1]);
+    let entry = write(name);
+    if (entry === undefined) continue;
+    // x32 has x86_64's architecture and one bit in the number.
+    if (name === "SCMP_ARCH_X86_64")
+      entry = to.branch(AT_LEAST, X32_BIT, strip ?? to.answer(KILL_THREAD), entry);
+    const load = to.before(entry, [LOAD, 0, 0, NR]);
+    next = to.branch(EQUAL, (ARCHES[name] as Arch).audit, load, next);
   }
-  const kill: Instruction = [RETURN, 0, 0, KILL_THREAD];
-  const program: Instruction[] = [[LOAD, 0, 0, ARCH]];
-  const blocks = new Map<number, Instruction[]>();
-  for (const [table, block] of code) {
-    if (table === "x32") continue;
-    const audit = Object.values(ARCHES).find((arch) => arch.table === table)?.audit ?? 0;
-    blocks.set(
-      audit,
-      table === "x86_64" ? withX32(block, code.get("x32") ?? [kill]) : [[LOAD, 0, 0, NR], ...block],
-    );
-  }
-  for (const [audit, block] of blocks) {
-    // Not this one: over the block.
-    if (block.length <= 255) program.push([EQUAL, 0, block.length, audit]);
-    else program.push([EQUAL, 1, 0, audit], [JUMP, 0, 0, block.length]);
-    program.push(...block);
-  }
-  program.push(kill);
-  return encode(program);
-}
-
-/** x32 has x86_64's architecture and one bit in the number; without rules for it, it is killed. */
-function withX32(native: Instruction[], x32: Instruction[]): Instruction[] {
-  const strip: Instruction[] = x32.length === 1 ? [] : [[AND, 0, 0, X32_BIT - 1]];
-  return [[LOAD, 0, 0, NR], ...branch(AT_LEAST, X32_BIT, native.length), ...native, ...strip, ...x32];
+  to.before(next, [LOAD, 0, 0, ARCH]);
+  return encode(to.program());
 }
 
 function encode(program: readonly Instruction[]): Uint8Array {
