@@ -23,10 +23,11 @@ const sampan = (...args: string[]): Pty => pty([SAMPAN, ...args]);
 /** A shell without line editing, so that what is seen is what was typed and printed. */
 const shell = (...flags: string[]): Pty => sampan("run", "-it", "--rm", ...flags, "host", "sh");
 
-/** Types a command whose output no echo can be mistaken for. */
+/** At a prompt: types a command, gives its output, waits for the next prompt. The echo cannot be mistaken for its end. */
 async function said(pty: Pty, command: string): Promise<string> {
   pty.type(`${command}; echo e''nd\r`);
   const seen = await pty.expect("\nend\r\n");
+  await pty.expect("# ");
   return seen.slice(seen.indexOf("\n") + 1, -"\nend\r\n".length).trim();
 }
 
@@ -62,6 +63,7 @@ describe("run -it", () => {
     await Bun.sleep(100);
     one.type("\x1a");
     await one.expect("Stopped");
+    await one.expect("# ");
     expect(await said(one, "jobs")).toContain("sleep 100");
     one.type("fg\r");
     await one.expect("sleep 100\r\n");
@@ -75,6 +77,7 @@ describe("run -it", () => {
     const before = await said(one, "stty -a");
     one.type(`${SAMPAN} run -it --rm host sh -c 'exit 3'; echo code=$?\r`);
     await one.expect("code=3\r\n");
+    await one.expect("# ");
     expect(await said(one, "stty -a")).toBe(before);
   });
 
