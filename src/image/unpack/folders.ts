@@ -30,7 +30,7 @@ export class Folders {
   readonly root: string;
   /** Folders of this layer by path ("" is the root); they exist and are no links. */
   readonly known = new Map<string, Folder>();
-  /** Whiteouts that this layer's archive asked for: a folder of the same name becomes opaque instead. */
+  /** What the layer hides of those below. They are made at the end, where the layer has nothing of the same name. */
   readonly whiteouts = new Set<string>();
   readonly #opaque = new Set<string>();
   readonly #lower: Lower;
@@ -51,34 +51,60 @@ export class Folders {
     sys.lsetxattr(this.root + (path || "/"), this.#opaqueName, YES);
   }
 
-  /** A folder where this layer has hidden something: it is new, and nothing below shines through. */
-  replaceWhiteout(path: string): void {
-    const status = sys.lstat(this.root + path);
-    if (status) this.remove(path);
-    sys.mkdir(this.root + path, 0o700);
-    this.setOpaque(path);
+  /** Makes a folder of this layer; what else is there goes. Where something was hidden nothing shines through. */
+  create(path: string): void {
+    this.make(path, () => sys.mkdir(this.root + path, 0o700));
+    this.known.set(path, UNLISTED);
+    if (this.whiteouts.has(path)) this.setOpaque(path);
+  }
+
+  /**
+   * Makes the whiteouts that are needed: overlayfs shows those in a folder that no lower layer has as names without a
+   * file. Everything else must have been made.
+   */
+  makeWhiteouts(): void {
+    for (const path of this.whiteouts) {
+      const components = path.slice(1).split("/");
+      if (sys.lstat(this.root + path)) continue;
+      const name = components.pop() ?? "";
+      if (this.#isBlocked(components) || !this.below(components, () => true, name)) continue;
+      sys.mknod(`${this.root}${this.find(components, path)}/${name}`, S_IF.char, 0, 0);
+    }
+  }
+
+  /** Whether this layer has something on the way that is no folder: nothing below it is seen then. */
+  #isBlocked(components: readonly string[]): boolean {
+    let path = "";
+    return components.some((name) => {
+      path += `/${name}`;
+      return !this.known.has(path) && sys.lstat(this.root + path) !== undefined;
+    });
   }
 
   /** Makes something where nothing may be yet; what is there goes. */
-  make(path: string, make: () => void, folder = false): void {
+  make(path: string, make: () => void): void {
     try {
       make();
     } catch (error) {
       if (!(error instanceof SysError) || error.errno !== "EEXIST") throw error;
-      this.remove(path);
+      this.#remove(path);
       make();
     }
-    if (!folder) this.known.delete(path);
   }
 
-  remove(path: string): void {
-    if (this.known.has(path)) {
-      const inside = `${path}/`;
-      for (const known of this.known.keys())
-        if (known === path || known.startsWith(inside)) this.known.delete(known);
-      rmSync(Buffer.from(encodeName(this.root + path)), { recursive: true, force: true });
-    } else sys.unlink(this.root + path);
+  #remove(path: string): void {
     this.#parentText = undefined;
+    if (!this.known.has(path)) {
+      sys.unlink(this.root + path);
+      return;
+    }
+    // All that the layer has said so far of the folder's inside goes with it.
+    const inside = `${path}/`;
+    for (const set of [this.known, this.whiteouts, this.#opaque])
+      for (const at of set.keys()) if (at.startsWith(inside)) set.delete(at);
+    this.known.delete(path);
+    this.#opaque.delete(path);
+    rmSync(Buffer.from(encodeName(this.root + path)), { recursive: true, force: true });
   }
 
   /** The folder in which something is to be put, by its real path; missing ones are made. `why` names the member. */
@@ -124,14 +150,10 @@ export class Folders {
         continue;
       }
       if (why === undefined) return undefined;
-      if (!status) {
-        if (links > 0)
-          throw new TarError(`${quote(why)} lies behind a symlink to a folder that is not in this layer`);
-        this.#makeParent(next);
-      } else if (this.whiteouts.has(next) && sys.isWhiteout(status)) {
-        this.replaceWhiteout(next);
-        this.known.set(next, UNLISTED);
-      } else throw new TarError(`${quote(why)} lies in ${quote(next.slice(1))}, which is not a folder`);
+      if (status) throw new TarError(`${quote(why)} lies in ${quote(next.slice(1))}, which is not a folder`);
+      if (links > 0)
+        throw new TarError(`${quote(why)} lies behind a symlink to a folder that is not in this layer`);
+      this.#makeParent(next);
       path = next;
     }
     return path;
@@ -142,19 +164,20 @@ export class Folders {
     const known = this.below(path.slice(1).split("/"), ({ status, xattrs }) =>
       (status.mode & S_IFMT) === S_IF.dir ? { ...status, mode: status.mode & 0o7777, xattrs } : undefined,
     );
-    sys.mkdir(this.root + path, 0o700);
-    this.known.set(path, known ?? UNLISTED);
+    this.create(path);
+    if (known) this.known.set(path, known);
   }
 
-  /** What the lower layers have at a path, unless this layer hides it. */
-  below<T>(components: readonly string[], use: (found: Found) => T): T | undefined {
+  /** What the lower layers have at a path, unless this layer hides it; with `name`, in a folder that is not hidden. */
+  below<T>(folder: readonly string[], use: (found: Found) => T, name?: string): T | undefined {
     let path = "";
-    for (const name of components) {
+    for (const part of folder) {
       if (this.#opaque.has(path)) return undefined;
-      path += `/${name}`;
+      path += `/${part}`;
       if (this.whiteouts.has(path)) return undefined;
     }
-    return this.#lower.find(components, use);
+    if (name === undefined) return this.#lower.find(folder, use);
+    return this.#opaque.has(path) ? undefined : this.#lower.find([...folder, name], use);
   }
 }
 

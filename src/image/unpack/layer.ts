@@ -100,6 +100,7 @@ export class LayerFolder implements TarSink {
       const name = components.pop() ?? "";
       this.#makeLink(`${this.#folders.find(components, entry.name)}/${name}`, entry, true);
     }
+    this.#folders.makeWhiteouts();
     const folders = [...this.#folders.known].sort(([a], [b]) => (a < b ? 1 : -1));
     for (const [path, folder] of folders) {
       const at = this.#folders.root + (path || "/");
@@ -113,10 +114,7 @@ export class LayerFolder implements TarSink {
   // ---- one member of each kind
 
   #makeFolder(path: string, entry: Entry): void {
-    if (!this.#folders.known.has(path)) {
-      if (this.#folders.whiteouts.has(path)) this.#folders.replaceWhiteout(path);
-      else this.#folders.make(path, () => sys.mkdir(this.#folders.root + path, 0o700), true);
-    }
+    if (!this.#folders.known.has(path)) this.#folders.create(path);
     this.#describe(path, entry);
   }
 
@@ -180,7 +178,7 @@ export class LayerFolder implements TarSink {
     const target = parent === undefined ? undefined : `${parent}/${name}`;
     if (target === path) return;
     const status = target === undefined ? undefined : sys.lstat(this.#folders.root + target);
-    if (target !== undefined && status && !sys.isWhiteout(status)) {
+    if (target !== undefined && status) {
       if ((status.mode & S_IFMT) === S_IF.dir)
         throw new TarError(`${quote(entry.name)} is a hard link to ${quote(entry.link)}, which is a folder`);
       this.#folders.make(path, () => sys.link(this.#folders.root + target, this.#folders.root + path));
@@ -261,14 +259,11 @@ export class LayerFolder implements TarSink {
     const hidden = name.slice(WHITEOUT.length);
     if (hidden === "" || hidden === "." || hidden === "..")
       throw new TarError(`${quote(full)} is a whiteout of ${hidden === "" ? "nothing" : quote(hidden)}`);
-    // The lowest layer has nothing to hide.
-    if (this.#lower.empty) return;
-    const path = `${this.#folders.find(components, full)}/${hidden}`;
-    if (this.#folders.whiteouts.has(path)) return;
+    const parent = this.#folders.existing(components) ?? ["", ...components].join("/");
+    const path = `${parent}/${hidden}`;
     this.#folders.whiteouts.add(path);
     // What this layer itself has there stays; a folder of its own only hides what is below.
     if (this.#folders.known.has(path)) this.#folders.setOpaque(path);
-    else if (!sys.lstat(this.#folders.root + path)) sys.mknod(this.#folders.root + path, S_IF.char, 0, 0);
   }
 
   #setXattrs(
