@@ -151,7 +151,7 @@ const ENDS = [
     "a process that takes too much is killed, and inspect says why",
     `
     code=0
-    sampan run --name c --memory 16m --memory-swap 16m busybox dd if=/dev/zero of=/dev/null bs=64m count=1 || code=$?
+    sampan run --name c --memory 16m --memory-swap 16m busybox dd if=/dev/zero of=/dev/null bs=64M count=1 || code=$?
     is "$code" 137
     is "$(sampan inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' c)" "true 137"`,
   ),
@@ -286,6 +286,45 @@ const VIEW = [
   ),
 ];
 
+/** What needs a kernel of Debian 12, and a user to whom a part of the cgroups was given. */
+const HOST = [
+  check(
+    "more layers than one page of mount options has room for",
+    `
+    sampan load -i /layers.tar >/dev/null
+    is "$(sampan run --rm layers cat /first /last)" "first
+last"`,
+  ),
+  check(
+    "the image host is this machine, with a copy to write to",
+    `
+    sampan run --rm host sh -c 'rm /bin/ls && echo mine >/etc/passwd'
+    holds ls /bin/ls
+    refused grep mine /etc/passwd`,
+  ),
+  check(
+    "a user sets limits in the cgroup that was delegated",
+    `
+    cd /sys/fs/cgroup
+    echo "+memory +pids" >cgroup.subtree_control
+    mkdir -p user/session
+    chown -R 1000 user
+    mkdir -p /tmp/home /tmp/home/run
+    chown -R 1000 /tmp/home
+    cat >/tmp/script <<'END'
+cd /tmp/home
+export HOME=/tmp/home XDG_RUNTIME_DIR=/tmp/home/run
+sampan load -i /busybox.tar
+sampan run -d --name u --memory 64m --pids-limit 5 busybox sleep 100
+find /sys/fs/cgroup/user -name memory.max -path "*$(sampan inspect -f '{{.Id}}' u)*" -exec cat {} +
+sampan rm -f u
+END
+    echo $$ >user/session/cgroup.procs
+    is "$(su user -s /bin/sh -c 'sh -eu /tmp/script' 2>&1 | tail -2)" "67108864
+u"`,
+  ),
+];
+
 /** Last: it looks at what all others left. */
 const TRACES = [
   check(
@@ -297,4 +336,12 @@ const TRACES = [
   ),
 ];
 
-export const CHECKS: readonly Check[] = [...SETUP, ...LIMITS, ...ENDS, ...DEVICES, ...VIEW, ...TRACES];
+export const CHECKS: readonly Check[] = [
+  ...SETUP,
+  ...LIMITS,
+  ...ENDS,
+  ...DEVICES,
+  ...VIEW,
+  ...HOST,
+  ...TRACES,
+];

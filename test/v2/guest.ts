@@ -7,25 +7,28 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { Initramfs } from "../support/guest/cpio.ts";
 import type { Kernel } from "../support/guest/kernel.ts";
-import { busyboxArchive } from "../support/image.ts";
+import { busyboxArchive, busyboxMembers, dockerArchive, layerTar } from "../support/image.ts";
 import { SAMPAN } from "../support/sandbox.ts";
 import { type Check, PRELUDE } from "./checks.ts";
 
 const BUSYBOX = "/bin/busybox";
 /** The root of containers is an overlay; null_blk is a disk to limit that is not there. */
 const MODULES = ["overlay", "null_blk"];
+/** More than fit by their paths into the 4,096 bytes that mount(2) takes. */
+const LAYERS = 120;
 const EMPTY_FOLDERS = ["dev", "new", "proc", "root", "run", "sys", "tmp", "var/lib"];
 
 export function guest(kernel: Kernel, checks: readonly Check[]): Uint8Array {
   const root = new Initramfs();
   for (const folder of EMPTY_FOLDERS) root.folder(folder);
   root.file("init", readFileSync(`${import.meta.dir}/init.sh`), 0o755);
-  root.file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n").file("etc/group", "root:x:0:\n");
+  root.file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/tmp/home:/bin/sh\n");
+  root.file("etc/group", "root:x:0:\nuser:x:1000:\n");
   addPrograms(root);
   const modules = kernel.modules(...MODULES);
   for (const file of modules) root.file(`modules/${basename(file)}`, readFileSync(file));
   root.file("modules/order", modules.map((file) => `${basename(file)}\n`).join(""));
-  root.file("busybox.tar", image());
+  root.file("busybox.tar", image()).file("layers.tar", manyLayers());
   for (const [index, check] of checks.entries())
     root.file(`checks/${checkNumber(index)}`, `${PRELUDE}\n${check.script}\n`);
   return root.bytes();
@@ -47,6 +50,15 @@ function addPrograms(root: Initramfs): void {
 function libraries(program: string): string[] {
   const text = Bun.spawnSync(["ldd", program]).stdout.toString();
   return [...text.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map((match) => match[1] ?? "");
+}
+
+/** Each layer has a file of its own beside busybox. */
+function manyLayers(): Uint8Array {
+  const names = ["first", ...Array.from({ length: LAYERS - 2 }, (_, index) => `layer-${index}`), "last"];
+  const file = (name: string) => layerTar([{ name, type: "file", mode: 0o644, content: `${name}\n` }]);
+  return dockerArchive([
+    { tags: ["layers:latest"], layers: [layerTar(busyboxMembers()), ...names.map(file)] },
+  ]);
 }
 
 function image(): Uint8Array {

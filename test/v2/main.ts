@@ -8,7 +8,7 @@ import { kernel } from "../support/guest/kernel.ts";
 import { CHECKS } from "./checks.ts";
 import { checkNumber, guest } from "./guest.ts";
 
-const TIMEOUT = 300_000;
+const TIMEOUT = 600_000;
 /** What the guest said of each check: "ok", or its output. */
 const outcomes = new Map<string, string>();
 
