@@ -159,7 +159,7 @@ static int overlay_by_context(struct run *run, const struct arg *a) {
   for (uint32_t i = 0; i < a[1].len && error >= 0; i++) error = set_layer(context, "lowerdir+", a[1].list[i]);
   if (error < 0) {
     close(context);
-    return error == -EINVAL ? -ENOSYS : error; /* a kernel before 6.7 knows no `lowerdir+` */
+    return error == -EINVAL ? -ENOSYS : error; /* a kernel before 6.7 knows no `lowerdir+` … */
   }
   if (a[2].len && error >= 0) error = set_layer(context, "upperdir", a[2].s);
   if (a[2].len && error >= 0) error = set_layer(context, "workdir", a[3].s);
@@ -169,6 +169,7 @@ static int overlay_by_context(struct run *run, const struct arg *a) {
     else error = set_option(context, strcpy(option, a[4].list[i]));
   }
   if (error >= 0) error = check(fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+  if (error == -EINVAL) return close(context), -ENOSYS; /* … and one before 6.5 says so only here */
   int mount = error < 0 ? error : check(fsmount(context, FSMOUNT_CLOEXEC, 0));
   if (mount < 0) kernel_words(run, context);
   close(context);

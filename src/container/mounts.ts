@@ -60,7 +60,7 @@ function bind(mount: Mount, places: Places): SpecMount {
   const common = { destination: target, type: "bind", source };
   if (mount.idmap !== "match-user") return { ...common, options };
   const owner = mount.owner ?? { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-  // What the caller owns on disk is the container user's inside, and the other way round.
+  // What the caller owns on disk is the container user's inside.
   return {
     ...common,
     options: [...options, "idmap"],
