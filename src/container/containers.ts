@@ -18,6 +18,7 @@ import type { Pruned, PruneFilters } from "./prune.ts";
 import { look, recordEnd, settle } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
+import { isRootless } from "./spec.ts";
 import { type Start, type StartOptions, start } from "./start.ts";
 import type { Sample, StatsOptions } from "./stats.ts";
 import type { StopOptions } from "./stop.ts";
@@ -104,12 +105,14 @@ export class Containers {
     await recordEnd(this.#context, id, exit);
     connection.taken();
     connection.close();
+    await this.#removeRest(id);
     return exit;
   }
 
   /** Records an end that nobody has recorded yet; any number of times, by anybody. What keepers execute. */
-  reap(id: string): Promise<void> {
-    return recordEnd(this.#context, id);
+  async reap(id: string): Promise<void> {
+    await recordEnd(this.#context, id);
+    await this.#removeRest(id);
   }
 
   // ---- looking
@@ -261,8 +264,17 @@ export class Containers {
     } finally {
       release?.();
     }
+    await this.#removeRest(id);
     const { sweep } = await import("./sweep.ts");
     sweep(this.#context);
+  }
+
+  /** What the removal of a container could not remove by itself. */
+  async #removeRest(id: string): Promise<void> {
+    const { folder } = places(this.#context.paths, id);
+    if (!isRootless() || !existsSync(folder) || this.#context.rows.byId(id)) return;
+    const { removeMapped } = await import("./remove-mapped.ts");
+    await removeMapped([folder]);
   }
 
   /** Removes all that do not run. */

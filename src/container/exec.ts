@@ -1,13 +1,6 @@
 /** One more process in a container that runs. */
 import { SampanError } from "../common/error.ts";
-import {
-  type Connection,
-  type KeeperPlan,
-  LaunchError,
-  Launcher,
-  type Plan,
-  type Step,
-} from "../launch/index.ts";
+import { type Connection, LaunchError, Launcher, type Plan, type Step } from "../launch/index.ts";
 import {
   allCapabilities,
   callerIdMaps,
@@ -18,7 +11,7 @@ import {
   readCgroupHost,
 } from "../runtime/index.ts";
 import { attributesOf, type Context, places } from "./context.ts";
-import { cgroupOf } from "./keeper.ts";
+import { cgroupOf, NO_KEEPER } from "./keeper.ts";
 import { type Live, readPidFile } from "./live.ts";
 import type { ContainerState } from "./record.ts";
 import { mergeEnv } from "./resolve.ts";
@@ -32,7 +25,7 @@ import {
   processRights,
   type Size,
 } from "./spec.ts";
-import { assertMapped, rootOf, seccompOf } from "./start.ts";
+import { rootOf, seccompOf } from "./start.ts";
 
 export interface ExecConfig {
   readonly command: readonly string[];
@@ -67,11 +60,12 @@ export async function exec(
   const live = readPidFile(places(context.paths, container.id).pid);
   if (!live || live.pid === 0) throw new SampanError("conflict", `container ${container.id} is not running`);
 
+  const keeper = { ...NO_KEEPER, tty: config.tty ?? false, openStdin: config.openStdin ?? false };
   const launcher = Launcher.start();
   const root = rootOf(context, container);
   let plan: Plan;
   try {
-    plan = { steps: await execSteps(container, live, root, config), keeper: keeperOf(config) };
+    plan = { steps: await execSteps(container, live, root, config), keeper };
   } catch (error) {
     launcher.abandon();
     throw error;
@@ -109,25 +103,6 @@ function validate(config: ExecConfig): void {
       throw new SampanError("invalid", `invalid environment variable: ${entry}`);
 }
 
-/** Nothing is kept of an exec: no log, no lock, no record. */
-const keeperOf = (config: ExecConfig): KeeperPlan => ({
-  lock: "",
-  pidFile: "",
-  socket: "",
-  exitFile: "",
-  log: { driver: "none", path: "", maxSize: 0, maxFiles: 1 },
-  tty: config.tty ?? false,
-  openStdin: config.openStdin ?? false,
-  stdinOnce: !config.tty,
-  foreground: true,
-  restart: { policy: "no", maximum: 0 },
-  timeout: 0,
-  cgroups: [],
-  reap: [],
-  events: "",
-  eventMembers: "",
-});
-
 async function execSteps(
   container: StoredContainer,
   live: Live,
@@ -142,7 +117,11 @@ async function execSteps(
     own.groups,
   );
   const maps = isRootless() ? callerIdMaps() : undefined;
-  if (maps?.single) assertMapped(maps.single, user);
+  if (maps?.single && (user.uid !== 0 || user.gid !== 0))
+    throw new SampanError(
+      "refused",
+      `--user: uid ${user.uid} is not mapped in this user namespace: ${maps.single}`,
+    );
   const privileged = config.privileged ?? false;
   const capabilities = privileged
     ? allCapabilities()

@@ -3,7 +3,7 @@
  * reader, whoever comes first. All hold the claim. The row is written before anything is removed, so that a crash in
  * between is met by the same steps again.
  */
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import type { Exit } from "../launch/index.ts";
 import { cgroupFolders, cgroupPids, oomKills, readCgroupHost, removeCgroup, thaw } from "../runtime/index.ts";
 import { attributesOf, type Context, places } from "./context.ts";
@@ -70,13 +70,40 @@ export function discard(context: Context, container: StoredContainer): void {
   const { folder } = places(context.paths, container.id);
   context.rows.delete(container.id);
   removeRun(context, container.id);
-  rmSync(folder, { recursive: true, force: true });
+  removeFolder(folder);
   context.events.append({
     type: "container",
     action: "destroy",
     id: container.id,
     attributes: attributesOf(container),
   });
+}
+
+/**
+ * Removes a folder of a container. overlayfs leaves one without any permission, and without root that has to be given
+ * first. What belongs to other ids of the caller's range stays for `removeMapped`.
+ */
+export function removeFolder(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+  } catch {
+    unlock(folder);
+    try {
+      rmSync(folder, { recursive: true, force: true });
+    } catch {
+      // No row points at it any more: it is garbage, which any later sweep may remove.
+    }
+  }
+}
+
+function unlock(folder: string): void {
+  try {
+    chmodSync(folder, 0o700);
+    for (const entry of readdirSync(folder, { withFileTypes: true }))
+      if (entry.isDirectory()) unlock(`${folder}/${entry.name}`);
+  } catch {
+    // Another id's.
+  }
 }
 
 /**

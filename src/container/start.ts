@@ -23,7 +23,6 @@ import {
   readCgroupHost,
   type SeccompChoice,
   seccompFilter,
-  type User,
 } from "../runtime/index.ts";
 import type { ContainerConfig } from "./config.ts";
 import { type Context, places } from "./context.ts";
@@ -138,16 +137,6 @@ function shmOf(config: ContainerConfig, id: string): string | undefined {
   return folder;
 }
 
-/** Only root exists where a single id is mapped. */
-export function assertMapped(reason: string, user: User): void {
-  if (user.uid === 0 && user.gid === 0) return;
-  throw new SampanError(
-    "refused",
-    `--user ${user.uid}:${user.gid}: only one id can be mapped without root, and inside it is 0: ${reason}`,
-    { hint: "A range in /etc/subuid and /etc/subgid with newuidmap (package uidmap) maps more." },
-  );
-}
-
 export async function buildPlan(context: Context, container: StoredContainer, options: Start): Promise<Plan> {
   const { config, id } = container;
   const at = places(context.paths, id);
@@ -159,7 +148,6 @@ export async function buildPlan(context: Context, container: StoredContainer, op
   const group = readInRoot(files, "/etc/group");
   const user = parseUser(container.user, passwd, group, config.groups);
   const maps = isRootless() ? callerIdMaps() : undefined;
-  if (maps?.single) assertMapped(maps.single, user);
   const net = config.namespaces.net;
   if (net?.mode !== "container") writeFiles(at.run, container);
   const shm = shmOf(config, id);

@@ -228,6 +228,17 @@ function birth(story: Story, cgroup: string | undefined, enter: readonly Step[])
       // Mounts that were copied into a less privileged namespace are locked; a fresh bind of the root is not.
       ...(mnt && !story.hostRoot ? [bindOntoItself(rootPath(root), "rootfs")] : []),
     ];
+  if (namespaces.user.kind === "join")
+    // A caller without root has its rights in that user namespace alone: what is the container's own is made in it.
+    return [
+      born(0),
+      ...enter,
+      ...joins,
+      sibling(own, "namespaces"),
+      pdeathsigStep(),
+      ...cgroupNamespace,
+      ...layers,
+    ];
   // Only children enter a pid namespace that was joined.
   const joinsPid = namespaces.pid.kind === "join" || namespaces.pid.kind === "path";
   return [

@@ -3,7 +3,7 @@
  * the host has mounted in it is not there. Its real filesystems (/usr or /home on a disk of their own) are bound in,
  * read-only; its /proc, /sys, /dev and /run stay behind, and the engine's state is covered.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { MOUNT_ATTR, MS } from "../kernel/flags.ts";
 import { parseMountinfo } from "../kernel/proc.ts";
 import type { Step } from "../launch/index.ts";
@@ -27,9 +27,62 @@ export function realMounts(mountinfo: string): string[] {
   return found.sort();
 }
 
+/** Folders of `/` that a container has of its own, whoever it belongs to. */
+const FRESH: readonly string[] = ["/proc", "/sys", "/dev", "/run", "/lost+found"];
+
+/**
+ * The view of a caller without root. `/` with all that is mounted in it came into the user namespace as one piece that
+ * may not be taken apart, so it cannot be a lower layer; its folders can, one overlay for each. One that has mounts
+ * beneath it is shown read-only instead.
+ */
+function partSteps(root: Root & { kind: "host" }, mountinfo: string): Step[] {
+  const mounted = parseMountinfo(mountinfo).map(({ target }) => target);
+  const options = ["userxattr", ...(root.volatile ? ["volatile"] : [])];
+  return readdirSync("/", { withFileTypes: true }).flatMap((entry): Step[] => {
+    const path = `/${entry.name}`;
+    if (entry.isSymbolicLink())
+      return [inside("host image", { call: "symlink", target: path, to: readlinkSync(path) })];
+    if (FRESH.includes(path)) return [];
+    const divided = mounted.some((target) => target.startsWith(`${path}/`));
+    if (!entry.isDirectory() || divided)
+      return [
+        inside("host image", {
+          call: "bind",
+          at: "root",
+          source: path,
+          target: path,
+          recursive: divided,
+          set: MOUNT_ATTR.rdonly,
+          clear: 0,
+          recursiveAttributes: divided,
+          create: entry.isDirectory() ? "dir" : "file",
+          propagation: 0,
+        }),
+      ];
+    const part = `${root.work}/${entry.name}`;
+    const mkdir = (folder: string): Step =>
+      inside("host image", { call: "mkdir", at: "host", path: folder, mode: 0o755 });
+    return [
+      mkdir(`${root.target}${path}`),
+      mkdir(`${part}/upper`),
+      mkdir(`${part}/work`),
+      inside("host image", {
+        call: "overlay",
+        target: `${root.target}${path}`,
+        lower: [path],
+        upper: `${part}/upper`,
+        work: `${part}/work`,
+        options,
+      }),
+    ];
+  });
+}
+
 export function hostViewSteps(root: Root): Step[] {
   if (root.kind !== "host") return [];
+  const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
   const steps: Step[] = [
+    ...(root.userxattr ? partSteps(root, mountinfo) : []),
     inside("host image", {
       call: "mount",
       fstype: "tmpfs",
@@ -40,7 +93,7 @@ export function hostViewSteps(root: Root): Step[] {
       create: "dir",
     }),
   ];
-  for (const target of realMounts(readFileSync("/proc/self/mountinfo", "utf8")))
+  for (const target of root.userxattr ? [] : realMounts(mountinfo))
     steps.push(
       inside("host image", {
         call: "bind",

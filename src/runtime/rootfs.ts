@@ -100,6 +100,9 @@ export function layerSteps(root: Root): Step[] {
     if (root.path === "/") return [];
     return [bindOntoItself(root.path, "--rootfs")];
   }
+  // Without root `/` cannot be a layer: the upper folder is the root, and host-view.ts puts the parts into it.
+  if (root.kind === "host" && root.userxattr)
+    return [{ ...bindOntoItself(root.target, "rootfs"), source: root.upper } as Step];
   const options = [...(root.userxattr ? ["userxattr"] : []), ...(root.volatile ? ["volatile"] : [])];
   const lower = root.kind === "host" ? ["/"] : root.lower;
   const writable =

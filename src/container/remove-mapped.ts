@@ -1,0 +1,35 @@
+/**
+ * Without root a container's files may belong to ids of the caller's range, which only a user namespace with that range
+ * may touch. So the removal of what is left is a process in one.
+ */
+import { existsSync } from "node:fs";
+import { Launcher } from "../launch/index.ts";
+import { allCapabilities, callerIdMaps, compile, readCgroupHost } from "../runtime/index.ts";
+import { NO_KEEPER } from "./keeper.ts";
+import { capabilitySets, isRootless } from "./spec.ts";
+
+/** Removes folders that the caller alone could not; those that are gone cost nothing. */
+export async function removeMapped(folders: readonly string[]): Promise<void> {
+  const left = folders.filter((folder) => existsSync(folder));
+  if (left.length === 0 || !isRootless()) return;
+  const steps = compile({
+    id: "remove",
+    spec: {
+      ociVersion: "1.2.0",
+      process: {
+        user: { uid: 0, gid: 0 },
+        args: ["rm", "-rf", "--", ...left],
+        env: ["PATH=/usr/bin:/bin"],
+        cwd: "/",
+        capabilities: capabilitySets(allCapabilities()),
+      },
+      linux: { namespaces: [{ type: "user" }] },
+    },
+    root: { kind: "directory", path: "/" },
+    cgroupHost: readCgroupHost(),
+    rootless: callerIdMaps(),
+  });
+  const connection = await Launcher.start().launch({ steps, keeper: NO_KEEPER });
+  await connection.exit;
+  connection.close();
+}
