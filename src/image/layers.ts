@@ -2,7 +2,7 @@
  * Unpacked layers, layers/<chain>/: shared by all images whose layers up to this one are the same, and never touched
  * again. The chain id (image-spec, config.md) names a layer together with everything beneath it.
  */
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { layerDir, type Paths } from "../common/paths.ts";
 import type { Store } from "../store/index.ts";
@@ -53,11 +53,12 @@ export async function ensureLayer(
     mkdirSync(temporary, { recursive: true, mode: 0o700 });
     const input = openSync(source.path, "r");
     try {
+      // The child has a working folder of its own: a state folder named relatively would be another one there.
       const lower = chains
         .slice(0, -1)
         .toReversed()
-        .map((below) => layerDir(paths, below));
-      const job = { folder: temporary, lower, ...(limits && { limits }) };
+        .map((below) => realpathSync(layerDir(paths, below)));
+      const job = { folder: realpathSync(temporary), lower, ...(limits && { limits }) };
       const what = `layer ${source.digest}`;
       const unpacked = await startUnpack(job, input, lock, what);
       if (unpacked.diffId !== diffId)

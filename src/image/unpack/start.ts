@@ -23,6 +23,7 @@ export async function startUnpack(
   const child = Bun.spawn([...unpackCommand(), JSON.stringify(job)], {
     stdio: [input, "pipe", "pipe", lock],
     // Nothing of the caller's surroundings can change what an archive becomes.
+    cwd: "/",
     env: {},
   });
   const [output, complaint, code] = await Promise.all([

@@ -50,7 +50,6 @@ const open_ = () =>
     flistxattr: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
     lsetxattr: { args: ["ptr", "ptr", "ptr", "u64", "i32"], returns: "i32" },
     mkdir: { args: ["ptr", "u32"], returns: "i32" },
-    rmdir: { args: ["ptr"], returns: "i32" },
     unlink: { args: ["ptr"], returns: "i32" },
     symlink: { args: ["ptr", "ptr"], returns: "i32" },
     link: { args: ["ptr", "ptr"], returns: "i32" },
