@@ -7,6 +7,7 @@ import { VERSION } from "../common/version.ts";
 import type { Entry } from "./command.ts";
 import { COMMANDS, GROUPS } from "./commands.ts";
 import { parseFlags, UsageError } from "./flags.ts";
+import { leave } from "./leave.ts";
 import { complain, write } from "./output.ts";
 import { report } from "./report.ts";
 
@@ -102,4 +103,4 @@ const show = (text: string): number => {
   return 0;
 };
 
-process.exit(await main(process.argv.slice(2)));
+leave(await main(process.argv.slice(2)));

@@ -31,7 +31,7 @@ const command = (name: string) => loaded("cli/main.ts", `cli/commands/${name}.ts
 describe("a command loads no more than it needs", () => {
   test("the start alone: no engine, no database, no command", () => {
     const { files, builtin } = loaded("cli/main.ts");
-    expect([...builtin].sort()).toEqual(["node:fs"]);
+    expect([...builtin].sort()).toEqual(["bun:ffi", "node:fs"]);
     expect([...files].filter((file) => !/^(cli|common)\//.test(file))).toEqual([]);
     expect([...files].filter((file) => file.startsWith("cli/commands/"))).toEqual([]);
   });
