@@ -8,12 +8,12 @@ export interface Check {
   readonly script: string;
 }
 
-/** Before each check. `start` makes the container `c`, which is removed however the check ends. */
+/** Before each check. `start` makes the container `c`, which is removed however the check ends; `limit` reads its cgroup. */
 export const PRELUDE = `
-trap 'sampan rm -f c >/dev/null 2>&1 || :' EXIT
-start() { sampan run -d --name c "$@" >/dev/null; }
-folder() { echo "/sys/fs/cgroup/sampan/$(sampan inspect -f '{{.Id}}' c)"; }
-limit() { cat "$(folder)/$1"; }
+id=
+trap '[ -z "$id" ] || sampan rm -f c >/dev/null 2>&1' EXIT
+start() { id=$(sampan run -d --name c "$@"); folder=/sys/fs/cgroup/sampan/$id; }
+limit() { cat "$folder/$1"; }
 is() { [ "$1" = "$2" ] || { echo "is: $1"; echo "should be: $2"; exit 1; }; }
 holds() { "$@" || { echo "should hold: $*"; exit 1; }; }
 refused() { if "$@"; then echo "should fail: $*"; exit 1; fi; }
@@ -142,7 +142,7 @@ const LIMITS = [
     start --memory 64m busybox sleep 100
     sampan restart -t 0 c
     is "$(limit memory.max)" 67108864
-    is "$(cat "$(folder)/cgroup.procs")" "$(sampan inspect -f '{{.State.Pid}}' c)"`,
+    is "$(cat "$folder/cgroup.procs")" "$(sampan inspect -f '{{.State.Pid}}' c)"`,
   ),
 ];
 
@@ -151,6 +151,7 @@ const ENDS = [
     "a process that takes too much is killed, and inspect says why",
     `
     code=0
+    id=c
     sampan run --name c --memory 16m --memory-swap 16m busybox dd if=/dev/zero of=/dev/null bs=64M count=1 || code=$?
     is "$code" 137
     is "$(sampan inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' c)" "true 137"`,
@@ -169,7 +170,7 @@ const ENDS = [
     start busybox sh -c 'while :; do echo; sleep 0.05; done'
     sampan pause c
     is "$(limit cgroup.freeze)" 1
-    holds grep -q 'frozen 1' "$(folder)/cgroup.events"
+    holds grep -q 'frozen 1' "$folder/cgroup.events"
     is "$(sampan inspect -f '{{.State.Status}}' c)" paused
     before=$(sampan logs c | wc -l)
     sleep 0.3
@@ -183,21 +184,19 @@ const ENDS = [
     "a paused container can be removed",
     `
     start busybox sleep 100
-    where=$(folder)
     sampan pause c
     sampan rm -f c
-    refused test -e "$where"`,
+    refused test -e "$folder"`,
   ),
   check(
     "everything in the cgroup dies with the container, also what pid 1 does not reap",
     `
     start --pid host busybox sh -c 'setsid sleep 7001 & setsid sleep 7002 & exec sleep 7003'
-    where=$(folder)
-    is "$(wc -l <"$where/cgroup.procs")" 3
+    is "$(wc -l <"$folder/cgroup.procs")" 3
     sampan kill c
     sampan wait c >/dev/null
     refused pgrep -f 'sleep 700'
-    refused test -e "$where"`,
+    refused test -e "$folder"`,
   ),
 ];
 
@@ -254,7 +253,7 @@ const VIEW = [
     "--cgroupns host shows the host's path",
     `
     start --cgroupns host busybox sleep 100
-    is "$(sampan exec c cat /proc/1/cgroup)" "0::/sampan/$(sampan inspect -f '{{.Id}}' c)"`,
+    is "$(sampan exec c cat /proc/1/cgroup)" "0::/sampan/$id"`,
   ),
   check(
     "the container reads its own limits and can change none",
@@ -270,10 +269,10 @@ const VIEW = [
     "--cgroup-parent puts it elsewhere",
     `
     start --cgroup-parent /elsewhere --pids-limit 5 busybox sleep 100
-    where=/sys/fs/cgroup/elsewhere/$(sampan inspect -f '{{.Id}}' c)
-    is "$(cat "$where/pids.max")" 5
+    folder=/sys/fs/cgroup/elsewhere/$id
+    is "$(cat "$folder/pids.max")" 5
     sampan rm -f c
-    refused test -e "$where"`,
+    refused test -e "$folder"`,
   ),
   check(
     "stats reads memory, processor time and processes",
