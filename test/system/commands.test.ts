@@ -1,0 +1,274 @@
+/** The commands around one container, as a user meets them: what they print, in which order, and their exit codes. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Sandbox } from "../support/sandbox.ts";
+
+let box: Sandbox;
+beforeAll(() => {
+  box = new Sandbox();
+});
+afterAll(() => box[Symbol.asyncDispose]());
+
+/** A container that waits; its id. */
+const idle = (name: string, ...flags: string[]): Promise<string> =>
+  box.ok("run", "-d", "--name", name, ...flags, "host", "sleep", "1000");
+const field = (name: string, template: string): Promise<string> => box.ok("inspect", "-f", template, name);
+
+describe("the life of a container", () => {
+  test("create, start, pause, unpause, stop, restart, kill, rm: each prints what it was given", async () => {
+    const id = await box.ok("create", "--name", "life", "host", "sleep", "1000");
+    expect(id).toMatch(/^[0-9a-f]{64}$/);
+    expect(await box.ok("ps", "-a", "--format", "{{.Names}} {{.Status}}")).toBe("life Created");
+    for (const [command, status] of [
+      [["start"], "running"],
+      [["pause"], "paused"],
+      [["unpause"], "running"],
+      [["stop", "-t", "0"], "exited"],
+      [["restart", "-t", "0"], "running"],
+      [["kill"], "exited"],
+    ] as const) {
+      expect(await box.ok(...command, "life")).toBe("life");
+      expect(await field("life", "{{.State.Status}}")).toBe(status);
+    }
+    expect(await box.ok("wait", "life")).toBe("137");
+    expect(await box.ok("rm", id.slice(0, 8))).toBe(id.slice(0, 8));
+    expect(await box.ok("ps", "-aq")).toBe("");
+  });
+
+  test("start -a stays, and its exit code is the program's", async () => {
+    await box.ok("create", "--name", "staying", "host", "sh", "-c", "echo hello; exit 6");
+    expect(await box.cli("start", "-a", "staying")).toEqual({ code: 6, stdout: "hello\n", stderr: "" });
+    await box.ok("rm", "staying");
+  });
+
+  test("start -ai feeds its stdin", async () => {
+    await box.ok("create", "-i", "--name", "fed", "host", "cat");
+    expect(await box.cliWith({ stdin: "to and fro\n" }, "start", "-ai", "fed")).toEqual({
+      code: 0,
+      stdout: "to and fro\n",
+      stderr: "",
+    });
+    await box.ok("rm", "fed");
+  });
+
+  test("several at once: what fails stops no other", async () => {
+    await Promise.all([idle("one"), idle("two")]);
+    const { code, stdout, stderr } = await box.cli("stop", "-t", "0", "nope", "one", "two");
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "one\ntwo\n" });
+    expect(stderr).toStartWith("sampan: No such container: nope\n");
+    await box.ok("rm", "one", "two");
+  });
+
+  test("rm of one that runs is refused, -f is not", async () => {
+    await idle("running");
+    const { code, stderr } = await box.cli("rm", "running");
+    expect(code).toBe(1);
+    expect(stderr).toContain("container is running: stop the container before removing or force remove");
+    expect(await box.ok("rm", "-f", "running")).toBe("running");
+  });
+
+  test("a name in use, a name that cannot be", async () => {
+    const id = await box.ok("create", "--name", "taken", "host", "true");
+    const used = await box.cli("run", "--name", "taken", "host", "true");
+    expect(used.code).toBe(125);
+    expect(used.stderr).toContain(
+      `Conflict. The container name "/taken" is already in use by container "${id}". You have to remove (or rename) that container to be able to reuse that name.`,
+    );
+    expect((await box.cli("rename", "taken", "a b")).stderr).toContain(
+      "Invalid container name (a b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+    );
+    await box.ok("rename", "taken", "free");
+    await box.ok("rm", "free");
+  });
+});
+
+describe("ps", () => {
+  test("columns, filters, formats", async () => {
+    const id = await idle("seen", "-l", "x=y");
+    await box.cli("run", "--name", "gone", "host", "sh", "-c", "exit 3");
+    const [head, row, ...more] = (await box.ok("ps")).split("\n");
+    expect(head).toMatch(/^CONTAINER ID {3}IMAGE {5}COMMAND {8}CREATED +STATUS +PORTS {5}NAMES$/);
+    expect(row).toMatch(new RegExp(`^${id.slice(0, 12)}   host      "sleep 1000"   .* ago +Up .*seen$`));
+    expect(more).toEqual([]);
+    expect(await box.ok("ps", "-a", "-f", "exited=3", "--format", "{{.Names}}: {{.Status}}")).toMatch(
+      /^gone: Exited \(3\) .* ago$/,
+    );
+    expect(await box.ok("ps", "-q", "-f", "label=x=y", "--no-trunc")).toBe(id);
+    expect(await box.ok("ps", "-l", "--format", "{{.Names}}")).toBe("gone");
+    expect(await box.ok("ps", "-an", "1", "--format", "{{.Names}}")).toBe("gone");
+    expect(JSON.parse(await box.ok("ps", "--format", "json"))).toMatchObject({
+      Names: "seen",
+      State: "running",
+      Labels: expect.stringContaining("x=y"),
+    });
+    await box.ok("rm", "-f", "seen", "gone");
+  });
+});
+
+describe("looking into a container", () => {
+  test("top: the host's pids, in the columns that were asked for", async () => {
+    await idle("busy");
+    const pid = await field("busy", "{{.State.Pid}}");
+    const [head, row] = (await box.ok("top", "busy")).split("\n");
+    expect(head).toMatch(/^UID {4}PID +PPID +C {3}STIME {3}TTY {3}TIME {7}CMD$/);
+    expect(row).toMatch(new RegExp(`^root   ${pid} .*sleep 1000$`));
+    expect(await box.ok("top", "busy", "-o", "pid,comm")).toBe(
+      `PID${" ".repeat(pid.length)}COMMAND\n${pid}   sleep`,
+    );
+    await box.ok("rm", "-f", "busy");
+  });
+
+  test("exec: output, exit code, environment, folder, user, detached", async () => {
+    await idle("host-of-many");
+    expect(await box.cli("exec", "host-of-many", "sh", "-c", "echo out; echo err >&2; exit 4")).toEqual({
+      code: 4,
+      stdout: "out\n",
+      stderr: "err\n",
+    });
+    expect(await box.ok("exec", "-e", "A=b", "-w", "/usr", "host-of-many", "sh", "-c", "echo $A $PWD")).toBe(
+      "b /usr",
+    );
+    expect(await box.ok("exec", "-u", "65534:1", "host-of-many", "sh", "-c", "id -u; id -g")).toBe(
+      "65534\n1",
+    );
+    expect(await box.cliWith({ stdin: "in\n" }, "exec", "-i", "host-of-many", "cat")).toMatchObject({
+      code: 0,
+      stdout: "in\n",
+    });
+    expect(await box.cli("exec", "-d", "host-of-many", "sleep", "999")).toEqual({
+      code: 0,
+      stdout: "",
+      stderr: "",
+    });
+    expect(await box.ok("top", "host-of-many", "-o", "args")).toContain("sleep 999");
+    expect((await box.cli("exec", "host-of-many", "no-such-program")).code).toBe(127);
+    expect((await box.cli("exec", "host-of-many", "/etc")).code).toBe(126);
+    await box.ok("rm", "-f", "host-of-many");
+  });
+
+  test("logs: streams apart, the last lines, timestamps", async () => {
+    await box.cli("run", "--name", "writer", "host", "sh", "-c", "echo 1; echo 2; echo 3; echo e >&2");
+    expect(await box.cli("logs", "writer")).toEqual({ code: 0, stdout: "1\n2\n3\n", stderr: "e\n" });
+    expect((await box.cli("logs", "-n", "2", "writer")).stdout).toBe("3\n");
+    expect((await box.cli("logs", "-t", "writer")).stdout).toMatch(/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{9}Z 1\n/);
+    expect((await box.cli("logs", "--until", "1h", "writer")).stdout).toBe("");
+    await box.ok("rm", "writer");
+  });
+
+  test("logs -f ends with the container", async () => {
+    await box.ok(
+      "run",
+      "-d",
+      "--name",
+      "ticker",
+      "host",
+      "sh",
+      "-c",
+      "for i in 1 2 3; do echo $i; sleep 0.1; done",
+    );
+    expect((await box.cli("logs", "-f", "ticker")).stdout).toBe("1\n2\n3\n");
+    await box.ok("rm", "-f", "ticker");
+  });
+
+  test("stats --no-stream", async () => {
+    await idle("measured", "-m", "64m");
+    const [head, row] = (await box.ok("stats", "--no-stream", "measured")).split("\n");
+    expect(head).toMatch(
+      /^CONTAINER ID {3}NAME +CPU % +MEM USAGE \/ LIMIT +MEM % +NET I\/O +BLOCK I\/O +PIDS$/,
+    );
+    expect(row).toMatch(/ measured +\d+\.\d\d% +[\d.]+[KM]iB \/ 64MiB +/);
+    expect(await box.ok("stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}", "measured")).toBe(
+      "measured 1",
+    );
+    await box.ok("rm", "-f", "measured");
+  });
+
+  test("inspect says what was asked for, update what is from now on", async () => {
+    await idle("limited", "-m", "64m", "--cpus", "0.5", "-e", "A=b", "-l", "k=v");
+    expect(
+      await field(
+        "limited",
+        '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{index .Config.Env 1}} {{index .Config.Labels "k"}}',
+      ),
+    ).toBe("67108864 500000000 A=b v");
+    expect(await box.ok("update", "-m", "80m", "--memory-swap", "160m", "limited")).toBe("limited");
+    expect(await field("limited", "{{.HostConfig.Memory}}")).toBe("83886080");
+    expect(await box.ok("stats", "--no-stream", "--format", "{{.MemUsage}}", "limited")).toContain("/ 80MiB");
+    await box.ok("rm", "-f", "limited");
+  });
+});
+
+describe("events and prune", () => {
+  test("events tell the story in order", async () => {
+    await box.ok("run", "--rm", "--name", "told", "host", "true");
+    const story = await box.ok(
+      "events",
+      "--since",
+      "1h",
+      "--until",
+      "0s",
+      "-f",
+      "container=told",
+      "--format",
+      "{{.Action}}",
+    );
+    expect(story.split("\n").filter((action) => action !== "attach")).toEqual([
+      "create",
+      "start",
+      "die",
+      "destroy",
+    ]);
+  });
+
+  test("prune removes what does not run", async () => {
+    const kept = await idle("kept");
+    const old = await box.ok("create", "--name", "old", "host", "true");
+    expect(await box.ok("container", "prune", "-f")).toBe(
+      `Deleted Containers:\n${old}\n\nTotal reclaimed space: 0B`,
+    );
+    expect(await box.ok("ps", "-aq", "--no-trunc")).toBe(kept);
+    await box.ok("rm", "-f", "kept");
+  });
+});
+
+describe("what ends a run early says so", () => {
+  test("--timeout", async () => {
+    const { code, stderr } = await box.cli("run", "--name", "slow", "--timeout", "1", "host", "sleep", "100");
+    expect({ code, stderr }).toEqual({
+      code: 137,
+      stderr: "sampan: slow was killed: its time (1s) was over\n",
+    });
+    expect(await box.ok("ps", "-a", "-f", "name=slow", "--format", "{{.Status}}")).toEndWith("(timed out)");
+    await box.ok("rm", "slow");
+  });
+
+  test("too little memory", async () => {
+    const { code, stderr } = await box.cli(
+      "run",
+      "--name",
+      "hungry",
+      "-m",
+      "10m",
+      "--memory-swap",
+      "10m",
+      "host",
+      "sh",
+      "-c",
+      'a=$(head -c 50000000 /dev/zero | tr "\\0" x)',
+    );
+    expect(code).toBe(137);
+    expect(stderr).toContain("sampan: hungry was killed: it needed more memory than its limit allows\n");
+    expect(await field("hungry", "{{.State.OOMKilled}}")).toBe("true");
+    expect(await box.ok("ps", "-a", "-f", "name=hungry", "--format", "{{.Status}}")).toEndWith(
+      "(out of memory)",
+    );
+    await box.ok("rm", "hungry");
+  });
+
+  test("--cidfile, and one that is there already", async () => {
+    const file = `${box.root}/cid`;
+    const id = await box.ok("run", "-d", "--cidfile", file, "host", "true");
+    expect(await Bun.file(file).text()).toBe(id);
+    expect((await box.cli("run", "--cidfile", file, "host", "true")).code).toBe(125);
+    await box.ok("rm", "-f", id);
+  });
+});
