@@ -3,7 +3,7 @@
  * they mount is gone with the mount namespace, and whatever they start dies with pid 1 of the pid namespace, even
  * if the bench is killed. Cgroups are the one thing that outlives it: `removeCgroups` is for those.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
 import { sh, words } from "./command.ts";
 
 /** The parent of every container's cgroup, whichever engine makes it. */

@@ -39,7 +39,19 @@ const { values: flags, positionals: parts } = parseArgs({
   },
 });
 
-const here = inside();
+const strangers = [
+  ...parts.filter((part) => !MEASURES.some(({ name }) => name === part)),
+  ...flags.peers.split(",").filter((peer) => !PEER_NAMES.some((name) => name === peer)),
+];
+if (strangers.length > 0) {
+  console.error(`there is no ${strangers.join(", ")} here: see the head of bench/main.ts`);
+  process.exit(125);
+}
+if (process.getuid?.() !== 0) {
+  console.error("the bench needs root: its peers do, and it makes namespaces for them");
+  process.exit(125);
+}
+
 const folder = inside();
 process.exit(folder ? await bench(folder) : await outside());
 
@@ -93,7 +105,7 @@ async function report(
   facts: readonly string[],
   missing: ReadonlyMap<PeerName, string>,
 ): Promise<void> {
-  const without = missing.size === 0 ? [] : [`not installed: ${[...missing.keys()].join(", ")}`];
+  const without = [...missing].map(([name, reason]) => `without ${name}: ${reason.split("\n")[0]}`);
   const text = [
     ...[...facts, ...without].map((fact) => `- ${fact}`),
     "",

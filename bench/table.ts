@@ -21,10 +21,6 @@ export function table(rows: readonly Row[]): string {
   return layout([head, ...lines], numbers);
 }
 
-/** Whether every promise that could be checked is kept. */
-export const allKept = (rows: readonly Row[]): boolean =>
-  rows.every((row) => row.budgets.every((budget) => budget.kept(row.values) !== false));
-
 /** Puts the text between the page's markers. */
 export async function writeBetweenMarkers(page: string, text: string): Promise<void> {
   const old = await Bun.file(page).text();
