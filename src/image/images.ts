@@ -20,6 +20,7 @@ import {
   repository,
   withTag,
 } from "./reference.ts";
+import type { Pulled, PullOptions } from "./registry/pull.ts";
 import type { Pruned, Removed } from "./remove.ts";
 import type { UnpackLimits } from "./unpack/child.ts";
 
@@ -52,6 +53,9 @@ export interface LoadOptions {
   /** `linux/arm64`; default: this machine's. */
   readonly platform?: string;
 }
+
+/** `platform` as users write it, `linux/arm64`. */
+export type PullRequest = Omit<PullOptions, "platform"> & { readonly platform?: string };
 
 export class Images {
   readonly #store: Store;
@@ -152,6 +156,23 @@ export class Images {
     const [{ load }, { parsePlatform }] = await Promise.all([import("./load.ts"), import("./platform.ts")]);
     const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
     return load(await this.#place(), open(source), platform);
+  }
+
+  /** Fetches an image, or with `allTags` all of a repository, from the registry of its name. */
+  async pull(text: string, options: PullRequest = {}): Promise<Pulled[]> {
+    const reference = parseReference(text);
+    if (isHost(text)) {
+      options.onProgress?.({ status: "Status: Image is up to date for host:latest" });
+      const { id } = hostImage();
+      return [{ reference: HOST_REFERENCE, id, digest: id, newer: false }];
+    }
+    const { platform, ...rest } = options;
+    const [{ pull }, { parsePlatform }] = await Promise.all([
+      import("./registry/pull.ts"),
+      import("./platform.ts"),
+    ]);
+    const wanted = platform === undefined ? {} : { platform: parsePlatform(platform) };
+    return pull(await this.#place(), reference, { ...rest, ...wanted });
   }
 
   /** Makes an image of one layer out of a root filesystem's archive; gives its id. */

@@ -25,6 +25,10 @@ export interface LayerSource {
   readonly digest: string;
   /** The file that holds it. */
   readonly path: string;
+  /** It is still arriving, elsewhere, and will have this size; `complete`: it is at `path` and is what it should be. */
+  readonly growing?: { readonly path: string; readonly size: number; readonly complete: Promise<void> };
+  /** The file is open; what the child has read is this descriptor's position. */
+  readonly opened?: (fd: number) => void;
 }
 
 /**
@@ -51,16 +55,28 @@ export async function ensureLayer(
     // What a killed process left: complete or not, no row names it.
     for (const left of [temporary, folder]) rmSync(left, { recursive: true, force: true });
     mkdirSync(temporary, { recursive: true, mode: 0o700 });
-    const input = openSync(source.path, "r");
+    const { growing } = source;
+    const input = await openSource(source);
     try {
       // The child has a working folder of its own: a state folder named relatively would be another one there.
       const lower = chains
         .slice(0, -1)
         .toReversed()
         .map((below) => realpathSync(layerDir(paths, below)));
-      const job = { folder: realpathSync(temporary), lower, ...(limits && { limits }) };
+      const size = growing && { size: growing.size };
+      const job = { folder: realpathSync(temporary), lower, ...size, ...(limits && { limits }) };
       const what = `layer ${source.digest}`;
-      const unpacked = await startUnpack(job, input, lock, what);
+      const stop = new AbortController();
+      growing?.complete.catch(() => stop.abort());
+      source.opened?.(input);
+      const unpacked = await startUnpack(job, input, lock, what, stop.signal).catch(
+        async (error: unknown) => {
+          // If the bytes were not what they should have been, that is the reason.
+          await growing?.complete;
+          throw error;
+        },
+      );
+      await growing?.complete;
       if (unpacked.diffId !== diffId)
         throw new SampanError(
           "invalid",
@@ -81,4 +97,15 @@ export async function ensureLayer(
       closeSync(input);
     }
   });
+}
+
+async function openSource({ path, growing }: LayerSource): Promise<number> {
+  if (!growing) return openSync(path, "r");
+  try {
+    return openSync(growing.path, "r");
+  } catch {
+    // It has got its name meanwhile, or never will.
+    await growing.complete;
+    return openSync(path, "r");
+  }
 }

@@ -18,3 +18,22 @@ export async function* pieces(
     yield buffer.subarray(0, n);
   }
 }
+
+/** Milliseconds between two looks at a file that has not grown. */
+const PAUSE = 4;
+
+/** A file that another process, our parent, is still writing: waits for what has not come yet, up to `size` bytes. */
+export async function* growing(fd: number, size: number): AsyncGenerator<Uint8Array> {
+  const parent = process.ppid;
+  for (let done = 0; done < size; ) {
+    const buffer = Buffer.allocUnsafe(Math.min(PIECE, size - done));
+    const n = readSync(fd, buffer, 0, buffer.length, null);
+    if (n > 0) {
+      done += n;
+      yield buffer.subarray(0, n);
+      continue;
+    }
+    if (process.ppid !== parent) throw new Error("the process that fetches the layer has gone");
+    await Bun.sleep(PAUSE);
+  }
+}

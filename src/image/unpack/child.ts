@@ -5,7 +5,7 @@
  */
 import { SampanError } from "../../common/error.ts";
 import { decompress, type InflateLimits } from "../compression.ts";
-import { pieces } from "../pieces.ts";
+import { growing, pieces } from "../pieces.ts";
 import { TarError } from "../tar/entry.ts";
 import { quote } from "../tar/header.ts";
 import { TarReader } from "../tar/reader.ts";
@@ -20,6 +20,8 @@ export interface UnpackJob {
   readonly lower: readonly string[];
   /** Part of the file on fd 0; the whole stream without it. */
   readonly range?: { readonly start: number; readonly length: number };
+  /** The file is still being written and will have this size. */
+  readonly size?: number;
   readonly limits?: Partial<UnpackLimits>;
 }
 
@@ -66,7 +68,8 @@ async function unpack(job: UnpackJob): Promise<UnpackAnswer> {
   });
   const reader = new TarReader(folder, job.limits);
   const hash = new Bun.CryptoHasher("sha256");
-  for await (const piece of decompress(pieces(0, job.range), job.limits)) {
+  const input = job.size === undefined ? pieces(0, job.range) : growing(0, job.size);
+  for await (const piece of decompress(input, job.limits)) {
     hash.update(piece);
     reader.push(piece);
   }

@@ -19,12 +19,14 @@ export async function startUnpack(
   input: number,
   lock: number,
   what: string,
+  signal?: AbortSignal,
 ): Promise<Unpacked> {
   const child = Bun.spawn([...unpackCommand(), JSON.stringify(job)], {
     stdio: [input, "pipe", "pipe", lock],
     // Nothing of the caller's surroundings can change what an archive becomes.
     cwd: "/",
     env: {},
+    ...(signal && { signal, killSignal: "SIGKILL" as const }),
   });
   const [output, complaint, code] = await Promise.all([
     new Response(child.stdout).text(),
