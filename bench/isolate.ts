@@ -3,7 +3,7 @@
  * they mount is gone with the mount namespace, and whatever they start dies with pid 1 of the pid namespace, even
  * if the bench is killed. Cgroups are the one thing that outlives it: `removeCgroups` is for those.
  */
-import { existsSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { sh, words } from "./command.ts";
 
 /** The parent of every container's cgroup, whichever engine makes it. */
@@ -59,7 +59,10 @@ export function furnish(folder: string): void {
 function moveV2(hierarchies: string, v2: string): void {
   mkdirSync(hierarchies);
   sh("mount", "-t", "tmpfs", "tmpfs", hierarchies);
+  const mounts = readFileSync("/proc/self/mountinfo", "utf8");
   for (const name of readdirSync(CGROUPS)) {
+    // In a plain folder, which somebody left, engines would make files that are no cgroups.
+    if (!mounts.includes(` ${CGROUPS}/${name} `)) continue;
     const place = name === V2 ? v2 : `${hierarchies}/${name}`;
     mkdirSync(place);
     sh("mount", "--bind", `${CGROUPS}/${name}`, place);
