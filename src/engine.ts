@@ -30,8 +30,11 @@ export class Engine {
   private constructor(at: Paths) {
     this.paths = at;
     this.store = Store.open(at);
-    this.images = new Images(this.store, at);
-    this.events = new Events(at);
+    const events = new Events(at);
+    this.events = events;
+    this.images = new Images(this.store, at, undefined, (event) =>
+      events.append({ type: "image", ...event }),
+    );
     this.containers = new Containers({
       paths: at,
       rows: new Rows(this.store),

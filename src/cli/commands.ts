@@ -21,6 +21,12 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/ps.ts"),
   },
   {
+    names: ["image pull", "pull"],
+    summary: "Download an image from a registry",
+    common: true,
+    load: () => import("./commands/pull.ts"),
+  },
+  {
     names: ["image ls", "image list", "images"],
     summary: "List images",
     common: true,

@@ -57,15 +57,29 @@ export interface LoadOptions {
 /** `platform` as users write it, `linux/arm64`. */
 export type PullRequest = Omit<PullOptions, "platform"> & { readonly platform?: string };
 
+/** What others may want to know; Docker's action and names. */
+export interface ImageEvent {
+  readonly action: "pull" | "push";
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
 export class Images {
   readonly #store: Store;
   readonly #paths: Paths;
   readonly #limits: Partial<UnpackLimits> | undefined;
+  readonly #tell: (event: ImageEvent) => void;
 
-  constructor(store: Store, paths: Paths, limits?: Partial<UnpackLimits>) {
+  constructor(
+    store: Store,
+    paths: Paths,
+    limits?: Partial<UnpackLimits>,
+    tell: (event: ImageEvent) => void = () => {},
+  ) {
     this.#store = store;
     this.#paths = paths;
     this.#limits = limits;
+    this.#tell = tell;
   }
 
   // ---- finding
@@ -172,7 +186,9 @@ export class Images {
       import("./platform.ts"),
     ]);
     const wanted = platform === undefined ? {} : { platform: parsePlatform(platform) };
-    return pull(await this.#place(), reference, { ...rest, ...wanted });
+    const pulled = await pull(await this.#place(), reference, { ...rest, ...wanted });
+    for (const each of pulled) this.#happened("pull", each.reference);
+    return pulled;
   }
 
   /** Makes an image of one layer out of a root filesystem's archive; gives its id. */
@@ -288,6 +304,11 @@ export class Images {
     return rows[0] ? toRecord(rows[0]) : undefined;
   }
 
+  #happened(action: ImageEvent["action"], reference: string): void {
+    const { domain, path } = parseReference(reference);
+    this.#tell({ action, id: familiarName(reference), attributes: { name: familiarName({ domain, path }) } });
+  }
+
   async #place(): Promise<Place> {
     const { Blobs } = await import("./blobs.ts");
     return {
@@ -322,18 +343,6 @@ export const noSuchImage = (text: string): SampanError => {
   }
   return new SampanError("not-found", `No such image: ${name}`);
 };
-
-/** The end of `run` with an image that is not here, as long as there is no way to a registry. */
-export const pullUnavailable = (text: string): SampanError =>
-  new SampanError(
-    "unavailable",
-    `cannot pull ${familiarName(withTag(parseReference(text)))}: this version of sampan has no way to a registry`,
-    {
-      hint:
-        "The image `host` is always here (sampan run -it host bash); `sampan load -i FILE` takes images from an archive " +
-        "that docker save, podman save or skopeo wrote.",
-    },
-  );
 
 /** A file's bytes as a stream; any other stream as it is. */
 function open(source: string | AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {

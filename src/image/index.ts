@@ -1,5 +1,5 @@
 export { hostImage } from "./host.ts";
-export { type HistoryEntry, Images, type LoadOptions, noSuchImage, pullUnavailable } from "./images.ts";
+export { type HistoryEntry, Images, type LoadOptions, noSuchImage, type PullRequest } from "./images.ts";
 export type { ImportOptions } from "./import.ts";
 export { type Loaded, loadedText } from "./loaded.ts";
 export { type Look, lookInLayers, readFileInImage, readFileInLayers } from "./lookup.ts";
@@ -12,6 +12,8 @@ export {
   repository,
   withTag,
 } from "./reference.ts";
+export type { Progress } from "./registry/progress.ts";
+export type { Pulled } from "./registry/pull.ts";
 export type { Pruned, Removed } from "./remove.ts";
 
 /** The hidden command of the process that unpacks a layer; gives its exit code. */

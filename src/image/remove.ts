@@ -89,7 +89,7 @@ export function pruneImages(place: Place, candidates: readonly ImageRecord[], al
     }
     if (removed.length > 0) writeIndex(place);
   });
-  return { removed, reclaimed: collectGarbage(place) };
+  return { removed, reclaimed: collectGarbage(place, true) };
 }
 
 /** The rows of an image, its layers' shares and names; gives what Docker lists as deleted. */
@@ -151,9 +151,9 @@ function referenceOf(image: ImageRecord, text: string): string {
 
 /**
  * Removes blobs, layers and temporary files that no row names; gives the bytes. Does nothing while somebody adds images,
- * since what they have made so far has no row either.
+ * since what they have made so far has no row either. `partial`: also what interrupted pulls left, which the next one would use.
  */
-export function collectGarbage(place: Place): number {
+export function collectGarbage(place: Place, partial = false): number {
   const { store, paths, blobs } = place;
   return (
     collecting(paths, () => {
@@ -195,6 +195,10 @@ export function collectGarbage(place: Place): number {
         if (named.has(`sha256:${name}`)) continue;
         bytes += statSync(`${folder}/${name}`, { throwIfNoEntry: false })?.size ?? 0;
         rmSync(`${folder}/${name}`, { recursive: true, force: true });
+      }
+      for (const name of partial ? entries(`${paths.root}/partial`) : []) {
+        bytes += statSync(`${paths.root}/partial/${name}`).size;
+        rmSync(`${paths.root}/partial/${name}`);
       }
       for (const name of entries(temporary)) rmSync(`${temporary}/${name}`, { recursive: true, force: true });
       return bytes;

@@ -1,12 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import {
-  familiarName,
-  hostImage,
-  type Images,
-  pullUnavailable,
-  type Removed,
-} from "../../src/image/index.ts";
+import { familiarName, hostImage, type Images, type Removed } from "../../src/image/index.ts";
 import { readTar } from "../../src/image/tar/reader.ts";
 import { type ArchiveImage, dockerArchive, layerTar, type Member, sha256 } from "../support/image.ts";
 import { failure, pieces, TestPlace } from "./place.ts";
@@ -119,14 +113,6 @@ describe("the embedded image host", () => {
     using place = await placeWith(image(["docker.io/library/host:latest"], A));
     expect(place.images.get("docker.io/library/host").id).not.toBe(hostImage().id);
     expect(place.images.get("host")).toBe(hostImage());
-  });
-
-  test("what cannot be pulled: the error names host and load", () => {
-    const error = pullUnavailable("alpine");
-    expect(error.code).toBe("unavailable");
-    expect(error.message).toBe("cannot pull alpine:latest: this version of sampan has no way to a registry");
-    expect(error.hint).toContain("sampan run -it host");
-    expect(error.hint).toContain("sampan load -i FILE");
   });
 });
 

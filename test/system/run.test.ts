@@ -52,7 +52,7 @@ describe("a run's output and exit code are the program's", () => {
   });
 
   test("an image that is not here and cannot be had: 125, and what works instead", async () => {
-    const { code, stderr } = await box.cli("run", "--rm", "no-such-image");
+    const { code, stderr } = await box.cli("run", "--rm", "127.0.0.1:1/no-such-image");
     expect(code).toBe(125);
     expect(stderr).toContain("no-such-image");
     expect(stderr).toContain("host");

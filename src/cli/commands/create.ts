@@ -6,7 +6,7 @@ import { UsageError } from "../flags.ts";
 import { complain, print } from "../output.ts";
 import { configure } from "../run/config.ts";
 import { CONTAINER_FLAGS } from "../run/flags.ts";
-import { orPull, requireImage } from "../run/image.ts";
+import { withImage } from "../run/image.ts";
 
 export default command({
   usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
@@ -14,7 +14,7 @@ export default command({
   least: 0,
   most: Number.POSITIVE_INFINITY,
   interspersed: false,
-  run({ flags, args, name, where }) {
+  async run({ flags, args, name, where }) {
     if (args.length === 0 && !flags.rootfs)
       throw new UsageError(`'${name}' requires at least 1 argument`, "arguments");
     const config = configure(flags, args);
@@ -24,13 +24,9 @@ export default command({
         `container ID file found, make sure the other container isn't running or delete ${cidfile}`,
       );
     const engine = Engine.open(where);
-    requireImage(engine, config.image, flags.pull);
-    let made: ReturnType<typeof engine.containers.create>;
-    try {
-      made = engine.containers.create(config, flags.name ? { name: flags.name } : {});
-    } catch (error) {
-      throw orPull(error, config.image);
-    }
+    const made = await withImage(engine, config.image, flags, () =>
+      engine.containers.create(config, flags.name ? { name: flags.name } : {}),
+    );
     for (const warning of made.warnings) complain(`WARNING: ${warning}`);
     if (cidfile) writeFileSync(cidfile, made.id);
     print(made.id);

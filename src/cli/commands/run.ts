@@ -8,7 +8,7 @@ import { readDetachKeys } from "../keys.ts";
 import { print } from "../output.ts";
 import { configure } from "../run/config.ts";
 import { CONTAINER_FLAGS } from "../run/flags.ts";
-import { orPull, requireImage } from "../run/image.ts";
+import { withImage } from "../run/image.ts";
 import { checkTerminal, join, sizeFor } from "../session.ts";
 
 const FLAGS = {
@@ -46,12 +46,13 @@ export default command({
       );
 
     const engine = Engine.open(where);
-    requireImage(engine, config.image, flags.pull);
-    const { container, connection } = await engine.containers
-      .run(config, { ...(flags.name ? { name: flags.name } : {}), attach: !detach, ...sizeFor(config.tty) })
-      .catch((error: unknown) => {
-        throw orPull(error, config.image);
-      });
+    const { container, connection } = await withImage(engine, config.image, flags, () =>
+      engine.containers.run(config, {
+        ...(flags.name ? { name: flags.name } : {}),
+        attach: !detach,
+        ...sizeFor(config.tty),
+      }),
+    );
     if (cidfile) writeFileSync(cidfile, container.id);
     if (detach) {
       print(container.id);

@@ -1,23 +1,50 @@
 /** `--pull`: what to do about an image that is not here, or that may be newer elsewhere. */
 import { SampanError } from "../../common/error.ts";
 import type { Engine } from "../../engine.ts";
-import { noSuchImage, pullUnavailable } from "../../image/index.ts";
+import { familiarName, noSuchImage, parseReference, withTag } from "../../image/index.ts";
+import { complain } from "../output.ts";
 
-/** What can be said before anything is made. An image that is merely not here is found out by the engine. */
-export function requireImage(engine: Engine, image: string, pull: string | undefined): void {
-  if (pull === "always" && image !== "host") throw pullUnavailable(image);
-  if (pull === "never" && image !== "" && !engine.images.resolve(image)) throw noSuchImage(image);
+export interface ImageFlags {
+  readonly pull?: string | undefined;
+  readonly platform?: string | undefined;
+  readonly quiet?: boolean | undefined;
 }
 
-/** The engine's "no such image" becomes the reason why it could not be fetched; every other error stays as it is. */
-export function orPull(error: unknown, image: string): unknown {
-  const missing =
-    error instanceof SampanError && error.code === "not-found" && error.message.startsWith("No such image");
-  if (!missing) return error;
+/**
+ * Does `work`, for which an image must be here: it is fetched before if that is wanted, and when `work` finds it missing.
+ * What fetches is loaded only then.
+ */
+export async function withImage<T>(
+  engine: Engine,
+  image: string,
+  flags: ImageFlags,
+  work: () => T | Promise<T>,
+): Promise<T> {
+  const fetch = async (): Promise<void> => {
+    const { pullImage } = await import("../pulling.ts");
+    await pullImage(engine, image, 2, flags);
+  };
+  if (flags.pull === "always" && image !== "") await fetch();
+  if (flags.pull === "never" && image !== "" && !engine.images.resolve(image)) throw noSuchImage(image);
   try {
-    return pullUnavailable(image);
+    return await work();
+  } catch (error) {
+    const name = isMissing(error) && flags.pull !== "never" ? nameOf(image) : undefined;
+    if (name === undefined) throw error;
+    if (!flags.quiet) complain(`Unable to find image '${name}' locally`);
+    await fetch();
+    return work();
+  }
+}
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof SampanError && error.code === "not-found" && error.message.startsWith("No such image");
+
+/** undefined: an id, which names no registry. */
+function nameOf(image: string): string | undefined {
+  try {
+    return familiarName(withTag(parseReference(image)));
   } catch {
-    // An id names no registry.
-    return error;
+    return undefined;
   }
 }

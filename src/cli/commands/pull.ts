@@ -1,0 +1,32 @@
+/** `sampan pull`: an image from its registry. */
+import { Engine } from "../../engine.ts";
+import { parseReference, referenceText, repository, withTag } from "../../image/index.ts";
+import { command } from "../command.ts";
+import { type Flags, UsageError } from "../flags.ts";
+import { print } from "../output.ts";
+import { pullImage } from "../pulling.ts";
+
+const FLAGS = {
+  "all-tags": { type: "bool", short: "a", help: "Download all tagged images in the repository" },
+  "disable-content-trust": { type: "bool", help: "Skip image verification (default true)", hidden: true },
+  platform: { type: "string", help: "Set platform if server is multi-platform capable" },
+  quiet: { type: "bool", short: "q", help: "Suppress verbose output" },
+} as const satisfies Flags;
+
+export default command({
+  usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
+  flags: FLAGS,
+  least: 1,
+  most: 1,
+  async run({ flags, args, where }) {
+    const name = args[0] ?? "";
+    const reference = parseReference(name);
+    const allTags = flags["all-tags"] ?? false;
+    const open = reference.tag === undefined && reference.digest === undefined;
+    if (allTags && !open) throw new UsageError("tag can't be used with --all-tags/-a", "plain");
+    if (open && !allTags && !flags.quiet) print("Using default tag: latest");
+    await pullImage(Engine.open(where), name, 1, { platform: flags.platform, quiet: flags.quiet, allTags });
+    print(allTags ? repository(reference) : referenceText(withTag(reference)));
+    return 0;
+  },
+});
