@@ -103,9 +103,9 @@ export class Containers {
   async finish(id: string, connection: Connection): Promise<Exit | undefined> {
     const exit = await connection.exit;
     await recordEnd(this.#context, id, exit);
+    await this.#removeRest(id);
     connection.taken();
     connection.close();
-    await this.#removeRest(id);
     return exit;
   }
 
@@ -266,7 +266,7 @@ export class Containers {
     }
     await this.#removeRest(id);
     const { sweep } = await import("./sweep.ts");
-    sweep(this.#context);
+    await sweep(this.#context);
   }
 
   /** What the removal of a container could not remove by itself. */

@@ -68,6 +68,6 @@ export async function prune(
     removed.push(container.id);
     reclaimed += size;
   }
-  sweep(context);
+  await sweep(context);
   return { removed, reclaimed };
 }

@@ -3,7 +3,7 @@
  * may touch. So the removal of what is left is a process in one.
  */
 import { existsSync } from "node:fs";
-import { Launcher } from "../launch/index.ts";
+import { ATTACH, Launcher } from "../launch/index.ts";
 import { allCapabilities, callerIdMaps, compile, readCgroupHost } from "../runtime/index.ts";
 import { NO_KEEPER } from "./keeper.ts";
 import { capabilitySets, isRootless } from "./spec.ts";
@@ -30,6 +30,7 @@ export async function removeMapped(folders: readonly string[]): Promise<void> {
     rootless: callerIdMaps(),
   });
   const connection = await Launcher.start().launch({ steps, keeper: NO_KEEPER });
+  connection.attach(ATTACH.stdout | ATTACH.stderr);
   await connection.exit;
   connection.close();
 }

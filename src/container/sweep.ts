@@ -5,8 +5,10 @@
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { tryClaim } from "./claim.ts";
 import type { Context } from "./context.ts";
+import { removeFolder } from "./finish.ts";
 import { shortId } from "./ids.ts";
 import { isLocked } from "./live.ts";
+import { isRootless } from "./spec.ts";
 
 const YOUNG = 60_000;
 
@@ -23,17 +25,23 @@ function names(folder: string): string[] {
   }
 }
 
-export function sweep({ paths, rows }: Context): void {
+export async function sweep({ paths, rows }: Context): Promise<void> {
   const folders = names(`${paths.root}/containers`);
   const runs = names(paths.run);
   const ids = rows.ids();
+  const left: string[] = [];
   for (const id of folders) {
     const folder = `${paths.root}/containers/${id}`;
     if (ids.has(id) || !isOld(folder)) continue;
     const release = tryClaim(folder);
     if (!release) continue;
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
+    left.push(folder);
     release();
+  }
+  if (isRootless()) {
+    const { removeMapped } = await import("./remove-mapped.ts");
+    await removeMapped(left);
   }
   const short = new Set([...ids].map(shortId));
   for (const name of runs) {

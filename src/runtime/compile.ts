@@ -167,7 +167,7 @@ const context = (story: Story): ProcessContext => ({
   id: story.id,
   ...(story.seccomp ? { seccomp: story.seccomp } : {}),
   ...(story.init ? { init: true } : {}),
-  ...(story.maps?.denySetgroups ? { denySetgroups: true } : {}),
+  ...(story.rootless?.denySetgroups || story.maps?.denySetgroups ? { denySetgroups: true } : {}),
 });
 
 const FIRST_DEFAULT = DEFAULT_DEVICE_RULES[1] as SpecDeviceRule;
