@@ -27,10 +27,28 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/pull.ts"),
   },
   {
+    names: ["image push", "push"],
+    summary: "Upload an image to a registry",
+    common: true,
+    load: () => import("./commands/push.ts"),
+  },
+  {
     names: ["image ls", "image list", "images"],
     summary: "List images",
     common: true,
     load: () => import("./commands/images.ts"),
+  },
+  {
+    names: ["login"],
+    summary: "Authenticate to a registry",
+    common: true,
+    load: () => import("./commands/login.ts"),
+  },
+  {
+    names: ["logout"],
+    summary: "Log out from a registry",
+    common: true,
+    load: () => import("./commands/logout.ts"),
   },
   {
     names: ["version"],

@@ -50,3 +50,17 @@ export function rawMode(fd: number): { readonly restore: () => void; readonly ag
   set(raw)();
   return { restore: set(before), again: set(raw) };
 }
+
+/** The offset of c_lflag in struct termios, and its bit ECHO. */
+const LFLAG = 12;
+const ECHO = 0o10;
+
+/** What is typed is not shown, until the function that it gives is called. */
+export function hideTyping(fd: number): () => void {
+  const before = new Uint8Array(TERMIOS);
+  if (call().tcgetattr(fd, ptr(before)) !== 0) return () => {};
+  const hidden = before.slice();
+  hidden[LFLAG] = (hidden[LFLAG] ?? 0) & ~ECHO;
+  call().tcsetattr(fd, TCSADRAIN, ptr(hidden));
+  return () => call().tcsetattr(fd, TCSADRAIN, ptr(before));
+}

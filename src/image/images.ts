@@ -21,6 +21,7 @@ import {
   withTag,
 } from "./reference.ts";
 import type { Pulled, PullOptions } from "./registry/pull.ts";
+import type { Outgoing, Pushed, PushOptions } from "./registry/push.ts";
 import type { Pruned, Removed } from "./remove.ts";
 import type { UnpackLimits } from "./unpack/child.ts";
 
@@ -191,6 +192,15 @@ export class Images {
     return pulled;
   }
 
+  /** Sends an image, or with `allTags` all of its repository, to the registry of its name. */
+  async push(text: string, options: PushOptions & { readonly allTags?: boolean } = {}): Promise<Pushed[]> {
+    const { allTags, ...rest } = options;
+    const { push } = await import("./registry/push.ts");
+    const pushed = await push(await this.#place(), this.#outgoing(text, allTags ?? false), rest);
+    for (const each of pushed) this.#happened("push", each.reference);
+    return pushed;
+  }
+
   /** Makes an image of one layer out of a root filesystem's archive; gives its id. */
   async import(source: string | AsyncIterable<Uint8Array>, options: ImportOptions = {}): Promise<string> {
     const { importImage } = await import("./import.ts");
@@ -256,6 +266,30 @@ export class Images {
   }
 
   // ---- inside
+
+  #outgoing(text: string, allTags: boolean): Outgoing[] {
+    const reference = parseReference(text);
+    const name = repository(reference);
+    if (reference.digest !== undefined) throw new SampanError("invalid", "cannot push a digest reference");
+    const prefix = allTags ? `${name}:` : referenceText(withTag(reference));
+    const rows = this.#store.db
+      .query<{ reference: string; id: string; manifest: string }, [string, string]>(
+        `SELECT t.reference, i.id, i.manifest FROM tags t JOIN images i ON i.id = t.image
+         WHERE t.reference >= ?1 AND t.reference < ?2 ORDER BY t.reference`,
+      )
+      .all(prefix, allTags ? `${name};` : `${prefix}\0`);
+    if (rows.length === 0) {
+      if (isHost(text)) throw new SampanError("invalid", "host is this machine itself and cannot be pushed");
+      const any = this.list().some(({ tags }) => tags.some((tag) => tag.startsWith(`${name}:`)));
+      throw new SampanError(
+        "not-found",
+        any
+          ? `tag does not exist: ${familiarName(withTag(reference))}`
+          : `An image does not exist locally with the tag: ${familiarName({ domain: reference.domain, path: reference.path })}`,
+      );
+    }
+    return rows.map((row) => ({ ...row, reference: parseReference(row.reference) }));
+  }
 
   /** What `save` understands by a name. */
   #named(text: string): { image: ImageRecord; reference?: string }[] {

@@ -14,8 +14,12 @@ export {
 } from "./reference.ts";
 export type { Progress } from "./registry/progress.ts";
 export type { Pulled } from "./registry/pull.ts";
+export type { Pushed } from "./registry/push.ts";
 export type { Pruned, Removed } from "./remove.ts";
 
 /** The hidden command of the process that unpacks a layer; gives its exit code. */
 export const unpackMain = async (args: readonly string[]): Promise<number> =>
   (await import("./unpack/child.ts")).main(args);
+
+/** `login`, `logout` and what they need; loaded when they are wanted. */
+export const registryLogin = () => import("./registry/login.ts");

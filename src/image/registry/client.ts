@@ -42,6 +42,8 @@ export interface RawManifest {
 export interface Asked extends Omit<Partial<Request>, "url"> {
   readonly method: string;
   readonly scopes: readonly string[];
+  /** It changes something and must not be sent twice. */
+  readonly once?: boolean;
   /** Statuses that the caller wants to see besides 2xx. */
   readonly expect?: readonly number[];
 }
@@ -117,9 +119,13 @@ export class Registry {
    * RegistryError.
    */
   async send(url: URL, asked: Asked): Promise<Answer> {
-    const { scopes, expect = [], headers, ...rest } = asked;
-    const { tries, backoff } = this.patience;
-    let authorization = await this.#auth.header(scopes);
+    const { scopes, expect = [], once, headers, ...rest } = asked;
+    const { backoff } = this.patience;
+    const tries = once ? 1 : this.patience.tries;
+    const base = await this.base();
+    // An upload may go on elsewhere, with leave of its own in the URL.
+    const own = url.host === base.host;
+    let authorization = own ? await this.#auth.header(scopes) : undefined;
     let refused = 0;
     for (let attempt = 1; ; attempt++) {
       let answer: Answer;
@@ -135,9 +141,9 @@ export class Registry {
         await this.pause(backoff * 2 ** (attempt - 1));
         continue;
       }
-      if (answer.status === 401 && refused < 2 && !expect.includes(401)) {
+      if (answer.status === 401 && own && refused < 2 && !expect.includes(401)) {
         const www = answer.header("www-authenticate");
-        const next = await this.#auth.answer(www, await this.base(), scopes, authorization);
+        const next = await this.#auth.answer(www, base, scopes, authorization);
         if (next !== undefined) {
           answer.discard();
           authorization = next;

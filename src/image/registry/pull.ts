@@ -23,6 +23,7 @@ import { type Arrival, download } from "./download.ts";
 import { NetworkError } from "./http.ts";
 import { type OnProgress, shortDigest } from "./progress.ts";
 import { connect, type SessionOptions } from "./session.ts";
+import { Slots } from "./slots.ts";
 
 export interface PullOptions extends SessionOptions {
   /** Default: this machine's. */
@@ -299,32 +300,6 @@ function startLayers(
   }
   for (const start of starts) start();
   return arrivals;
-}
-
-/** At most so many at a time, in the order of their asking. */
-class Slots {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  get full(): boolean {
-    return this.#free === 0;
-  }
-
-  async run(work: () => Promise<void>): Promise<void> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#free++;
-    }
-  }
 }
 
 const HINT =

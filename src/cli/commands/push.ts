@@ -1,0 +1,34 @@
+/** `sampan push`: an image to its registry. */
+import { Engine } from "../../engine.ts";
+import { parseReference, repository } from "../../image/index.ts";
+import { command } from "../command.ts";
+import { type Flags, UsageError } from "../flags.ts";
+import { print } from "../output.ts";
+import { progressTo } from "../progress.ts";
+
+const FLAGS = {
+  "all-tags": { type: "bool", short: "a", help: "Push all tags of an image to the repository" },
+  "disable-content-trust": { type: "bool", help: "Skip image signing (default true)", hidden: true },
+  quiet: { type: "bool", short: "q", help: "Suppress verbose output" },
+} as const satisfies Flags;
+
+export default command({
+  usage: "[OPTIONS] NAME[:TAG]",
+  flags: FLAGS,
+  least: 1,
+  most: 1,
+  async run({ flags, args, where }) {
+    const name = args[0] ?? "";
+    const reference = parseReference(name);
+    const allTags = flags["all-tags"] ?? false;
+    const open = reference.tag === undefined && reference.digest === undefined;
+    if (allTags && !open) throw new UsageError("tag can't be used with --all-tags/-a", "plain");
+    if (open && !allTags && !flags.quiet) print("Using default tag: latest");
+    const pushed = await Engine.open(where).images.push(name, {
+      allTags,
+      ...(!flags.quiet && { onProgress: progressTo(1) }),
+    });
+    if (flags.quiet) print(allTags ? repository(reference) : (pushed[0]?.reference ?? name));
+    return 0;
+  },
+});
