@@ -8,6 +8,7 @@ const ROOMS = [
   "cli",
   "docker",
   "index.ts",
+  "explain",
   "engine.ts",
   "container",
   "image",

@@ -63,6 +63,12 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/info.ts"),
   },
   {
+    names: ["explain"],
+    summary: "Show a container, or any process, as what it is to the kernel",
+    common: true,
+    load: () => import("./commands/explain.ts"),
+  },
+  {
     names: ["container attach", "attach"],
     summary: "Attach local standard input, output, and error streams to a running container",
     load: () => import("./commands/attach.ts"),

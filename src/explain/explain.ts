@@ -1,0 +1,84 @@
+/**
+ * A container, or any process, explained: the one process that it is, the three planks that it stands on, and what it may
+ * do. Nothing here asks what was wanted; the engine's own records only add names to what the kernel says.
+ */
+import { SampanError } from "../common/error.ts";
+import type { Engine } from "../engine.ts";
+import { processStart } from "../kernel/proc.ts";
+import { cgroupPlaces, cgroups, readMounts } from "./cgroups.ts";
+import { Look } from "./look.ts";
+import { namespaces } from "./namespaces.ts";
+import { idMap, membersOf, processTree } from "./processes.ts";
+import { rights } from "./rights.ts";
+import { rootfs } from "./rootfs.ts";
+import { summary } from "./summary.ts";
+import { type Found, findTarget } from "./target.ts";
+import type { Explanation, Target } from "./types.ts";
+
+/** `reference`: a container's name or id, or the pid of any process. */
+export function explain(engine: Engine, reference: string): Explanation {
+  const found = findTarget(engine, reference);
+  const { target, container } = found;
+  const look = new Look();
+  const places = cgroupPlaces(target.pid, readMounts());
+  const members = membersOf(target, places);
+  const lines = namespaces(engine, target.pid, members, look);
+  const own = (name: string): boolean | undefined => lines.find((line) => line.name === name)?.own;
+  const may = rights({ pid: target.pid, members, ownNetwork: own("net") ?? false, look });
+  const files = rootfs({ engine, pid: target.pid, container, own: own("mnt"), look });
+  const tree = processTree({
+    target,
+    members,
+    map: idMap(may?.uidMap ?? []),
+    ownFiles: files?.host === false,
+    ownPids: own("pid") ?? false,
+    look,
+  });
+  const limits = cgroups(places, container?.config.resources);
+  // All of it was one process's, or it is said of none.
+  if (!may || processStart(target.pid) !== found.start) throw gone(found);
+  return {
+    summary: summary(target, lines, container),
+    target,
+    processes: tree,
+    namespaces: lines,
+    cgroups: limits,
+    ...(files ? { rootfs: files } : {}),
+    process: may,
+    notes: notes(target, look),
+  };
+}
+
+const gone = ({ target, container }: Found): SampanError =>
+  new SampanError("not-found", `process ${target.pid} (${target.comm}) ended while it was read`, {
+    ...(container ? { hint: `See how: sampan inspect ${container.name}` } : {}),
+  });
+
+const ENGINES: Readonly<Partial<Record<Target["maker"], string>>> = {
+  docker: "Docker",
+  podman: "Podman",
+  containerd: "containerd",
+  "cri-o": "CRI-O",
+  lxc: "LXC",
+  nspawn: "systemd-nspawn",
+  sampan: "another Sampan (see --root)",
+};
+
+export const engineName = (maker: Target["maker"]): string | undefined => ENGINES[maker];
+
+const self = (): string => (process.getuid?.() === 0 ? "even root as you are it" : "this user");
+
+function notes(target: Target, look: Look): string[] {
+  const found: string[] = [];
+  if (look.refused.size > 0)
+    found.push(
+      `Not shown, because ${self()} may not read it: ${[...look.refused].join(", ")}. ${
+        process.getuid?.() === 0 ? "The process has rights that you lack." : "Root may."
+      }`,
+    );
+  if (target.maker !== "none" && target.image === undefined)
+    found.push(
+      `Its name, image, the instruction behind each layer and the flags behind the limits are known only to ${engineName(target.maker)}.`,
+    );
+  return found;
+}

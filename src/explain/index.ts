@@ -1,0 +1,5 @@
+/** Explanations: any container, or any process, shown as what it is to the kernel. */
+export { explain } from "./explain.ts";
+export type { Style } from "./layout.ts";
+export { explanationText } from "./text.ts";
+export type * from "./types.ts";

@@ -1,0 +1,82 @@
+/** The first plank, as the kernel has it: which of the eight namespaces are the process's own, and who else is in them. */
+import { readdirSync } from "node:fs";
+import { shortId } from "../container/index.ts";
+import type { Engine } from "../engine.ts";
+import { namespaceId, procFile } from "../kernel/proc.ts";
+import type { NamespaceName } from "../launch/index.ts";
+import type { Look } from "./look.ts";
+import { recognise } from "./target.ts";
+import type { NamespaceLine } from "./types.ts";
+
+/** In the order in which they are spoken of. */
+export const KINDS: readonly NamespaceName[] = ["mnt", "pid", "net", "uts", "ipc", "cgroup", "user", "time"];
+
+const inode = (id: string | undefined): number | undefined =>
+  id === undefined ? undefined : Number(/\d+/.exec(id)?.[0]);
+
+interface Others {
+  readonly containers: Set<string>;
+  readonly processes: number[];
+}
+
+export function namespaces(
+  engine: Engine,
+  pid: number,
+  members: ReadonlySet<number>,
+  look: Look,
+): NamespaceLine[] {
+  const lines = KINDS.map((name) => {
+    const inside = look.link(`/proc/${pid}/ns/${name}`, "namespaces");
+    const reader = namespaceId("self", name);
+    return { name, inside, reader, own: inside === undefined ? undefined : inside !== reader };
+  });
+  const own = lines.filter((line) => line.own);
+  const others = shared(engine, new Map(own.map(({ name, inside = "" }) => [name, inside])), members);
+  return lines.map(({ name, inside, reader, own }) => {
+    const there = inode(inside);
+    return {
+      name,
+      inode: { outside: inode(reader) ?? 0, ...(there === undefined ? {} : { inside: there }) },
+      ...(own === undefined ? {} : { own }),
+      containers: [...(others.get(name)?.containers ?? [])].sort(),
+      processes: others.get(name)?.processes ?? [],
+    };
+  });
+}
+
+/** Every other process of the machine is asked for these kinds: one readlink each. */
+function shared(
+  engine: Engine,
+  own: ReadonlyMap<NamespaceName, string>,
+  members: ReadonlySet<number>,
+): ReadonlyMap<NamespaceName, Others> {
+  const found = new Map<NamespaceName, Others>();
+  if (own.size === 0) return found;
+  const names = new Map<string, string>();
+  for (const each of readdirSync("/proc")) {
+    const pid = Number(each);
+    if (!(pid > 0) || members.has(pid)) continue;
+    let who: string | undefined;
+    for (const [name, id] of own) {
+      if (namespaceId(pid, name) !== id) continue;
+      let others = found.get(name);
+      if (!others) found.set(name, (others = { containers: new Set(), processes: [] }));
+      who ??= recognise(procFile(pid, "cgroup") ?? "")?.id ?? "";
+      if (who === "") others.processes.push(pid);
+      else {
+        let called = names.get(who);
+        if (called === undefined) names.set(who, (called = nameOf(engine, who)));
+        others.containers.add(called);
+      }
+    }
+  }
+  return found;
+}
+
+function nameOf(engine: Engine, id: string): string {
+  try {
+    return engine.containers.get(id).name;
+  } catch {
+    return shortId(id);
+  }
+}

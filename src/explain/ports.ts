@@ -1,0 +1,67 @@
+/** Ports that somebody listens on, from /proc/PID/net: each socket by its inode, and whose fd that inode is. */
+import { readdirSync, readlinkSync } from "node:fs";
+import type { Look } from "./look.ts";
+import type { Port } from "./types.ts";
+
+/** TCP_LISTEN, and TCP_CLOSE for a UDP socket that is connected to nobody. */
+const OPEN = { tcp: "0A", udp: "07" } as const;
+
+/** Hex as the kernel prints it: words of 32 bits, each in the machine's own byte order, which is the little one here. */
+export function address(hex: string): string {
+  const bytes = Buffer.from(hex, "hex");
+  for (let at = 0; at + 4 <= bytes.length; at += 4) bytes.subarray(at, at + 4).reverse();
+  if (bytes.length === 4) return bytes.join(".");
+  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16));
+  // The longest run of zeros is written once, as ::.
+  const zeros = groups.join(":").match(/(?:^|:)0(?::0)+(?:$|:)/g) ?? [];
+  const longest = zeros.reduce((a, b) => (b.length > a.length ? b : a), "");
+  return longest === "" ? groups.join(":") : groups.join(":").replace(longest, "::");
+}
+
+interface Socket extends Port {
+  readonly inode: string;
+}
+
+export function parseSockets(text: string, protocol: Port["protocol"]): Socket[] {
+  return text
+    .split("\n")
+    .slice(1)
+    .flatMap((line): Socket[] => {
+      const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
+      if (state !== OPEN[protocol]) return [];
+      const [host = "", port = ""] = local.split(":");
+      return [{ protocol, address: address(host), port: Number.parseInt(port, 16), inode }];
+    });
+}
+
+function owners(members: ReadonlySet<number>, look: Look): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const pid of members)
+    try {
+      for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+        const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1];
+        if (inode !== undefined && !found.has(inode)) found.set(inode, pid);
+      }
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code === "EACCES" || code === "EPERM") look.refused.add("open files");
+    }
+  return found;
+}
+
+/** In a network that is the reader's too, only those of the members. */
+export function ports(pid: number, members: ReadonlySet<number>, own: boolean, look: Look): Port[] {
+  const sockets = (["tcp", "udp"] as const).flatMap((protocol) =>
+    ["", "6"].flatMap((family) =>
+      parseSockets(look.text(`/proc/${pid}/net/${protocol}${family}`, "ports") ?? "", protocol),
+    ),
+  );
+  if (sockets.length === 0) return [];
+  const owner = owners(members, look);
+  return sockets
+    .filter(({ inode }) => own || owner.has(inode))
+    .map(({ inode, ...port }) => {
+      const by = owner.get(inode);
+      return by === undefined ? port : { ...port, pid: by };
+    });
+}

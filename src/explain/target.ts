@@ -1,0 +1,133 @@
+/**
+ * Who is meant: a container of this engine by name or id, any process by pid, or a container of another engine by an
+ * id that its cgroup's name carries. Other engines are recognised by their cgroups' names, since the kernel knows no
+ * containers.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { SampanError } from "../common/error.ts";
+import { type ContainerRecord, noSuchContainer, shortId } from "../container/index.ts";
+import type { Engine } from "../engine.ts";
+import { parseCgroup, procFile, readStat } from "../kernel/proc.ts";
+import type { Maker, Target } from "./types.ts";
+
+export interface Found {
+  readonly target: Target;
+  /** Field 22 of /proc/PID/stat: with the pid it names the process. */
+  readonly start: bigint;
+  /** What this engine knows of it. */
+  readonly container?: ContainerRecord;
+}
+
+const HEX = "[0-9a-f]{64}";
+const SIGNS: readonly (readonly [Maker, RegExp])[] = [
+  ["docker", new RegExp(`/docker[-/](${HEX})(?:\\.scope)?(?:/|$)`)],
+  ["podman", new RegExp(`/libpod-(${HEX})(?:\\.scope)?(?:/|$)`)],
+  ["containerd", new RegExp(`/cri-containerd-(${HEX})\\.scope`)],
+  ["cri-o", new RegExp(`/crio-(${HEX})`)],
+  ["containerd", new RegExp(`/kubepods.*/(${HEX})(?:/|$)`)],
+  ["lxc", /\/lxc(?:\.payload\.|\/)([^/]+)/],
+  ["nspawn", /\/machine\.slice\/(?:machine-|systemd-nspawn@)([^/]+)\.(?:scope|service)/],
+  // Any parent may have been chosen for ours; whoever else names a cgroup so is met above.
+  ["sampan", new RegExp(`/(${HEX})$`)],
+];
+
+/** Which container a process belongs to, by its cgroups (/proc/PID/cgroup). */
+export function recognise(cgroup: string): { readonly maker: Maker; readonly id: string } | undefined {
+  const paths = parseCgroup(cgroup).map(({ path }) => path);
+  for (const [maker, sign] of SIGNS)
+    for (const path of paths) {
+      const id = sign.exec(path)?.[1];
+      if (id !== undefined) return { maker, id };
+    }
+  return undefined;
+}
+
+const pids = (): number[] =>
+  readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+
+/** The first process of a container whose cgroups carry this id: the one whose parent is not in it. */
+function byCgroup(id: string): number | undefined {
+  const members = new Set(
+    pids().filter((pid) => recognise(procFile(pid, "cgroup") ?? "")?.id.startsWith(id)),
+  );
+  for (const pid of members) {
+    const stat = readStat(pid);
+    if (stat && !members.has(stat.ppid)) return pid;
+  }
+  return undefined;
+}
+
+const get = (engine: Engine, reference: string): ContainerRecord | undefined => {
+  try {
+    return engine.containers.get(reference);
+  } catch (error) {
+    if (error instanceof SampanError && error.code === "not-found") return undefined;
+    throw error;
+  }
+};
+
+export function findTarget(engine: Engine, reference: string): Found {
+  const number = /^[1-9]\d{0,6}$/.test(reference);
+  const container = get(engine, reference);
+  // A few digits may begin an id by chance: they are a pid, unless a container is called so.
+  if (container && (!number || container.name === reference)) return ofContainer(container);
+  if (number) return ofProcess(engine, Number(reference));
+  const foreign = /^[0-9a-f]{12,64}$/.test(reference) ? byCgroup(reference) : undefined;
+  if (foreign !== undefined) return ofProcess(engine, foreign);
+  throw new SampanError("not-found", `No such container or process: ${reference}`, {
+    hint: "TARGET is a container's name or id (sampan ps), or the pid of any process.",
+  });
+}
+
+function ofContainer(container: ContainerRecord): Found {
+  const { pid, status } = container.state;
+  if (pid === 0)
+    throw new SampanError("conflict", `container ${container.name} is not running: it is ${status}`, {
+      hint:
+        status === "created" || status === "exited"
+          ? `Start it, or see its last start: sampan explain --plan ${container.name}`
+          : "Try again in a moment.",
+    });
+  const found = read(pid, { maker: "sampan", id: container.id, name: container.name }, container);
+  if (!found) throw noSuchContainer(container.name);
+  return found;
+}
+
+function ofProcess(engine: Engine, pid: number): Found {
+  const cgroup = procFile(pid, "cgroup");
+  const known = cgroup === undefined ? undefined : recognise(cgroup);
+  const container = known && get(engine, known.id);
+  const who = container
+    ? { maker: "sampan" as const, id: container.id, name: String(pid) }
+    : known
+      ? { ...known, name: shortId(known.id) }
+      : { maker: "none" as const, name: String(pid) };
+  const found = read(pid, who, container);
+  if (!found)
+    throw new SampanError("not-found", `No such process: ${pid}`, {
+      hint: "It may have ended: pids are those of this machine, as ps shows them.",
+    });
+  return found;
+}
+
+function read(
+  pid: number,
+  who: Pick<Target, "maker" | "name" | "id">,
+  container: ContainerRecord | undefined,
+): Found | undefined {
+  const stat = readStat(pid);
+  if (!stat) return undefined;
+  const boot = Number(/^btime (\d+)$/m.exec(readFileSync("/proc/stat", "latin1"))?.[1] ?? 0);
+  return {
+    start: stat.start,
+    ...(container ? { container } : {}),
+    target: {
+      ...who,
+      ...(container ? { image: container.config.image || (container.config.rootfs?.path ?? "") } : {}),
+      ...(container?.state.status === "paused" ? { paused: true } : {}),
+      pid,
+      comm: stat.comm,
+      startedAt: new Date(boot * 1000 + Number(stat.start) * 10).toISOString(),
+    },
+  };
+}

@@ -1,0 +1,213 @@
+/** Explanations of real processes, compared with what other tools of the engine and the machine say of them. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readlinkSync } from "node:fs";
+import type { Explanation } from "../../src/explain/index.ts";
+import { Sandbox } from "../support/sandbox.ts";
+
+let sandbox: Sandbox;
+beforeAll(async () => {
+  sandbox = new Sandbox();
+  const limits = ["--memory", "64m", "--pids-limit", "50", "--cpus", "0.5"];
+  await sandbox.ok(
+    "run",
+    "-d",
+    "--name",
+    "web",
+    ...limits,
+    "--cap-drop",
+    "NET_RAW",
+    "host",
+    "sh",
+    "-c",
+    "sleep 1000; true",
+  );
+});
+afterAll(async () => {
+  await sandbox[Symbol.asyncDispose]();
+});
+
+const explain = async (target: string): Promise<Explanation> =>
+  JSON.parse(await sandbox.ok("explain", "--json", target)) as Explanation;
+const pidOf = (name: string): Promise<string> => sandbox.ok("inspect", "-f", "{{.State.Pid}}", name);
+
+describe("a running container", () => {
+  test("is one process, named by what it is", async () => {
+    const found = await explain("web");
+    expect(found.target).toMatchObject({
+      maker: "sampan",
+      name: "web",
+      image: "host",
+      pid: Number(await pidOf("web")),
+    });
+    expect(found.summary).toContain(`web is process ${found.target.pid} (sh) of the image host`);
+    expect(found.summary).toContain("its own mnt, pid, net, uts, ipc and cgroup namespaces");
+  });
+
+  test("its tree has both pids; an exec is in it", async () => {
+    await sandbox.ok("exec", "-d", "web", "sleep", "999");
+    const { processes } = await explain("web");
+    const target = processes.find(({ role }) => role === "target");
+    expect(target?.pid.inside).toBe(1);
+    const sleep = processes.find(({ command }) => command === "sleep 1000");
+    expect(sleep).toMatchObject({ role: "member", depth: 2, user: { outside: "root", inside: "root" } });
+    expect(sleep?.pid.inside).toBeGreaterThan(1);
+    expect(processes.some(({ command, role }) => command === "sleep 999" && role === "member")).toBe(true);
+  });
+
+  test("its namespaces are the kernel's", async () => {
+    const { namespaces, target } = await explain("web");
+    expect(namespaces).toHaveLength(8);
+    for (const { name, inode, own } of namespaces) {
+      expect(`${name}:[${inode.inside}]`).toBe(readlinkSync(`/proc/${target.pid}/ns/${name}`));
+      expect(`${name}:[${inode.outside}]`).toBe(readlinkSync(`/proc/self/ns/${name}`));
+      expect(own).toBe(inode.inside !== inode.outside);
+    }
+  });
+
+  test("says with whom it shares", async () => {
+    await sandbox.ok("run", "-d", "--name", "side", "--network", "container:web", "host", "sleep", "1000");
+    const { namespaces } = await explain("web");
+    expect(namespaces.find(({ name }) => name === "net")?.containers).toEqual(["side"]);
+    expect(namespaces.find(({ name }) => name === "mnt")?.containers).toEqual([]);
+    await sandbox.ok("rm", "-f", "side");
+  });
+
+  test("limits have their flag and their file", async () => {
+    const { cgroups } = await explain("web");
+    const limit = (what: string) => cgroups.limits.find((each) => each.what === what);
+    expect(limit("memory")).toMatchObject({ limit: 64 * 2 ** 20, flag: "--memory" });
+    expect(limit("processes")).toMatchObject({ limit: 50, flag: "--pids-limit" });
+    expect(limit("cpu time")).toMatchObject({ limit: 0.5, flag: "--cpus" });
+    for (const { file } of cgroups.limits) expect(await Bun.file(file).exists()).toBe(true);
+    expect(cgroups.frozen).toBe(false);
+  });
+
+  test("what it wrote and deleted is counted", async () => {
+    await sandbox.ok("exec", "web", "sh", "-c", "echo hi > /root/new; rm /etc/passwd");
+    const { rootfs } = await explain("web");
+    expect(rootfs).toMatchObject({ fstype: "overlay", host: false, readonly: false });
+    expect(rootfs?.upper).toMatchObject({ changed: 1, deleted: 1 });
+    expect(rootfs?.masked).toContain("/proc/keys");
+    expect(rootfs?.readonlyPaths).toContain("/proc/sys");
+    expect(rootfs?.mounts.find(({ target }) => target === "/proc")?.fstype).toBe("proc");
+  });
+
+  test("capabilities that were taken are named", async () => {
+    const { process } = await explain("web");
+    expect(process.capabilities.dropped).toContain("CAP_NET_RAW");
+    expect(process.capabilities.dropped).toContain("CAP_SYS_ADMIN");
+    expect(process.capabilities.effective).toContain("CAP_CHOWN");
+    expect(process.seccomp).toEqual({ mode: "filter", filters: 1 });
+  });
+
+  test("paused, it says so", async () => {
+    await sandbox.ok("pause", "web");
+    const found = await explain("web");
+    await sandbox.ok("unpause", "web");
+    expect(found.summary).toContain("paused for");
+    expect(found.cgroups.frozen).toBe(true);
+  });
+
+  test("a pid of it belongs to it", async () => {
+    const { processes } = await explain("web");
+    const sleep = processes.find(({ command }) => command === "sleep 1000")?.pid.outside ?? 0;
+    expect((await explain(String(sleep))).summary).toContain(
+      `Process ${sleep} (sleep) belongs to the container web`,
+    );
+  });
+
+  test("the text fits a terminal of 100 columns", async () => {
+    const text = await sandbox.ok("explain", "web");
+    for (const heading of ["Processes", "Namespaces", "Cgroups", "Root filesystem", "Process"])
+      expect(text).toMatch(new RegExp(`^${heading}\\b`, "m"));
+    for (const line of text.split("\n")) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(100);
+  });
+});
+
+describe("any process", () => {
+  test("this one is no container", async () => {
+    const found = await explain(String(process.pid));
+    expect(found.target.maker).toBe("none");
+    expect(found.summary).toContain("It shares all namespaces with you");
+    expect(found.rootfs?.host).toBe(true);
+  });
+
+  test("a port that it listens on", async () => {
+    const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
+    const { process: rights } = await explain(String(process.pid));
+    expect(rights.ports).toContainEqual({
+      protocol: "tcp",
+      address: "127.0.0.1",
+      port: server.port ?? 0,
+      pid: process.pid,
+    });
+    await server.stop(true);
+  });
+
+  test.each(["1", "2"])("pid %s", async (pid) => {
+    expect((await explain(pid)).target.pid).toBe(Number(pid));
+    await sandbox.ok("explain", pid);
+  });
+
+  test("one whose namespaces only it has, made by somebody else", async () => {
+    const child = Bun.spawn(["unshare", "--uts", "--ipc", "sleep", "100"]);
+    await Bun.sleep(50);
+    const { namespaces, summary } = await explain(String(child.pid));
+    child.kill();
+    expect(summary).toContain("its own uts and ipc namespaces");
+    expect(namespaces.find(({ name }) => name === "uts")?.own).toBe(true);
+  });
+
+  test("as an ordinary user: what may be read, and a word on the rest", async () => {
+    const pid = await pidOf("web");
+    const child = Bun.spawnSync([
+      "setpriv",
+      "--reuid=65534",
+      "--regid=65534",
+      "--clear-groups",
+      process.execPath,
+      "-e",
+      `
+      const { explain } = await import(${JSON.stringify(new URL("../../src/explain/index.ts", import.meta.url).pathname)});
+      const { Engine } = await import(${JSON.stringify(new URL("../../src/engine.ts", import.meta.url).pathname)});
+      console.log(JSON.stringify(explain(Engine.open({ root: "/tmp/sampan-test-nobody-${process.pid}" }), "${pid}")));
+    `,
+    ]);
+    Bun.spawnSync(["rm", "-rf", `/tmp/sampan-test-nobody-${process.pid}`]);
+    const text = child.stdout.toString();
+    expect(child.stderr.toString()).toBe("");
+    const found = JSON.parse(text) as Explanation;
+    expect(found.namespaces.every(({ own }) => own === undefined)).toBe(true);
+    expect(found.process.capabilities.dropped).toContain("CAP_SYS_ADMIN");
+    expect(found.rootfs?.host).toBe(false);
+    expect(found.notes.join()).toContain("may not read it: namespaces");
+  });
+});
+
+describe("nobody there", () => {
+  test.each([
+    ["nosuch", "No such container or process: nosuch"],
+    ["4194303", "No such process: 4194303"],
+  ])("%s", async (target, message) => {
+    const { code, stderr, stdout } = await sandbox.cli("explain", target);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain(message);
+  });
+
+  test("a container that has ended", async () => {
+    await sandbox.cli("run", "--name", "done", "host", "true");
+    const { code, stderr } = await sandbox.cli("explain", "done");
+    expect(code).toBe(1);
+    expect(stderr).toContain("container done is not running: it is exited");
+  });
+
+  test("processes that end while they are read: an answer or a clear error, never a crash", async () => {
+    const rounds = Array.from({ length: 20 }, async (_, index) => {
+      const child = Bun.spawn(["sleep", (index * 0.004).toFixed(3)]);
+      const { code, stdout, stderr } = await sandbox.cli("explain", "--json", String(child.pid));
+      if (code === 0) expect((JSON.parse(stdout) as Explanation).process.capabilities).toBeDefined();
+      else expect(stderr).toMatch(/No such process|ended while it was read/);
+    });
+    await Promise.all(rounds);
+  });
+});
