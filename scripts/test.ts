@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 /** Debian packages that a test uses, by the program that shows whether one is there. */
 const NEEDED: Record<string, string> = {
   "/bin/busybox": "busybox-static",
+  "/usr/bin/docker-registry": "docker-registry",
   "/usr/bin/skopeo": "skopeo",
   "/usr/bin/umoci": "umoci",
   "/usr/bin/newuidmap": "uidmap",

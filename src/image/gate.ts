@@ -32,13 +32,21 @@ export function collecting<T>(paths: Paths, work: () => T): T | undefined {
 }
 
 /** Runs `work` alone among all processes that name the same thing; `work` gets the lock's fd, which a child may inherit. */
-export async function alone<T>(paths: Paths, name: string, work: (fd: number) => Promise<T>): Promise<T> {
+export async function alone<T>(
+  paths: Paths,
+  name: string,
+  work: (fd: number) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   mkdirSync(`${paths.root}/tmp`, { recursive: true, mode: 0o700 });
   const path = `${paths.root}/tmp/${name}.lock`;
   for (;;) {
     const fd = openSync(path, "a", 0o600);
     try {
-      while (!tryFlock(fd, LOCK_EX)) await Bun.sleep(PAUSE);
+      while (!tryFlock(fd, LOCK_EX)) {
+        signal?.throwIfAborted();
+        await Bun.sleep(PAUSE);
+      }
       // The one before removed the file when it was done: then this is a lock on nothing.
       if (statSync(path, { throwIfNoEntry: false })?.ino !== fstatSync(fd).ino) continue;
       try {

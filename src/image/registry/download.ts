@@ -13,11 +13,14 @@ export interface Arrival {
   readonly path: Promise<string>;
   /** Its digest is right and it has its name. */
   readonly complete: Promise<void>;
+  /** What was first read at `path` turned out wrong, and was fetched once more. */
+  readonly restarted: () => boolean;
 }
 
 export interface DownloadOptions {
   /** Bytes that are here now. */
   readonly onBytes?: (bytes: number) => void;
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -28,24 +31,34 @@ export function download(
   place: Place,
   registries: readonly Registry[],
   { digest, size }: Descriptor,
-  { onBytes }: DownloadOptions = {},
+  { onBytes, signal }: DownloadOptions = {},
 ): Arrival {
   const { blobs, paths } = place;
   const begun = Promise.withResolvers<string>();
+  let restarted = false;
+  const fetch = async (): Promise<void> => {
+    if (blobs.has(digest)) return;
+    for (;;) {
+      const partial = new PartialBlob(paths.root, digest, size);
+      const resumed = partial.size > 0;
+      begun.resolve(partial.path);
+      try {
+        await fetchAll(registries, digest, partial, onBytes);
+      } catch (error) {
+        partial.keep();
+        throw error;
+      }
+      try {
+        return partial.commit(blobs);
+      } catch (error) {
+        // The old half may have been wrong: all of it is fetched once more.
+        if (!resumed) throw error;
+        restarted = true;
+      }
+    }
+  };
   const work = async (): Promise<void> => {
-    if (!blobs.has(digest))
-      await alone(paths, `blob-${digest.slice("sha256:".length)}`, async () => {
-        if (blobs.has(digest)) return;
-        const partial = new PartialBlob(paths.root, digest, size);
-        begun.resolve(partial.path);
-        try {
-          await fetchAll(registries, digest, partial, onBytes);
-        } catch (error) {
-          partial.keep();
-          throw error;
-        }
-        partial.commit(blobs);
-      });
+    if (!blobs.has(digest)) await alone(paths, `blob-${digest.slice("sha256:".length)}`, fetch, signal);
     const found = blobs.size(digest);
     if (found !== size)
       throw new SampanError("invalid", `${digest} has ${found} bytes, its descriptor says ${size}`);
@@ -54,7 +67,7 @@ export function download(
   const complete = work();
   complete.catch(begun.reject);
   begun.promise.catch(() => {});
-  return { path: begun.promise, complete };
+  return { path: begun.promise, complete, restarted: () => restarted };
 }
 
 async function fetchAll(

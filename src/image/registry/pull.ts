@@ -1,29 +1,22 @@
-/**
- * `pull`: a manifest for this machine, its config, its layers. Three blobs arrive at a time, and each layer is unpacked
- * while it arrives and those above it are on their way; nothing has a name before every digest was right.
- */
-import { readFileSync } from "node:fs";
+/** `pull`: which manifest a name means on this machine; its blobs; and only when every digest was right, its name. */
 import { SampanError } from "../../common/error.ts";
 import { adopt, type Place } from "../adopt.ts";
 import { adding } from "../gate.ts";
-import { chainIds, ensureLayer } from "../layers.ts";
 import {
   type Descriptor,
   MAX_CONFIG,
   type Manifest,
   MEDIA,
-  parseConfig,
   parseManifest,
   parseObject,
 } from "../manifest.ts";
 import { choose, hostPlatform, type Platform, platformText } from "../platform.ts";
 import { familiarName, type Reference, referenceText, repository, withTag } from "../reference.ts";
 import { type RawManifest, type Registry, RegistryError } from "./client.ts";
-import { type Arrival, download } from "./download.ts";
+import { checkPlatform, fetchImage, type Pulling } from "./fetch.ts";
 import { NetworkError } from "./http.ts";
-import { type OnProgress, shortDigest } from "./progress.ts";
+import type { OnProgress } from "./progress.ts";
 import { connect, type SessionOptions } from "./session.ts";
-import { Slots } from "./slots.ts";
 
 export interface PullOptions extends SessionOptions {
   /** Default: this machine's. */
@@ -42,8 +35,6 @@ export interface Pulled {
   readonly newer: boolean;
 }
 
-/** At a time, as Docker's max-concurrent-downloads. */
-const PARALLEL = 3;
 const MAX_NESTING = 3;
 
 export async function pull(place: Place, reference: Reference, options: PullOptions = {}): Promise<Pulled[]> {
@@ -52,20 +43,23 @@ export async function pull(place: Place, reference: Reference, options: PullOpti
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   const registries = await connect(place.paths.root, reference, { ...options, signal });
-  try {
-    return await adding(place.paths, async () => {
+  const pulling: Pulling = { place, platform: options.platform, say, signal, running: [] };
+  return adding(place.paths, async () => {
+    try {
       const wanted = options.allTags ? await allTags(registries, reference) : [withTag(reference)];
       const pulled: Pulled[] = [];
-      for (const each of wanted) pulled.push(await pullOne(place, registries, each, options, say));
+      for (const each of wanted) pulled.push(await pullOne(pulling, registries, each));
       const newer = pulled.some((image) => image.newer);
       const name = familiarName(options.allTags ? withoutTag(reference) : withTag(reference));
       say({ status: `Status: ${newer ? "Downloaded newer image" : "Image is up to date"} for ${name}` });
       return pulled;
-    });
-  } catch (error) {
-    stop.abort(error);
-    throw translate(error, reference);
-  }
+    } catch (error) {
+      stop.abort(error);
+      // Nobody writes any more when the caller hears of it.
+      await Promise.allSettled(pulling.running);
+      throw translate(error, reference);
+    }
+  });
 }
 
 const withoutTag = ({ domain, path }: Reference): Reference => ({ domain, path });
@@ -91,13 +85,8 @@ async function firstOf<T>(
   throw new SampanError("invalid", "no registry");
 }
 
-async function pullOne(
-  place: Place,
-  all: readonly Registry[],
-  reference: Reference,
-  options: PullOptions,
-  say: OnProgress,
-): Promise<Pulled> {
+async function pullOne(pulling: Pulling, all: readonly Registry[], reference: Reference): Promise<Pulled> {
+  const { place, platform, say } = pulling;
   const { store, blobs } = place;
   const { digest: byDigest, tag } = reference;
   // A tag beside a digest says nothing more.
@@ -106,7 +95,7 @@ async function pullOne(
   );
   const { found: top, from } = await firstOf(all, (registry) => registry.manifest(byDigest ?? tag ?? ""));
   say({ id: byDigest === undefined ? (tag ?? "") : name, status: `Pulling from ${reference.path}` });
-  const { raw, manifest } = await resolve(from, top, reference, options.platform ?? hostPlatform(), 0);
+  const { raw, manifest } = await resolve(from, top, reference, platform ?? hostPlatform(), 0);
   const id = manifest.config.digest;
   const references = [...(byDigest === undefined ? [name] : []), `${repository(reference)}@${top.digest}`];
   const before = store.db
@@ -114,8 +103,8 @@ async function pullOne(
     .get(name)?.image;
   blobs.add(raw.bytes);
   const here = store.db.query("SELECT 1 FROM images WHERE id = ?").get(id) !== null;
-  if (here) checkPlatform(blobs.read(id, MAX_CONFIG), id, reference, options.platform);
-  else await fetchImage(place, from, manifest, reference, options.platform, say);
+  if (here) checkPlatform(blobs.read(id, MAX_CONFIG), id, reference, platform);
+  else await fetchImage(pulling, from, manifest, reference);
   await adopt(place, raw.digest, references);
   say({ status: `Digest: ${top.digest}` });
   return { reference: name, id, digest: top.digest, newer: before !== id };
@@ -171,135 +160,6 @@ function checkType(raw: RawManifest, index: boolean, what: string): void {
       );
   if (typeof own === "string" && own !== "" && TYPES.has(raw.type) && own !== raw.type)
     throw new SampanError("invalid", `${what} says that it is ${own}, the registry says ${raw.type}`);
-}
-
-function checkPlatform(
-  bytes: Uint8Array,
-  id: string,
-  reference: Reference,
-  wanted: Platform | undefined,
-): void {
-  if (!wanted) return;
-  const config = parseConfig(bytes, `config ${id}`);
-  if (config.os === wanted.os && config.architecture === wanted.architecture) return;
-  throw new SampanError(
-    "not-found",
-    `image with reference ${familiarName(reference)} was found but its platform (${platformText(config)}) does not match the specified platform (${platformText(wanted)})`,
-  );
-}
-
-/** Config and layers into the store, and the layers unpacked. */
-async function fetchImage(
-  place: Place,
-  registries: readonly Registry[],
-  manifest: Manifest,
-  reference: Reference,
-  platform: Platform | undefined,
-  say: OnProgress,
-): Promise<void> {
-  const { store, paths, blobs, limits } = place;
-  const id = manifest.config.digest;
-  if (manifest.config.size > MAX_CONFIG)
-    throw new SampanError(
-      "invalid",
-      `config ${id} has ${manifest.config.size} bytes; the limit is ${MAX_CONFIG}`,
-    );
-  const fetching = download(place, registries, manifest.config);
-  const arrivals = startLayers(place, registries, manifest.layers, say);
-  await fetching.complete;
-  const bytes = blobs.read(id, MAX_CONFIG);
-  checkPlatform(bytes, id, reference, platform);
-  const diffIds = parseConfig(bytes, `config ${id}`).rootfs.diff_ids;
-  if (diffIds.length !== manifest.layers.length)
-    throw new SampanError(
-      "invalid",
-      `invalid manifest, layers length mismatch: expected ${manifest.layers.length}, got ${diffIds.length}`,
-    );
-  const chains = chainIds(diffIds);
-  for (const [index, { digest, size }] of manifest.layers.entries()) {
-    const arrival = arrivals.get(digest);
-    if (!arrival) continue;
-    const growing = { path: await arrival.path, size, complete: arrival.complete };
-    const end = (): void => clearInterval(watch);
-    let watch: Timer | undefined;
-    const source = {
-      digest,
-      path: blobs.path(digest),
-      growing,
-      opened: (fd: number) => {
-        // The child reads through the same open file, so its position is to be seen here.
-        watch = setInterval(() => {
-          if (arrival.arrived())
-            say({ id: shortDigest(digest), status: "Extracting", current: position(fd), total: size });
-        }, 100);
-      },
-    };
-    try {
-      await ensureLayer(store, paths, chains.slice(0, index + 1), diffIds[index] ?? "", source, limits);
-      await arrival.complete;
-    } finally {
-      end();
-    }
-    if (!arrival.existed) say({ id: shortDigest(digest), status: "Pull complete" });
-  }
-}
-
-const position = (fd: number): number =>
-  Number(/^pos:\s*(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? 0);
-
-interface Layer extends Arrival {
-  /** It was here, unpacked, before. */
-  readonly existed: boolean;
-  readonly arrived: () => boolean;
-}
-
-/** Lets all layers come, a few at a time and the lowest first. */
-function startLayers(
-  place: Place,
-  registries: readonly Registry[],
-  layers: readonly Descriptor[],
-  say: OnProgress,
-): Map<string, Layer> {
-  const { store, blobs } = place;
-  const unpacked = store.db.query<unknown, [string]>("SELECT 1 FROM layers WHERE blob = ?");
-  const arrivals = new Map<string, Layer>();
-  const slots = new Slots(PARALLEL);
-  const starts: (() => void)[] = [];
-  for (const layer of layers) {
-    const { digest, size } = layer;
-    if (arrivals.has(digest)) continue;
-    const id = shortDigest(digest);
-    const existed = blobs.has(digest) && unpacked.get(digest) !== null;
-    say({ id, status: existed ? "Already exists" : "Pulling fs layer" });
-    let arrived = blobs.has(digest);
-    const path = Promise.withResolvers<string>();
-    const complete = Promise.withResolvers<void>();
-    for (const { promise } of [path, complete]) promise.catch(() => {});
-    starts.push(() => {
-      if (!existed && slots.full) say({ id, status: "Waiting" });
-      const run = slots.run(async () => {
-        let shown = 0;
-        const onBytes = (bytes: number): void => {
-          const now = performance.now();
-          if (now - shown < 100) return;
-          shown = now;
-          say({ id, status: "Downloading", current: bytes, total: size });
-        };
-        const arrival = download(place, registries, layer, { onBytes });
-        arrival.path.then(path.resolve, path.reject);
-        await arrival.complete;
-        arrived = true;
-        if (!existed) say({ id, status: "Download complete" });
-      });
-      run.then(complete.resolve, (error: unknown) => {
-        path.reject(error);
-        complete.reject(error);
-      });
-    });
-    arrivals.set(digest, { path: path.promise, complete: complete.promise, existed, arrived: () => arrived });
-  }
-  for (const start of starts) start();
-  return arrivals;
 }
 
 const HINT =
