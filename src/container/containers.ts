@@ -14,6 +14,7 @@ import { clearCgroup, discard } from "./finish.ts";
 import type { Info } from "./info.ts";
 import { hasRunFolder, runFolders } from "./live.ts";
 import type { LogChunk, LogQuery } from "./logs.ts";
+import type { KeptPlan } from "./plan.ts";
 import type { Pruned, PruneFilters } from "./prune.ts";
 import { look, recordEnd, settle } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -317,6 +318,12 @@ export class Containers {
     } finally {
       keeper?.close();
     }
+  }
+
+  /** The plan of its last start and what came of each step; undefined: it has not been started. */
+  async plan(reference: string): Promise<KeptPlan | undefined> {
+    const { readPlan } = await import("./plan.ts");
+    return readPlan(this.#context, this.#context.rows.find(reference).id);
   }
 
   /** Its processes as the host sees them, in the columns that these ps options ask for. */

@@ -21,6 +21,7 @@ export const places = (paths: Paths, id: string) => {
     work: `${folder}/work`,
     log: `${folder}/log`,
     exit: `${folder}/exit.json`,
+    plan: `${folder}/plan.json`,
     health: `${folder}/health.json`,
     run,
     lock: `${run}/lock`,

@@ -22,6 +22,7 @@ export { shortId } from "./ids.ts";
 export type { Info, Version } from "./info.ts";
 export { cgroupOf } from "./keeper.ts";
 export type { LogChunk, LogQuery } from "./logs.ts";
+export type { KeptPlan } from "./plan.ts";
 export type { Pruned, PruneFilters } from "./prune.ts";
 export type { ContainerRecord, ContainerState, Health, HealthProbe, Status } from "./record.ts";
 export { Rows } from "./rows.ts";

@@ -31,6 +31,7 @@ import { clearCgroup, discard, removeRun } from "./finish.ts";
 import { healthSteps } from "./health.ts";
 import { cgroupOf, hasHealthcheck, keeperPlan } from "./keeper.ts";
 import { isLocked, readPidFile } from "./live.ts";
+import { keepPlan } from "./plan.ts";
 import { readInRoot, withoutUpper } from "./root.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { buildSpec, isRootless, type Size } from "./spec.ts";
@@ -213,7 +214,10 @@ export async function start(
   try {
     const plan = await buildPlan(context, container, options);
     launched = true;
-    return await launcher.launch(plan);
+    const connection = await launcher.launch(plan);
+    const passing = options.attach === true && container.config.autoRemove;
+    if (connection.report) keepPlan(context, container.id, plan, connection.report, { passing });
+    return connection;
   } catch (thrown) {
     if (!launched) launcher.abandon();
     const error = thrown instanceof LaunchError ? await explain(context, container, thrown) : thrown;

@@ -12,7 +12,7 @@ import { idMap, membersOf, processTree } from "./processes.ts";
 import { rights } from "./rights.ts";
 import { rootfs } from "./rootfs.ts";
 import { summary } from "./summary.ts";
-import { type Found, findTarget } from "./target.ts";
+import { engineName, type Found, findTarget } from "./target.ts";
 import type { Explanation, Target } from "./types.ts";
 
 /** `reference`: a container's name or id, or the pid of any process. */
@@ -53,18 +53,6 @@ const gone = ({ target, container }: Found): SampanError =>
   new SampanError("not-found", `process ${target.pid} (${target.comm}) ended while it was read`, {
     ...(container ? { hint: `See how: sampan inspect ${container.name}` } : {}),
   });
-
-const ENGINES: Readonly<Partial<Record<Target["maker"], string>>> = {
-  docker: "Docker",
-  podman: "Podman",
-  containerd: "containerd",
-  "cri-o": "CRI-O",
-  lxc: "LXC",
-  nspawn: "systemd-nspawn",
-  sampan: "another Sampan (see --root)",
-};
-
-export const engineName = (maker: Target["maker"]): string | undefined => ENGINES[maker];
 
 const self = (): string => (process.getuid?.() === 0 ? "even root as you are it" : "this user");
 

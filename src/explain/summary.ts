@@ -1,7 +1,7 @@
 /** The first sentences: all that somebody in a hurry needs. */
 import type { ContainerRecord } from "../container/index.ts";
-import { engineName } from "./explain.ts";
 import { duration } from "./layout.ts";
+import { engineName } from "./target.ts";
 import type { NamespaceLine, Target } from "./types.ts";
 
 /** `a`, `a and b`, `a, b and c`. */

@@ -131,3 +131,15 @@ function read(
     },
   };
 }
+
+const ENGINES: Readonly<Partial<Record<Target["maker"], string>>> = {
+  docker: "Docker",
+  podman: "Podman",
+  containerd: "containerd",
+  "cri-o": "CRI-O",
+  lxc: "LXC",
+  nspawn: "systemd-nspawn",
+  sampan: "another Sampan (see --root)",
+};
+
+export const engineName = (maker: Target["maker"]): string | undefined => ENGINES[maker];

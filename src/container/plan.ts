@@ -1,0 +1,64 @@
+/**
+ * The plan that made a container's process, kept beside it with what came of each step: it is what `explain` shows. It holds
+ * whatever the plan holds, the environment too, so that it is for its owner alone. Nothing else depends on it.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import type { Plan, Report, Step } from "../launch/index.ts";
+import { type Context, places } from "./context.ts";
+
+export interface KeptPlan {
+  readonly steps: readonly Step[];
+  readonly report: Report;
+}
+
+/** JSON knows neither: numbers of 64 bits and bytes are objects with one member that nothing else has. */
+function pack(_: string, value: unknown): unknown {
+  if (typeof value === "bigint") return { $big: String(value) };
+  return value instanceof Uint8Array ? { $bytes: value.toBase64() } : value;
+}
+
+function unpack(_: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if ("$big" in value) return BigInt(String(value.$big));
+  return "$bytes" in value ? Uint8Array.fromBase64(String(value.$bytes)) : value;
+}
+
+/** A container that goes away when it ends, and is watched, is mostly gone before anybody could ask. */
+const SHORT = 5;
+
+export interface Keeping {
+  /** Somebody waits for its output, and it is removed at its end. */
+  readonly passing: boolean;
+}
+
+/**
+ * Writes it while the container runs already: half a millisecond that nobody waits for. A disk that is full now is not the
+ * container's fault.
+ */
+export function keepPlan(
+  context: Context,
+  id: string,
+  plan: Plan,
+  report: Report,
+  { passing }: Keeping,
+): void {
+  const write = (): void => {
+    try {
+      const text = JSON.stringify({ steps: plan.steps, report }, pack);
+      writeFileSync(places(context.paths, id).plan, text, { mode: 0o600 });
+    } catch {
+      // Or it has ended, and was removed.
+    }
+  };
+  if (passing) setTimeout(write, SHORT).unref();
+  else write();
+}
+
+/** Of the last start; undefined: it has never been started, or by an engine that kept none. */
+export function readPlan(context: Context, id: string): KeptPlan | undefined {
+  try {
+    return JSON.parse(readFileSync(places(context.paths, id).plan, "utf8"), unpack) as KeptPlan;
+  } catch {
+    return undefined;
+  }
+}
