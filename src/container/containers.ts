@@ -2,7 +2,7 @@
  * Containers: what the command line, an API and users of the library call. The hot ones (create, start, run, get,
  * list) are here; everything else lives in files of its own that are loaded when they are wanted.
  */
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { type Connection, connect, type Exit, Launcher } from "../launch/index.ts";
 import { claim } from "./claim.ts";
@@ -266,8 +266,10 @@ export class Containers {
       release?.();
     }
     await this.#removeRest(id);
-    const { sweep } = await import("./sweep.ts");
-    await sweep(this.#context);
+    if (hasGarbage(this.#context)) {
+      const { sweep } = await import("./sweep.ts");
+      await sweep(this.#context);
+    }
   }
 
   /** What the removal of a container could not remove by itself. */
@@ -343,6 +345,10 @@ export class Containers {
     return this.get(reference);
   }
 }
+
+/** Whether there are more folders than containers, by the link count that most filesystems keep of subfolders. */
+const hasGarbage = ({ paths, rows }: Context): boolean =>
+  (statSync(`${paths.root}/containers`, { throwIfNoEntry: false })?.nlink ?? 2) - 2 > rows.count();
 
 /** What comes before the plan may be refused: then there will be none. */
 function orAbandon<T>(launcher: Launcher, work: () => T): T {

@@ -30,6 +30,12 @@ export const places = (paths: Paths, id: string) => {
   };
 };
 
+/**
+ * Where every container's root is mounted: one folder serves all, since each mounts in a namespace of its own and nobody
+ * sees another's.
+ */
+export const mountTarget = ({ paths }: Context): string => `${paths.run}/rootfs`;
+
 /** What an event says of a container beside its id: Docker's attributes. */
 export const attributesOf = (
   container: Pick<StoredContainer, "labels" | "config" | "name">,

@@ -1,12 +1,12 @@
 /** A new container: what was asked for is checked, resolved against its image and written down. Nothing runs yet. */
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import type { ImageRecord } from "../image/index.ts";
 import type { NamespaceName } from "../launch/index.ts";
-import { chooseCapabilities } from "../runtime/index.ts";
+import { chooseCapabilities, hasSELinux, RLIMITS, sysctlNamespace } from "../runtime/index.ts";
 import { type Release, tryClaim } from "./claim.ts";
 import type { ContainerConfig, NamespaceMode } from "./config.ts";
-import { attributesOf, type Context, places } from "./context.ts";
+import { attributesOf, type Context, mountTarget, places } from "./context.ts";
 import { newId } from "./ids.ts";
 import { cgroupOf, logPlan } from "./keeper.ts";
 import { resolve } from "./resolve.ts";
@@ -64,9 +64,52 @@ function check(config: ContainerConfig): void {
     chooseCapabilities(config.capAdd, config.capDrop, config.privileged);
   if (Object.keys(config.log.options).length > 0) logPlan(config.log, "");
   if (config.cgroupParent !== undefined) cgroupOf({ id: "", config });
+  checkLimits(config);
+  for (const { type, source, target } of config.mounts)
+    if (type === "volume" || type === "image")
+      throw new SampanError(
+        "unavailable",
+        `${type} "${source}" at ${target}: there are no ${type} mounts yet`,
+        {
+          hint: `Bind a folder of this machine instead: -v /path:${target}`,
+        },
+      );
+  if (config.volumesFrom.length > 0)
+    throw new SampanError(
+      "unavailable",
+      `--volumes-from ${config.volumesFrom[0]}: there are no volumes yet`,
+      {
+        hint: "Give both containers the same folder of this machine with -v.",
+      },
+    );
   const { rootfs } = config;
   if (rootfs && !statSync(rootfs.path, { throwIfNoEntry: false })?.isDirectory())
     throw new SampanError("invalid", `--rootfs ${rootfs.path}: no such folder`);
+}
+
+/** Names that only the kernel's lists tell right from wrong. */
+function checkLimits({ ulimits, sysctls, security }: ContainerConfig): void {
+  for (const { name, soft, hard } of ulimits) {
+    if (RLIMITS[name] === undefined) throw new SampanError("invalid", `invalid ulimit type: ${name}`);
+    if (hard >= 0 && (soft < 0 || soft > hard))
+      throw new SampanError(
+        "invalid",
+        `ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`,
+      );
+  }
+  for (const key in sysctls)
+    if (sysctlNamespace(key.replaceAll("/", ".")) === undefined)
+      throw new SampanError(
+        "invalid",
+        `sysctl '${key}=${sysctls[key]}' is not allowed: no namespace holds it`,
+        {
+          hint: "A container may set net.*, fs.mqueue.*, kernel.domainname and the kernel.msg*, sem and shm* of IPC.",
+        },
+      );
+  if (security.label?.some((option) => option !== "disable") && !hasSELinux())
+    throw new SampanError("refused", "--security-opt label: this kernel runs without SELinux", {
+      hint: "Leave the option out.",
+    });
 }
 
 const hostname = (): string => readFileSync("/proc/sys/kernel/hostname", "latin1").trim();
@@ -129,17 +172,15 @@ export function create(
 /** The run folder of a container that is about to start, empty. */
 export function makeRun(context: Context, id: string): void {
   const { run } = places(context.paths, id);
+  const target = mountTarget(context);
   try {
     mkdirSync(run, { mode: 0o700 });
   } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") {
-      mkdirSync(`${context.paths.run}/rootfs`, { recursive: true, mode: 0o700 });
-      mkdirSync(run, { mode: 0o700 });
-      return;
-    }
-    rmSync(run, { recursive: true, force: true });
+    if ((error as { code?: string }).code === "ENOENT") mkdirSync(target, { recursive: true, mode: 0o700 });
+    else rmSync(run, { recursive: true, force: true });
     mkdirSync(run, { mode: 0o700 });
   }
+  if (!existsSync(target)) mkdirSync(target, { mode: 0o700 });
 }
 
 function dropFolders(context: Context, id: string): void {

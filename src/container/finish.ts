@@ -24,7 +24,7 @@ export function endedState(exit: Exit): StoredState {
     status: "exited",
     pid: 0,
     exitCode: exit.code,
-    error: "",
+    error: exit.timedOut ? "it was killed when the time that --timeout gave it was over" : "",
     startedAt: fromNanoseconds(exit.startedAt),
     finishedAt: fromNanoseconds(exit.finishedAt),
     restartCount: exit.restarts,

@@ -75,12 +75,8 @@ function asked(mount: Mount, places: Places): SpecMount {
       return tmpfs(mount);
     case "bind":
       return bind(mount, places);
-    case "volume":
-      throw new SampanError("unavailable", `volume "${mount.source}": there are no named volumes yet`, {
-        hint: `Bind a folder of this machine instead: -v /path:${mount.target}`,
-      });
-    case "image":
-      throw new SampanError("unavailable", `mount of type image at ${mount.target}: not available yet`);
+    default:
+      throw new SampanError("unavailable", `there are no ${mount.type} mounts yet`);
   }
 }
 

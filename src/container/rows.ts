@@ -165,6 +165,10 @@ export class Rows {
     return new Set(rows.map((row) => row.id));
   }
 
+  count(): number {
+    return this.#store.db.query<{ n: number }, []>("SELECT count(*) AS n FROM containers").get()?.n ?? 0;
+  }
+
   setState(id: string, state: StoredState): void {
     this.#store.transaction(() => {
       this.#store.db.query("UPDATE containers SET state = ? WHERE id = ?").run(stateText(state), id);

@@ -56,15 +56,33 @@ function rlimits(config: ContainerConfig): SpecRlimit[] {
   return [...DEFAULT_LIMITS.filter(({ type }) => !named.has(type)), ...own];
 }
 
+/** user:role:type:level, where label options say one of them and not `disable`. */
+function selinux(options: readonly string[]): string | undefined {
+  if (options.length === 0 || options.includes("disable")) return undefined;
+  const parts: Record<string, string> = {
+    user: "system_u",
+    role: "system_r",
+    type: "container_t",
+    level: "s0",
+  };
+  for (const option of options) {
+    const colon = option.indexOf(":");
+    parts[option.slice(0, colon)] = option.slice(colon + 1);
+  }
+  return [parts["user"], parts["role"], parts["type"], parts["level"]].join(":");
+}
+
 /** What every process of the container is held to, those that exec starts too. */
 export function processRights(
   config: ContainerConfig,
-): Pick<SpecProcess, "rlimits" | "noNewPrivileges" | "apparmorProfile" | "oomScoreAdj"> {
-  const { apparmor, noNewPrivileges } = config.security;
+): Pick<SpecProcess, "rlimits" | "noNewPrivileges" | "apparmorProfile" | "selinuxLabel" | "oomScoreAdj"> {
+  const { apparmor, noNewPrivileges, label } = config.security;
+  const selinuxLabel = config.privileged ? undefined : selinux(label ?? []);
   return {
     rlimits: rlimits(config),
     ...(noNewPrivileges ? { noNewPrivileges } : {}),
     ...(apparmor && apparmor !== "unconfined" ? { apparmorProfile: apparmor } : {}),
+    ...(selinuxLabel === undefined ? {} : { selinuxLabel }),
     ...(config.oomScoreAdj === undefined ? {} : { oomScoreAdj: config.oomScoreAdj }),
   };
 }

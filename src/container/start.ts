@@ -25,7 +25,7 @@ import {
   seccompFilter,
 } from "../runtime/index.ts";
 import type { ContainerConfig } from "./config.ts";
-import { type Context, places } from "./context.ts";
+import { type Context, mountTarget, places } from "./context.ts";
 import { writeFiles } from "./files.ts";
 import { clearCgroup, discard, removeRun } from "./finish.ts";
 import { healthSteps } from "./health.ts";
@@ -82,7 +82,7 @@ export function rootOf(
   const { rootfs } = config;
   if (rootfs && !rootfs.copyOnWrite) return { kind: "directory", path: rootfs.path };
   const at = places(context.paths, id);
-  const target = `${context.paths.run}/rootfs`;
+  const target = mountTarget(context);
   const writable = {
     upper: at.upper,
     work: at.work,
