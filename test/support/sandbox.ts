@@ -2,7 +2,7 @@
  * A place of its own for a system test: state root, run folder and cgroup subtree that nobody else has, so that
  * a test neither sees nor disturbs the machine. `leaks()` says what it left behind: a test that ends well has none.
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -29,6 +29,8 @@ export class Sandbox {
 
   constructor() {
     this.root = mkdtempSync(join(tmpdir(), "sampan-test-"));
+    // A name that is not here is asked of a port where nobody listens: no test ever leaves the machine.
+    writeFileSync(`${this.root}/registries.json`, '{"default": "127.0.0.1:1"}');
     this.cgroupParent = `/sampan-test-${process.pid}-${count++}`;
   }
 
