@@ -36,8 +36,6 @@ export class NetworkError extends SampanError {
     host: string,
     what: string,
     readonly again: boolean,
-    /** The other side does not speak TLS, or speaks nothing else. */
-    readonly scheme = false,
     cause?: unknown,
   ) {
     super("unavailable", `${host} ${what}`, { cause });
@@ -263,9 +261,14 @@ function networkError(url: URL, error: unknown): unknown {
   if (error instanceof SampanError) return error;
   const code = codeOf(error);
   const [what, again] = REASONS[code] ?? [];
-  if (what !== undefined) return new NetworkError(url.host, what, again ?? false, false, error);
+  if (what !== undefined) return new NetworkError(url.host, what, again ?? false, error);
   if (code === "EPROTO" || /TLS|SSL/i.test(code))
-    return new NetworkError(url.host, "does not speak TLS", false, true, error);
-  const reason = error instanceof Error ? error.message : String(error);
-  return new NetworkError(url.host, `broke the connection (${reason})`, true, true, error);
+    return new NetworkError(
+      url.host,
+      "does not speak TLS there, or wants a certificate of the client",
+      false,
+      error,
+    );
+  const reason = code || (error instanceof Error ? error.message : String(error));
+  return new NetworkError(url.host, `broke the connection (${reason})`, true, error);
 }
