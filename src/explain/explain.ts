@@ -8,6 +8,7 @@ import { processStart } from "../kernel/proc.ts";
 import { cgroupPlaces, cgroups, readMounts } from "./cgroups.ts";
 import { Look } from "./look.ts";
 import { namespaces } from "./namespaces.ts";
+import { planLines } from "./plan.ts";
 import { idMap, membersOf, processTree } from "./processes.ts";
 import { rights } from "./rights.ts";
 import { rootfs } from "./rootfs.ts";
@@ -16,7 +17,7 @@ import { engineName, type Found, findTarget } from "./target.ts";
 import type { Explanation, Target } from "./types.ts";
 
 /** `reference`: a container's name or id, or the pid of any process. */
-export function explain(engine: Engine, reference: string): Explanation {
+export async function explain(engine: Engine, reference: string): Promise<Explanation> {
   const found = findTarget(engine, reference);
   const { target, container } = found;
   const look = new Look();
@@ -34,11 +35,12 @@ export function explain(engine: Engine, reference: string): Explanation {
     ownPids: own("pid") ?? false,
     look,
   });
+  const kept = container && (await engine.containers.plan(container.id).catch(() => undefined));
   const limits = cgroups(places, container?.config.resources);
   // All of it was one process's, or it is said of none.
   if (!may || processStart(target.pid) !== found.start) throw gone(found);
   return {
-    summary: summary(target, lines, container),
+    summary: summary(target, lines, container, kept && planLines(kept, target.id ?? "", target.name)),
     target,
     processes: tree,
     namespaces: lines,
@@ -50,9 +52,11 @@ export function explain(engine: Engine, reference: string): Explanation {
 }
 
 const gone = ({ target, container }: Found): SampanError =>
-  new SampanError("not-found", `process ${target.pid} (${target.comm}) ended while it was read`, {
-    ...(container ? { hint: `See how: sampan inspect ${container.name}` } : {}),
-  });
+  new SampanError(
+    "not-found",
+    `process ${target.pid} (${target.comm}) ended while it was read`,
+    container ? { hint: `See how: sampan inspect ${container.name}` } : {},
+  );
 
 const self = (): string => (process.getuid?.() === 0 ? "even root as you are it" : "this user");
 

@@ -1,5 +1,7 @@
 /** Explanations: any container, or any process, shown as what it is to the kernel. */
 export { explain } from "./explain.ts";
 export type { Style } from "./layout.ts";
+export { explainPlan, type PlanExplanation, type PlanLine } from "./plan.ts";
+export { planText, timelineText } from "./plan-text.ts";
 export { explanationText } from "./text.ts";
 export type * from "./types.ts";

@@ -1,6 +1,7 @@
 /** The first sentences: all that somebody in a hurry needs. */
 import type { ContainerRecord } from "../container/index.ts";
-import { duration } from "./layout.ts";
+import { duration, microseconds } from "./layout.ts";
+import type { PlanExplanation } from "./plan.ts";
 import { engineName } from "./target.ts";
 import type { NamespaceLine, Target } from "./types.ts";
 
@@ -12,8 +13,13 @@ export function summary(
   target: Target,
   namespaces: readonly NamespaceLine[],
   container: ContainerRecord | undefined,
+  plan: PlanExplanation | undefined,
 ): string {
-  return `${who(target, container)} ${planks(namespaces)}`;
+  const made =
+    plan && target.name === container?.name
+      ? ` ${plan.steps} steps made it, in ${microseconds(plan.took)}.`
+      : "";
+  return `${who(target, container)}${made} ${planks(namespaces)}`;
 }
 
 function who(target: Target, container: ContainerRecord | undefined): string {

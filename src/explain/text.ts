@@ -167,7 +167,7 @@ function rootfs(found: Rootfs, style: Style): string {
   return (
     text +
     (top.length > 0
-      ? `  overlay, ${access}: what is written goes to the upper layer, the others stay as they are\n\n${table({ head: ["LAYER", "SIZE", "MADE BY", "FOLDER"], rows: top, right: [0, 1], paths: [3] }, style)}`
+      ? `  overlay, ${access}: ${found.readonly ? "nothing but other mounts can be written" : "what is written goes to the upper layer, the others stay as they are"}\n\n${table({ head: ["LAYER", "SIZE", "MADE BY", "FOLDER"], rows: top, right: [0, 1], paths: [3] }, style)}`
       : `  ${found.fstype} from ${plain(found.source)}, ${access}\n`) +
     "\n" +
     table(

@@ -170,7 +170,7 @@ describe("any process", () => {
       `
       const { explain } = await import(${JSON.stringify(new URL("../../src/explain/index.ts", import.meta.url).pathname)});
       const { Engine } = await import(${JSON.stringify(new URL("../../src/engine.ts", import.meta.url).pathname)});
-      console.log(JSON.stringify(explain(Engine.open({ root: "/tmp/sampan-test-nobody-${process.pid}" }), "${pid}")));
+      console.log(JSON.stringify(await explain(Engine.open({ root: "/tmp/sampan-test-nobody-${process.pid}" }), "${pid}")));
     `,
     ]);
     Bun.spawnSync(["rm", "-rf", `/tmp/sampan-test-nobody-${process.pid}`]);

@@ -1,12 +1,21 @@
 /** `sampan explain`: a container, or any process, as what it is to the kernel. */
 import { Engine } from "../../engine.ts";
-import { explain, explanationText, type Style } from "../../explain/index.ts";
+import {
+  explain,
+  explainPlan,
+  explanationText,
+  planText,
+  type Style,
+  timelineText,
+} from "../../explain/index.ts";
 import { command } from "../command.ts";
 import type { Flags } from "../flags.ts";
 import { print, write } from "../output.ts";
 import { isTerminal, windowSize } from "../terminal.ts";
 
 const FLAGS = {
+  plan: { type: "bool", help: "Every step of its start, by plank, with its time and who asked for it" },
+  timeline: { type: "bool", help: "The steps as bars on one line of time" },
   json: { type: "bool", help: "Everything as JSON" },
 } as const satisfies Flags;
 
@@ -15,9 +24,16 @@ export default command({
   flags: FLAGS,
   least: 1,
   most: 1,
-  run({ flags, args, where }) {
+  async run({ flags, args, where }) {
     const engine = Engine.open(where);
-    const found = explain(engine, args[0] ?? "");
+    const [reference = ""] = args;
+    if (flags.plan || flags.timeline) {
+      const plan = await explainPlan(engine, reference);
+      if (flags.json) print(JSON.stringify(plan, undefined, 2));
+      else write(1, (flags.timeline ? timelineText : planText)(plan, style()));
+      return 0;
+    }
+    const found = await explain(engine, reference);
     if (flags.json) print(JSON.stringify(found, undefined, 2));
     else write(1, explanationText(found, style()));
     return 0;

@@ -1,0 +1,95 @@
+/**
+ * The plan of a container's last start: every step in the words of its system call, who asked for it and how long it
+ * took, by the plank that it belongs to. It is what the launcher did, not what it would do now.
+ */
+import { SampanError } from "../common/error.ts";
+import type { KeptPlan } from "../container/index.ts";
+import type { Engine } from "../engine.ts";
+import type { CallName, Column } from "../launch/index.ts";
+import { type Plank, phrase, plankOf } from "./phrase.ts";
+import { findTarget } from "./target.ts";
+
+export interface PlanLine {
+  readonly index: number;
+  readonly column: Column;
+  readonly plank: Plank;
+  readonly call: CallName;
+  /** The call and its object. */
+  readonly words: string;
+  /** The flag or the field that asked for it. */
+  readonly why: string;
+  /** Microseconds that it took, and from the launcher's start to its end. Absent: it has not been done. */
+  readonly us?: number;
+  readonly at?: number;
+  /** An optional step that failed. */
+  readonly errno?: number;
+}
+
+export interface PlanExplanation {
+  readonly name: string;
+  readonly id: string;
+  /** RFC 3339, with milliseconds. */
+  readonly startedAt: string;
+  /** Microseconds from the launcher's start to the process's execve. */
+  readonly took: number;
+  /** Steps of the start; those at the end come on top. */
+  readonly steps: number;
+  readonly lines: readonly PlanLine[];
+}
+
+/** The same container as `explain` means by this word, running or ended. */
+function containerOf(engine: Engine, reference: string): { readonly id: string; readonly name: string } {
+  try {
+    return engine.containers.get(reference);
+  } catch (error) {
+    if (!(error instanceof SampanError) || error.code !== "not-found") throw error;
+  }
+  const { container, target } = findTarget(engine, reference);
+  if (container) return container;
+  throw new SampanError("not-found", `the plan of process ${target.pid} (${target.comm}) is not known`, {
+    hint: "Only of containers that this engine started is it kept.",
+  });
+}
+
+export async function explainPlan(engine: Engine, reference: string): Promise<PlanExplanation> {
+  const { id, name } = containerOf(engine, reference);
+  const kept = await engine.containers.plan(id);
+  if (kept) {
+    const plan = planLines(kept, id, name);
+    // What the engine itself puts over /etc was asked for by nobody.
+    const own = `-v ${engine.paths.run}/`;
+    const lines = plan.lines.map((line) =>
+      line.why.startsWith(own) ? { ...line, why: line.why.slice(line.why.lastIndexOf(":") + 1) } : line,
+    );
+    return { ...plan, lines };
+  }
+  throw new SampanError("not-found", `container ${name} has no plan: it has not been started`, {
+    hint: `Start it first: sampan start ${name}`,
+  });
+}
+
+export function planLines({ steps, report }: KeptPlan, id: string, name: string): PlanExplanation {
+  const lines = steps.map((step, index): PlanLine => {
+    const { us, at, errno } = report.steps[index] ?? {};
+    return {
+      index,
+      column: step.column,
+      plank: plankOf(step),
+      call: step.call,
+      words: phrase(step),
+      why: step.why,
+      ...(us === undefined ? {} : { us }),
+      ...(at === undefined ? {} : { at }),
+      ...(errno === undefined ? {} : { errno }),
+    };
+  });
+  const done = lines.filter(({ column }) => column !== "after");
+  return {
+    name,
+    id,
+    startedAt: new Date(report.startedAt).toISOString(),
+    took: Math.max(0, ...done.map(({ at = 0 }) => at)),
+    steps: done.length,
+    lines,
+  };
+}

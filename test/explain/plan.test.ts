@@ -1,0 +1,110 @@
+/** Plans that were kept, of containers that run, have ended, or were refused. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, statSync } from "node:fs";
+import type { Explanation, PlanExplanation } from "../../src/explain/index.ts";
+import { Sandbox } from "../support/sandbox.ts";
+
+let sandbox: Sandbox;
+beforeAll(async () => {
+  sandbox = new Sandbox();
+  await sandbox.ok(
+    "run",
+    "-d",
+    "--name",
+    "web",
+    "--memory",
+    "64m",
+    "--read-only",
+    "--tmpfs",
+    "/tmp",
+    "-e",
+    "SECRET=1",
+    "host",
+    "sleep",
+    "1000",
+  );
+});
+afterAll(async () => {
+  await sandbox[Symbol.asyncDispose]();
+});
+
+const plan = async (name: string): Promise<PlanExplanation> =>
+  JSON.parse(await sandbox.ok("explain", "--plan", "--json", name)) as PlanExplanation;
+
+describe("the plan of a container that runs", () => {
+  test("every step of its start has a time, in order", async () => {
+    const { lines, steps, took } = await plan("web");
+    expect(lines.length).toBeGreaterThan(steps);
+    for (const column of ["outside", "inside"] as const) {
+      const times = lines.filter((line) => line.column === column).map(({ at }) => at ?? -1);
+      expect(times).toEqual(times.toSorted((a, b) => a - b));
+      expect(Math.min(...times)).toBeGreaterThanOrEqual(0);
+    }
+    expect(took).toBe(Math.max(...lines.map(({ at = 0 }) => at)));
+    expect(lines.filter(({ column, us }) => column === "after" && us !== undefined)).toEqual([]);
+  });
+
+  test("steps name the flag that asked for them, and stand on their plank", async () => {
+    const { lines } = await plan("web");
+    const of = (why: string) => lines.find((line) => line.why === why);
+    expect(of("--memory")).toMatchObject({ plank: "cgroups", call: "write", column: "outside" });
+    expect(of("--memory")?.words).toStartWith("write 67108864 > ");
+    expect(of("--read-only")).toMatchObject({ plank: "root filesystem", words: "mount_setattr / ro" });
+    expect(of("--tmpfs /tmp")).toMatchObject({ plank: "root filesystem", call: "mount" });
+    expect(of("/etc/hosts")).toMatchObject({ call: "bind" });
+    expect(of("command")).toMatchObject({ plank: "process", words: "execve sleep 1000" });
+    expect(of("namespaces")).toMatchObject({ plank: "namespaces", call: "clone" });
+  });
+
+  test("the summary has it too", async () => {
+    const { steps } = await plan("web");
+    const found = JSON.parse(await sandbox.ok("explain", "--json", "web")) as Explanation;
+    expect(found.summary).toContain(`${steps} steps made it, in`);
+  });
+
+  test("as text and as bars it fits 100 columns", async () => {
+    for (const flag of ["--plan", "--timeline"])
+      for (const line of (await sandbox.ok("explain", flag, "web")).split("\n"))
+        expect(Bun.stringWidth(line)).toBeLessThanOrEqual(100);
+  });
+
+  test("what is kept is its owner's alone", () => {
+    const folder = `${sandbox.root}/containers`;
+    for (const id of readdirSync(folder))
+      expect(statSync(`${folder}/${id}/plan.json`).mode & 0o777).toBe(0o600);
+  });
+});
+
+test("a container that has ended still has it", async () => {
+  await sandbox.ok("run", "--name", "done", "host", "true");
+  expect((await plan("done")).lines.find(({ call }) => call === "execve")?.words).toBe("execve true");
+});
+
+test("a foreground container that is removed at its end has it while it runs", async () => {
+  const child = sandbox.spawn(
+    { stdin: new Uint8Array() },
+    "run",
+    "--rm",
+    "--name",
+    "passing",
+    "host",
+    "sleep",
+    "1",
+  );
+  await Bun.sleep(300);
+  expect((await plan("passing")).steps).toBeGreaterThan(0);
+  expect(await child.exited).toBe(0);
+});
+
+test("who has never been started has none", async () => {
+  await sandbox.ok("create", "--name", "fresh", "host", "true");
+  const { code, stderr } = await sandbox.cli("explain", "--plan", "fresh");
+  expect(code).toBe(1);
+  expect(stderr).toContain("container fresh has no plan: it has not been started");
+});
+
+test("nor has a process that somebody else started", async () => {
+  const { code, stderr } = await sandbox.cli("explain", "--plan", String(process.pid));
+  expect(code).toBe(1);
+  expect(stderr).toContain(`the plan of process ${process.pid}`);
+});
