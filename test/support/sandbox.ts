@@ -2,7 +2,15 @@
  * A place of its own for a system test: state root, run folder and cgroup subtree that nobody else has, so that
  * a test neither sees nor disturbs the machine. `leaks()` says what it left behind: a test that ends well has none.
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -111,7 +119,6 @@ export class Sandbox {
     for (const hierarchy of ["", ...readdirSync("/sys/fs/cgroup")]) {
       const folder = `/sys/fs/cgroup/${hierarchy}${this.cgroupParent}`;
       try {
-        const { rmdirSync } = await import("node:fs");
         rmdirSync(folder);
       } catch {
         // Not made in this hierarchy.
