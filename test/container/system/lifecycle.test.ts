@@ -439,7 +439,13 @@ describe("what happened", () => {
     await engine.containers.remove(id);
     const mine = (await events()).filter((event) => event.id === id);
     expect(mine.map(({ action }) => action)).toEqual([
-      ...["create", "start", "pause", "unpause", "kill", "die", "destroy"],
+      "create",
+      "start",
+      "pause",
+      "unpause",
+      "kill",
+      "die",
+      "destroy",
     ]);
     expect(mine.find(({ action }) => action === "die")?.attributes).toMatchObject({
       exitCode: "137",
