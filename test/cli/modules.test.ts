@@ -55,10 +55,10 @@ describe("a command loads no more than it needs", () => {
     ]);
   });
 
-  test("nothing that reads archives is on the way of a run", () => {
+  test("nothing that reads archives or speaks to registries is on the way of a run", () => {
     expect(
       [...command("run").files].filter((file) =>
-        /^image\/(tar\/|unpack\/|load\.|save\.|import\.)/.test(file),
+        /^image\/(tar\/|unpack\/|registry\/|load\.|save\.|import\.)/.test(file),
       ),
     ).toEqual([]);
   });

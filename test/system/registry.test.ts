@@ -1,0 +1,181 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { busyboxArchive, NO_BUSYBOX } from "../support/image.ts";
+import { FaultyProxy, NO_REGISTRY, TestRegistry } from "../support/registry.ts";
+import { Sandbox } from "../support/sandbox.ts";
+
+describe.skipIf((NO_REGISTRY ?? NO_BUSYBOX) !== undefined)("a registry, from the command line", () => {
+  let registry: TestRegistry;
+  let box: Sandbox;
+  let name = "";
+  let env: Record<string, string> = {};
+
+  beforeAll(async () => {
+    registry = await TestRegistry.start({ name: "alice", password: "secret" });
+    box = new Sandbox();
+    name = `${registry.host}/lib/busybox`;
+    env = { DOCKER_CONFIG: `${box.root}/docker` };
+    mkdirSync(`${box.root}/docker`);
+    await box.cli("load", "-i", busyboxArchive(box.root));
+    await box.cli("tag", "busybox", `${name}:1`);
+  });
+  afterAll(async () => {
+    await registry?.stop();
+    await box?.[Symbol.asyncDispose]();
+  });
+  const cli = (...args: string[]) => box.cliWith({ env }, ...args);
+
+  test("login: what cannot be, what is wrong, what succeeds", async () => {
+    const without = await cli("login", "--password-stdin", registry.host);
+    expect(without).toMatchObject({ code: 1, stderr: "Must provide --username with --password-stdin\n" });
+    const terminal = await cli("login", registry.host);
+    expect(terminal.stderr).toBe("Error: Cannot perform an interactive login from a non TTY device\n");
+    const wrong = await box.cliWith(
+      { env, stdin: "nope" },
+      "login",
+      "-u",
+      "alice",
+      "--password-stdin",
+      registry.host,
+    );
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toContain("unauthorized");
+    expect(existsSync(`${box.root}/docker/config.json`)).toBe(false);
+    const right = await box.cliWith(
+      { env, stdin: "secret\n" },
+      "login",
+      "-u",
+      "alice",
+      "--password-stdin",
+      registry.host,
+    );
+    expect(right).toMatchObject({ code: 0, stdout: "Login Succeeded\n" });
+    expect(right.stderr).toContain(`stored unencrypted in '${box.root}/docker/config.json'`);
+    expect(JSON.parse(readFileSync(`${box.root}/docker/config.json`, "utf8"))).toEqual({
+      auths: { [registry.host]: { auth: Buffer.from("alice:secret").toString("base64") } },
+    });
+    expect((await cli("login", registry.host)).stdout).toBe(
+      "Authenticating with existing credentials...\nLogin Succeeded\n",
+    );
+  });
+
+  test("push and pull, their lines and the quiet form", async () => {
+    const pushed = await cli("push", `${name}:1`);
+    expect(pushed.code).toBe(0);
+    expect(pushed.stdout).toMatch(
+      /^The push refers to repository \[.*\]\n[0-9a-f]{12}: Preparing\n[0-9a-f]{12}: Pushed\n1: digest: sha256:[0-9a-f]{64} size: \d+\n$/,
+    );
+    expect((await cli("push", "-q", `${name}:1`)).stdout).toBe(`${name}:1\n`);
+    await cli("rmi", `${name}:1`, "busybox");
+    const pulled = await cli("pull", `${name}:1`);
+    const id = "[0-9a-f]{12}";
+    expect(pulled.stdout).toMatch(
+      new RegExp(
+        `^1: Pulling from lib/busybox\n${id}: Pulling fs layer\n${id}: Download complete\n${id}: Pull complete\n` +
+          `Digest: sha256:[0-9a-f]{64}\nStatus: Downloaded newer image for ${name}:1\n${name}:1\n$`,
+      ),
+    );
+    expect((await cli("pull", "-q", `${name}:1`)).stdout).toBe(`${name}:1\n`);
+    const missing = await cli("pull", name);
+    expect(missing).toMatchObject({ code: 1, stdout: "Using default tag: latest\n" });
+    expect(missing.stderr).toContain(`manifest for ${name}:latest not found: manifest unknown`);
+    const tagged = await cli("pull", "-a", `${name}:1`);
+    expect(tagged.stderr).toBe("tag can't be used with --all-tags/-a\n");
+  });
+
+  test("run fetches what is not here; its progress is on stderr", async () => {
+    await cli("rmi", `${name}:1`);
+    const never = await cli("run", "--rm", "--pull", "never", `${name}:1`, "echo", "hi");
+    expect(never).toMatchObject({ code: 125, stderr: `sampan: No such image: ${name}:1\n` });
+    const ran = await cli("run", "--rm", `${name}:1`, "echo", "hi");
+    expect(ran).toMatchObject({ code: 0, stdout: "hi\n" });
+    expect(ran.stderr).toStartWith(`Unable to find image '${name}:1' locally\n1: Pulling from lib/busybox\n`);
+    expect(ran.stderr).toEndWith(`Status: Downloaded newer image for ${name}:1\n`);
+    const again = await cli("run", "--rm", "--pull", "always", `${name}:1`, "echo", "hi");
+    expect(again.stderr).toEndWith(`Status: Image is up to date for ${name}:1\n`);
+    await cli("rmi", `${name}:1`);
+    const quiet = await cli("run", "--rm", "-q", `${name}:1`, "echo", "hi");
+    expect(quiet).toMatchObject({ code: 0, stdout: "hi\n", stderr: "" });
+    const created = await cli("create", "--pull", "always", `${name}:1`, "true");
+    expect(created.stdout).toMatch(/^[0-9a-f]{64}\n$/);
+    await cli("rm", created.stdout.trim());
+  });
+
+  test("what happened is in the events", async () => {
+    const events = readFileSync(`${box.root}/events.jsonl`, "utf8").split("\n").filter(Boolean);
+    const images = events.map((line) => JSON.parse(line) as Record<string, unknown>);
+    for (const action of ["pull", "push"])
+      expect(images).toContainEqual(
+        expect.objectContaining({ type: "image", action, id: `${name}:1`, attributes: { name } }),
+      );
+  });
+
+  test("Ctrl-C keeps what has arrived", async () => {
+    const open = await TestRegistry.start();
+    const proxy = new FaultyProxy(open.host);
+    await cli("tag", `${name}:1`, `${open.host}/x:1`);
+    await cli("push", "-q", `${open.host}/x:1`);
+    await cli("rmi", "-f", `${name}:1`, `${open.host}/x:1`);
+    proxy.fault = (_, url, forward) =>
+      url.pathname.includes("/blobs/")
+        ? forward().then(
+            (answer) =>
+              new Response(
+                (async function* () {
+                  for await (const piece of answer.body ?? []) {
+                    yield piece.subarray(0, 100_000);
+                    break;
+                  }
+                  await Bun.sleep(20_000);
+                })(),
+              ),
+          )
+        : undefined;
+    // The config is small and comes whole.
+    const child = box.spawn({ env }, "pull", `${proxy.host}/x:1`);
+    const partials = (): number =>
+      existsSync(`${box.root}/partial`)
+        ? Number(
+            Bun.spawnSync(["du", "-sb", `${box.root}/partial`])
+              .stdout.toString()
+              .split("\t")[0],
+          )
+        : 0;
+    for (let i = 0; i < 200 && partials() < 60_000; i++) await Bun.sleep(20);
+    child.kill("SIGINT");
+    await child.exited;
+    expect(partials()).toBeGreaterThan(60_000);
+    proxy.fault = () => undefined;
+    proxy.headers.length = 0;
+    expect((await cli("pull", `${proxy.host}/x:1`)).code).toBe(0);
+    expect(proxy.headers.some((headers) => headers.has("range"))).toBe(true);
+    proxy.stop();
+    await open.stop();
+  });
+
+  test("a credential helper gets what login keeps; logout asks it to forget", async () => {
+    const helper = `${box.root}/bin/docker-credential-test`;
+    mkdirSync(`${box.root}/bin`);
+    writeFileSync(
+      helper,
+      `#!/bin/sh\ncase $1 in store) cat >${box.root}/kept;; erase) rm -f ${box.root}/kept;; get) cat ${box.root}/kept 2>/dev/null || { echo credentials not found in native keychain; exit 1; };; esac\n`,
+    );
+    chmodSync(helper, 0o755);
+    writeFileSync(`${box.root}/docker/config.json`, '{"credsStore":"test"}');
+    const withHelper = { ...env, PATH: `${box.root}/bin:${process.env["PATH"]}` };
+    const options = { env: withHelper, stdin: "secret" };
+    const login = await box.cliWith(options, "login", "-u", "alice", "--password-stdin", registry.host);
+    expect(login).toMatchObject({ code: 0, stdout: "Login Succeeded\n", stderr: "" });
+    expect(JSON.parse(readFileSync(`${box.root}/kept`, "utf8"))).toEqual({
+      ServerURL: registry.host,
+      Username: "alice",
+      Secret: "secret",
+    });
+    expect((await box.cliWith({ env: withHelper }, "pull", "-q", `${name}:1`)).code).toBe(0);
+    const out = await box.cliWith({ env: withHelper }, "logout", registry.host);
+    expect(out.stdout).toBe(`Removing login credentials for ${registry.host}\n`);
+    expect(existsSync(`${box.root}/kept`)).toBe(false);
+    const again = await box.cliWith({ env: withHelper }, "logout", registry.host);
+    expect(again.stdout).toBe(`Not logged in to ${registry.host}\n`);
+  });
+});
