@@ -65,17 +65,16 @@ const POLICY = { no: 0, always: 1, "unless-stopped": 2, "on-failure": 3 } as con
 
 /** A buffer that grows; every method appends one operand. */
 class Writer {
-  #bytes = new Uint8Array(32 * 1024);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes = Buffer.allocUnsafe(32 * 1024);
+  #view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset);
   #at = 0;
-  readonly #encoder = new TextEncoder();
 
   #room(size: number): void {
     if (this.#at + size <= this.#bytes.length) return;
-    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#at + size));
-    larger.set(this.#bytes);
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + size));
+    this.#bytes.copy(larger, 0, 0, this.#at);
     this.#bytes = larger;
-    this.#view = new DataView(larger.buffer);
+    this.#view = new DataView(larger.buffer, larger.byteOffset);
   }
 
   u(value: number): void {
@@ -97,14 +96,14 @@ class Writer {
   s(value: string | undefined): void {
     const text = value ?? "";
     this.#room(text.length * 3 + 5);
-    const { written } = this.#encoder.encodeInto(text, this.#bytes.subarray(this.#at + 4));
+    const written = this.#bytes.write(text, this.#at + 4);
     this.#view.setUint32(this.#at, written, true);
     this.#at += 4 + written;
     this.#bytes[this.#at++] = 0;
   }
 
   b(value: string | Uint8Array): void {
-    const bytes = typeof value === "string" ? this.#encoder.encode(value) : value;
+    const bytes = typeof value === "string" ? Buffer.from(value) : value;
     this.u(bytes.length);
     this.#room(bytes.length);
     this.#bytes.set(bytes, this.#at);
