@@ -130,7 +130,7 @@ class Writer {
   }
 
   done(): Uint8Array {
-    return this.#bytes.subarray(0, this.#at);
+    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset, this.#at);
   }
 }
 
