@@ -12,6 +12,7 @@ export {
   repository,
   withTag,
 } from "./reference.ts";
+export type { Credentials } from "./registry/credentials.ts";
 export type { Progress } from "./registry/progress.ts";
 export type { Pulled } from "./registry/pull.ts";
 export type { Pushed } from "./registry/push.ts";
@@ -20,6 +21,9 @@ export type { Pruned, Removed } from "./remove.ts";
 /** The hidden command of the process that unpacks a layer; gives its exit code. */
 export const unpackMain = async (args: readonly string[]): Promise<number> =>
   (await import("./unpack/child.ts")).main(args);
+
+/** What the Engine API needs to read the credentials that a client sends along. */
+export const registryCredentials = () => import("./registry/credentials.ts");
 
 /** `login`, `logout` and what they need; loaded when they are wanted. */
 export const registryLogin = () => import("./registry/login.ts");

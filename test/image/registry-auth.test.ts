@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseReference } from "../../src/image/index.ts";
 import { parseChallenges } from "../../src/image/registry/auth.ts";
-import { DockerConfig, fromEntry } from "../../src/image/registry/credentials.ts";
+import { DockerConfig, fromEntry, fromHeader } from "../../src/image/registry/credentials.ts";
 import { login, logout, registryHost } from "../../src/image/registry/login.ts";
 import { proxyFor } from "../../src/image/registry/proxy.ts";
 import { endpoints, isInsecure, parseRegistries } from "../../src/image/registry/registries.ts";
@@ -74,6 +74,15 @@ describe("config.json", () => {
     expect(() => fromEntry({ auth: Buffer.from("no colon").toString("base64") }, "x")).toThrow(
       "invalid auth",
     );
+  });
+
+  test("the Engine API's header, in both alphabets and with both paddings", () => {
+    const json = JSON.stringify({ username: "u", password: "\u00ff?>\u00ff?>p" });
+    const wanted = { kind: "password", username: "u", password: "\u00ff?>\u00ff?>p" } as const;
+    for (const header of [Buffer.from(json).toString("base64"), Buffer.from(json).toString("base64url")])
+      for (const form of [header, header.replace(/=+$/, "")]) expect(fromHeader(form)).toEqual(wanted);
+    for (const nothing of [undefined, "", "e30=", "e30"]) expect(fromHeader(nothing)).toBeUndefined();
+    expect(() => fromHeader("bm8=")).toThrow("X-Registry-Auth is not JSON");
   });
 
   test("DOCKER_AUTH_CONFIG stands for the file", async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import type { Progress } from "../../src/image/index.ts";
+import { Images, type Progress } from "../../src/image/index.ts";
+import { Store } from "../../src/store/index.ts";
 import { dockerArchive, layerTar, type Member, sha256 } from "../support/image.ts";
 import { FaultyProxy, IMPATIENT, NO_REGISTRY, skopeo, TestRegistry } from "../support/registry.ts";
 import { failure, TestPlace } from "./place.ts";
@@ -416,6 +417,66 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       expect(proxy.headers.map((headers) => headers.get("range")).filter(Boolean)).toEqual([
         `bytes=${2 * MEGABYTE}-`,
       ]);
+      proxy.stop();
+    });
+
+    test("prune finds what an interrupted pull has left", async () => {
+      using place = new TestPlace();
+      mkdirSync(`${place.root}/partial`);
+      writeFileSync(`${place.root}/partial/${"0".repeat(64)}`, "half");
+      expect((await place.images.prune()).reclaimed).toBe(4);
+      expect(readdirSync(`${place.root}/partial`)).toEqual([]);
+    });
+
+    test.skipIf(process.getuid?.() !== 0)("a disk that is full while it fetches is named", async () => {
+      using place = new TestPlace();
+      const root = `${place.root}/small`;
+      mkdirSync(root);
+      expect(Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=4m", "none", root]).success).toBe(true);
+      try {
+        const paths = { root, run: `${root}/run` };
+        const store = Store.open(paths);
+        const error = await failure(new Images(store, paths).pull(`${host}/x:1`));
+        expect(error.message).toMatch(/\/partial\/[0-9a-f]{64}: no space left on the device$/);
+        store.close();
+      } finally {
+        Bun.spawnSync(["umount", root]);
+      }
+    });
+
+    test("two processes that want the same image: each blob is fetched once", async () => {
+      using place = new TestPlace();
+      const proxy = new FaultyProxy(host);
+      const worker = new URL("./pull-worker.ts", import.meta.url).pathname;
+      const children = [1, 2, 3].map(() =>
+        Bun.spawn([process.execPath, worker, place.root, `${proxy.host}/x:1`], {
+          stdio: ["ignore", "ignore", "inherit"],
+        }),
+      );
+      expect(await Promise.all(children.map(({ exited }) => exited))).toEqual([0, 0, 0]);
+      expect(proxy.count("/blobs/")).toBe(4);
+      expect(place.images.get(`${proxy.host}/x:1`).config.rootfs.diff_ids).toHaveLength(3);
+      proxy.stop();
+    });
+
+    test("a process that is killed while it pulls leaves nothing wrong", async () => {
+      using place = new TestPlace();
+      const proxy = new FaultyProxy(host);
+      const worker = new URL("./pull-worker.ts", import.meta.url).pathname;
+      for (const delay of [60, 90, 120, 150, 180]) {
+        const child = Bun.spawn([process.execPath, worker, place.root, `${proxy.host}/x:1`], {
+          stdio: ["ignore", "ignore", "ignore"],
+        });
+        await Bun.sleep(delay);
+        child.kill("SIGKILL");
+        await child.exited;
+      }
+      await place.images.pull(`${proxy.host}/x:1`);
+      expect(readFileSync(`${place.top(`${proxy.host}/x:1`)}/top`, "utf8")).toBe("top");
+      await place.images.remove(`${proxy.host}/x:1`);
+      await place.images.prune();
+      for (const folder of ["partial", "tmp", "layers", "blobs/sha256"])
+        expect(readdirSync(`${place.root}/${folder}`), folder).toEqual([]);
       proxy.stop();
     });
 

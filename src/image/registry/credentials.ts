@@ -189,6 +189,16 @@ export function fromEntry(entry: Readonly<Json>, what: string): Credentials | un
   return username === "" ? undefined : { kind: "password", username, password: text(entry["password"]) };
 }
 
+/**
+ * Reads the Engine API's header X-Registry-Auth: JSON in base64, of either alphabet, padded or not. undefined: nothing was
+ * sent, or nothing but `{}`.
+ */
+export function fromHeader(header: string | undefined): Credentials | undefined {
+  const plain = Buffer.from(header ?? "", "base64url");
+  if (plain.length === 0) return undefined;
+  return fromEntry(parseObject(plain, "X-Registry-Auth"), "X-Registry-Auth");
+}
+
 /** Asks a helper; undefined where it knows nothing. */
 async function run(
   env: Environment,

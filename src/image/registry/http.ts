@@ -191,6 +191,8 @@ export class Http {
     const stop = (): void => abort.abort(signal?.reason);
     if (signal?.aborted) stop();
     signal?.addEventListener("abort", stop, { once: true });
+    // Whoever has sent a large blob must let the registry look at it.
+    const patience = this.patience.answer * (method === "GET" || method === "HEAD" ? 1 : 10);
     let timer: Timer | undefined;
     let late = false;
     const alive = (): void => {
@@ -198,7 +200,7 @@ export class Http {
       timer = setTimeout(() => {
         late = true;
         abort.abort();
-      }, this.patience.answer);
+      }, patience);
     };
     alive();
     const { ca, ...trust } = this.#trust;
@@ -217,12 +219,7 @@ export class Http {
       });
       return new Answer(response, abort, url, this.patience.stall);
     } catch (error) {
-      if (late)
-        throw new NetworkError(
-          url.host,
-          `has not answered within ${this.patience.answer / 1000} seconds`,
-          true,
-        );
+      if (late) throw new NetworkError(url.host, `has not answered within ${patience / 1000} seconds`, true);
       throw error;
     } finally {
       clearTimeout(timer);

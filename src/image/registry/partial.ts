@@ -54,8 +54,19 @@ export class PartialBlob {
         `${this.#digest} has more bytes than the ${this.#expected} of its descriptor`,
       );
     }
+    try {
+      for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done, bytes.length - done);
+    } catch (error) {
+      // A part of it may have been written.
+      ftruncateSync(this.#fd, this.size);
+      const errno = String((error as { code?: string }).code);
+      const what = errno === "ENOSPC" ? "no space left on the device" : errno;
+      throw new SampanError("unavailable", `${this.path}: ${what}`, {
+        kernel: { syscall: "write", errno, path: this.path },
+        cause: error,
+      });
+    }
     this.#hash.update(bytes);
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done, bytes.length - done);
     this.size += bytes.length;
   }
 
