@@ -69,6 +69,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/explain.ts"),
   },
   {
+    names: ["doctor"],
+    summary: "Try what containers need on this machine, and say what is in the way",
+    load: () => import("./commands/doctor.ts"),
+  },
+  {
     names: ["container attach", "attach"],
     summary: "Attach local standard input, output, and error streams to a running container",
     load: () => import("./commands/attach.ts"),

@@ -33,6 +33,7 @@ export { type CompileExec, compileExec } from "./exec.ts";
 export {
   IDENTITY,
   type IdMaps,
+  idMapSteps,
   type Joins,
   type Namespace,
   type Namespaces,

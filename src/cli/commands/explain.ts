@@ -1,17 +1,10 @@
 /** `sampan explain`: a container, or any process, as what it is to the kernel. */
 import { Engine } from "../../engine.ts";
-import {
-  explain,
-  explainPlan,
-  explanationText,
-  planText,
-  type Style,
-  timelineText,
-} from "../../explain/index.ts";
+import { explain, explainPlan, explanationText, planText, timelineText } from "../../explain/index.ts";
 import { command } from "../command.ts";
 import type { Flags } from "../flags.ts";
 import { print, write } from "../output.ts";
-import { isTerminal, windowSize } from "../terminal.ts";
+import { textStyle } from "../style.ts";
 
 const FLAGS = {
   plan: { type: "bool", help: "Every step of its start, by plank, with its time and who asked for it" },
@@ -30,22 +23,12 @@ export default command({
     if (flags.plan || flags.timeline) {
       const plan = await explainPlan(engine, reference);
       if (flags.json) print(JSON.stringify(plan, undefined, 2));
-      else write(1, (flags.timeline ? timelineText : planText)(plan, style()));
+      else write(1, (flags.timeline ? timelineText : planText)(plan, textStyle()));
       return 0;
     }
     const found = await explain(engine, reference);
     if (flags.json) print(JSON.stringify(found, undefined, 2));
-    else write(1, explanationText(found, style()));
+    else write(1, explanationText(found, textStyle()));
     return 0;
   },
 });
-
-/** As wide as the terminal, within reason; without one, as wide as a page. */
-function style(): Style {
-  const terminal = isTerminal(1);
-  const columns = terminal ? (windowSize(1)?.columns ?? 100) : 100;
-  return {
-    columns: Math.min(Math.max(columns, 80), 160),
-    colour: terminal && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb",
-  };
-}
