@@ -111,7 +111,6 @@ export class Auth {
     return header;
   }
 
-  /** A refresh token for `login` to keep instead of the password, where the token service has such. */
   async #fetch(
     { parameters }: Challenge,
     registry: URL,
