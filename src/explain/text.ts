@@ -154,43 +154,58 @@ function rootfs(found: Rootfs, style: Style): string {
       changed === undefined
         ? "may not be read"
         : `${more ? "more than " : ""}${changed} changed, ${deleted ?? 0} deleted`;
-    top.push(["upper", "", count, path]);
+    top.push(["upper", "", count, shortPath(path)]);
   }
   for (const [index, { path, size: bytes, madeBy }] of [...found.layers.entries()].reverse())
     top.push([
       String(index + 1),
       bytes === undefined ? "" : size(bytes),
       fit(madeBy ?? "", Math.max(24, style.columns - 54)),
-      path,
+      shortPath(path),
     ]);
-  const mounts = found.mounts.slice(0, 2 * MOST);
+  const rows = mountRows(found.mounts);
+  const mounts = rows.slice(0, 2 * MOST);
   return (
     text +
     (top.length > 0
       ? `  overlay, ${access}: ${found.readonly ? "nothing but other mounts can be written" : "what is written goes to the upper layer, the others stay as they are"}\n\n${table({ head: ["LAYER", "SIZE", "MADE BY", "FOLDER"], rows: top, right: [0, 1], paths: [3] }, style)}`
       : `  ${found.fstype} from ${plain(found.source)}, ${access}\n`) +
     "\n" +
-    table(
-      { head: ["MOUNT", "TYPE", "FLAGS", "FROM"], rows: mounts.flatMap(mountRow(mounts)), paths: [3] },
-      style,
-    ) +
-    (found.mounts.length > mounts.length ? `  … and ${found.mounts.length - mounts.length} more\n` : "") +
+    table({ head: ["MOUNT", "TYPE", "FLAGS", "FROM"], rows: mounts, paths: [3] }, style) +
+    (rows.length > mounts.length ? `  … and ${rows.length - mounts.length} more\n` : "") +
     (found.masked.length > 0 ? `\n${words("masked", 9, found.masked, style)}` : "") +
     (found.readonlyPaths.length > 0 ? words("read-only", 9, found.readonlyPaths, style) : "")
   );
 }
 
-/** The v1 hierarchies are a mount each and look all the same: one line says so. */
-const mountRow =
-  (all: readonly MountLine[]) =>
-  (mount: MountLine): string[][] => {
-    const folder = "/sys/fs/cgroup/";
-    const same = all.filter(({ fstype, target }) => fstype === "cgroup" && target.startsWith(folder));
+const HIERARCHIES = "/sys/fs/cgroup/";
+
+/** Mounts that are many and alike are one line: v1's hierarchies, and all that came along with a bind. */
+function mountRows(all: readonly MountLine[]): string[][] {
+  const rows: string[][] = [];
+  const binds = all.filter(
+    ({ source, target }) => source.startsWith("/") && !/^\/(?:dev|sys|proc)\b/.test(target),
+  );
+  const counted = new Map<string, number>();
+  for (const mount of all) {
+    const above = binds.find(({ target }) => mount.target.startsWith(`${target}/`));
+    if (above) counted.set(above.target, (counted.get(above.target) ?? 0) + 1);
+  }
+  const cgroups = all.filter(({ fstype, target }) => fstype === "cgroup" && target.startsWith(HIERARCHIES));
+  for (const mount of all) {
     const flags = [...mount.flags, ...mount.propagation.map((tag) => tag.replace(/:.*/, ""))].join(",");
-    if (!same.includes(mount)) return [[mount.target, mount.fstype, flags, from(mount)]];
-    if (same[0] !== mount) return [];
-    return [[`${folder}*`, mount.fstype, flags, `${same.length} hierarchies`]];
-  };
+    if (binds.some(({ target }) => mount.target.startsWith(`${target}/`))) continue;
+    if (cgroups.length > 1 && cgroups.includes(mount)) {
+      if (cgroups[0] === mount)
+        rows.push([`${HIERARCHIES}*`, mount.fstype, flags, `${cgroups.length} hierarchies`]);
+      continue;
+    }
+    rows.push([fit(mount.target, 44, "end"), mount.fstype, flags, from(mount)]);
+    const more = counted.get(mount.target);
+    if (more) rows.push([fit(`${mount.target}/…`, 44, "end"), "", "", `${more} mounts came with it`]);
+  }
+  return rows;
+}
 
 /** A filesystem that only the kernel makes up comes from nowhere. */
 const from = ({ source, fstype }: MountLine): string =>
