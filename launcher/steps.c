@@ -53,7 +53,8 @@ static int perform(struct run *run, uint32_t i) {
   uint64_t from = now_us();
   int result = HANDLER[s->op](run, s->args);
   note(run, i, from, result);
-  if (run->stop_after == i + 1) stop_here(run);
+  /* A clone returns twice; its step is the maker's. */
+  if (run->stop_after == i + 1 && run->child == (s->column == INSIDE)) stop_here(run);
   if (result >= 0 || s->optional) return 0;
   run->shared->failed = i;
   run->shared->error = (uint32_t)-result;

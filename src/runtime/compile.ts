@@ -3,10 +3,11 @@
  * does exactly this, in this order.
  *
  *   outside (keeper, on the host)             inside (the child, before its program)
- *   cgroup folders and limits
- *   clone ────────────────────────────────▶   into its cgroups
+ *   cgroup v2: folder, limits, devices
+ *   clone ────────────────────────────────▶   (born in that folder)
  *   id maps of a user namespace     ─────▶    private mount propagation, overlay
- *                                             mounts, devices, masks
+ *   cgroup v1: folders, limits, devices       mounts, devices, masks
+ *                                   ─────▶    into its v1 cgroups; cgroup namespace, /sys/fs/cgroup
  *                                             pivot_root, hostname, sysctls, limits
  *                                             terminal, user, capabilities, seccomp
  *                                             execve
@@ -17,7 +18,7 @@
  */
 import { SampanError } from "../common/error.ts";
 import { CLONE, type NamespaceName, type Step } from "../launch/index.ts";
-import { type CgroupHost, cgroupSteps } from "./cgroups/index.ts";
+import { type CgroupHost, type CgroupSteps, cgroupSteps } from "./cgroups/index.ts";
 import { DEFAULT_DEVICE_RULES, deviceSteps } from "./devices.ts";
 import { hostViewSteps } from "./host-view.ts";
 import { loopbackUp } from "./loopback.ts";
@@ -93,14 +94,16 @@ export function compile(input: Compile): Step[] {
   const { spec, namespaces } = story;
   const cgroup =
     story.cgroupPath === undefined
-      ? { before: [], join: [], after: [] }
+      ? { before: [], beside: [], join: [], after: [] }
       : cgroupSteps(story.cgroupHost, story.cgroupPath, withDeviceRules(spec.linux?.resources ?? {}));
 
   return [
-    // Folders and limits first: the process must never be for a moment in a cgroup without them.
+    // Whatever comes first, the process is never for a moment in a cgroup without its limits.
     ...cgroup.before,
-    ...birth(story, cgroup.birth, cgroup.join),
+    ...birth(story, cgroup),
     ...filesystem(story),
+    ...(entersEarly(story) ? [] : enterCgroup(story, cgroup)),
+    ...cgroupView(story),
     ...(story.hostRoot || !isOwn(namespaces, "mnt") ? [] : leaveHost(story)),
     ...identity(story),
     ...settingSteps(story.process, context(story)),
@@ -182,12 +185,22 @@ function withDeviceRules(resources: SpecResources): SpecResources {
   return { ...resources, devices: [...devices, ...DEFAULT_DEVICE_RULES.slice(1)] };
 }
 
-/**
- * The child, in its cgroup and in its namespaces, its ids mapped, its root filesystem put together. The cgroup
- * namespace is made last: its root is where the process is at that moment, which must be its own cgroup.
- */
-function birth(story: Story, cgroup: string | undefined, enter: readonly Step[]): Step[] {
-  const { namespaces, root, rootless, mounts, spec } = story;
+/** A child that is to give up the host's rights joins its cgroup before it does. */
+const entersEarly = ({ namespaces, rootless }: Story): boolean =>
+  namespaces.user.kind === "join" || (namespaces.user.kind !== "host" && rootless === undefined);
+
+/** Into the v1 hierarchies, as soon as the keeper has made their folders; then the namespace that begins there. */
+const enterCgroup = ({ namespaces }: Story, { beside, join }: CgroupSteps): Step[] => [
+  ...(beside.length > 0 ? [barrier("inside", "cgroup")] : []),
+  ...join,
+  ...(isOwn(namespaces, "cgroup")
+    ? [{ call: "unshare", column: "inside", why: "--cgroupns", flags: CLONE.cgroup } as const]
+    : []),
+];
+
+/** The child in its namespaces, its ids mapped, its root filesystem put together; the keeper makes cgroups meanwhile. */
+function birth(story: Story, cgroup: CgroupSteps): Step[] {
+  const { namespaces, root, mounts, spec } = story;
   const own = ownFlags(namespaces) & ~CLONE.cgroup;
   const mnt = isOwn(namespaces, "mnt");
   const born = (flags: number): Step => ({
@@ -195,7 +208,7 @@ function birth(story: Story, cgroup: string | undefined, enter: readonly Step[])
     column: "outside",
     why: "namespaces",
     flags: flags >>> 0,
-    ...(cgroup === undefined ? {} : { cgroup }),
+    ...(cgroup.birth === undefined ? {} : { cgroup: cgroup.birth }),
   });
   const sibling = (flags: number, why: string): Step => ({
     call: "clone",
@@ -208,56 +221,45 @@ function birth(story: Story, cgroup: string | undefined, enter: readonly Step[])
     : [];
   const joins = joinSteps(namespaces, (name) => FLAG[name]);
   const maps = story.maps ? idMapSteps(story.maps, "--userns") : [];
-  const mapped = maps.length > 0 ? [...maps, barrier("inside")] : [];
-  const cgroupNamespace: Step[] = isOwn(namespaces, "cgroup")
-    ? [{ call: "unshare", column: "inside", why: "--cgroupns", flags: CLONE.cgroup }]
-    : [];
+  const mapped = maps.length > 0 ? [...maps, barrier("inside", "--userns")] : [];
 
-  if (namespaces.user.kind !== "host" && rootless === undefined)
+  if (entersEarly(story)) {
+    const first = [...cgroup.beside, ...enterCgroup(story, cgroup)];
+    // A caller without root has its rights in that user namespace alone: what is the container's own is made in it.
+    if (story.rootless !== undefined)
+      return [born(0), ...first, ...joins, sibling(own, "namespaces"), pdeathsigStep(), ...layers];
     // Two stages: the layers are mounted as the host's root, then a sibling takes over inside the user namespace.
     return [
       born(own & CLONE.mnt),
-      ...enter,
+      ...first,
       ...layers,
       ...joins,
       sibling(own, "--userns"),
       // Its maps are written when it is there, and it waits for them.
-      ...(maps.length > 0 ? [barrier("outside"), ...mapped] : []),
+      ...(maps.length > 0 ? [barrier("outside", "--userns"), ...mapped] : []),
       pdeathsigStep(),
-      ...cgroupNamespace,
       // Mounts that were copied into a less privileged namespace are locked; a fresh bind of the root is not.
       ...(mnt && !story.hostRoot ? [bindOntoItself(rootPath(root), "rootfs")] : []),
     ];
-  if (namespaces.user.kind === "join")
-    // A caller without root has its rights in that user namespace alone: what is the container's own is made in it.
-    return [
-      born(0),
-      ...enter,
-      ...joins,
-      sibling(own, "namespaces"),
-      pdeathsigStep(),
-      ...cgroupNamespace,
-      ...layers,
-    ];
+  }
   // Only children enter a pid namespace that was joined.
   const joinsPid = namespaces.pid.kind === "join" || namespaces.pid.kind === "path";
   return [
     born(own),
-    ...enter,
+    ...cgroup.beside,
     ...mapped,
     ...joins,
     ...(joinsPid ? [sibling(0, "--pid")] : []),
     pdeathsigStep(),
-    ...cgroupNamespace,
     ...layers,
   ];
 }
 
-const barrier = (waits: "inside" | "outside"): Step => ({
+const barrier = (waits: "inside" | "outside", why: string): Step => ({
   call: "barrier",
   column: waits,
   waits,
-  why: "--userns",
+  why,
 });
 
 /** Everything that is mounted, made and masked beneath the root. */
@@ -273,7 +275,7 @@ function filesystem(story: Story): Step[] {
   if (nothing) return steps;
   steps.push({ call: "root", column: "inside", why: "rootfs", path: rootPath(root) });
   steps.push(...hostViewSteps(root));
-  for (const mount of mounts) steps.push(...mountsOf(mount, story));
+  for (const mount of mounts) if (!isCgroupView(mount)) steps.push(...mountSteps(mount, rootfs));
   // A /dev of its own, which is a fresh tmpfs: nodes and links go there.
   if (hasOwnDev(mounts)) steps.push(...deviceSteps(spec.linux?.devices ?? [], rootfs.userNamespace));
   if (!hostRoot && process.terminal) steps.push(consoleStep(process));
@@ -299,10 +301,20 @@ function hasOwnDev(mounts: readonly SpecMount[]): boolean {
   return false;
 }
 
-const mountsOf = (mount: SpecMount, story: Story): Step[] =>
-  mount.type === "cgroup" || mount.type === "cgroup2"
-    ? cgroupMountSteps(mount, story.rootfs)
-    : mountSteps(mount, story.rootfs);
+const CGROUPS = "/sys/fs/cgroup";
+const isCgroup = ({ type }: SpecMount): boolean => type === "cgroup" || type === "cgroup2";
+const isCgroupView = (mount: SpecMount): boolean =>
+  isCgroup(mount) || mount.destination.startsWith(`${CGROUPS}/`);
+
+/** /sys/fs/cgroup, and what somebody mounts beneath it: what it shows begins where the process is now. */
+function cgroupView({ mounts, namespaces, rootfs }: Story): Step[] {
+  const steps: Step[] = [];
+  if (!isOwn(namespaces, "mnt")) return steps;
+  for (const mount of mounts)
+    if (isCgroup(mount)) steps.push(...cgroupMountSteps(mount, rootfs));
+    else if (isCgroupView(mount)) steps.push(...mountSteps(mount, rootfs));
+  return steps;
+}
 
 function consoleStep(process: SpecProcess): Step {
   const { height = 0, width = 0 } = process.consoleSize ?? {};

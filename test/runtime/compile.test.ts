@@ -52,7 +52,6 @@ describe("the default plan", () => {
       plan(),
       "mkdir",
       "clone",
-      "unshare",
       "propagation",
       "overlay",
       "root",
@@ -61,6 +60,7 @@ describe("the default plan", () => {
       "symlink",
       "mask",
       "readonly",
+      "unshare",
       "pivot",
       "hostname",
       "netlink",
@@ -97,9 +97,9 @@ describe("the default plan", () => {
       "/dev",
       "/dev/pts",
       "/sys",
-      "/sys/fs/cgroup",
       "/dev/mqueue",
       "/dev/shm",
+      "/sys/fs/cgroup",
     ]);
   });
 
@@ -121,12 +121,20 @@ describe("cgroups in the plan", () => {
     expect(calls(steps).indexOf("bpf_device")).toBeLessThan(calls(steps).indexOf("clone"));
   });
 
-  test("v1: the process moves itself, before anything else", () => {
+  test("v1: folders and limits beside the mounts; then the process moves itself, before its cgroup namespace", () => {
     const steps = plan({}, { cgroupHost: V1 });
-    const inside = steps.filter(({ column }) => column === "inside");
-    expect(
-      inside.slice(0, 3).map((step) => (step.call === "write" ? [step.path, step.data] : step.call)),
-    ).toEqual(V1.hierarchies.map(({ mount }) => [`${mount}/sampan/${ID}/tasks`, "0"]));
+    const at = calls(steps);
+    const joined = find(steps, "write").filter(({ path }) => path.endsWith("/tasks"));
+    expect(joined.map(({ path, data, column }) => [path, data, column])).toEqual(
+      V1.hierarchies.map(({ mount }) => [`${mount}/sampan/${ID}/tasks`, "0", "inside"]),
+    );
+    const first = steps.indexOf(joined[0] as Step);
+    const folders = find(steps, "mkdir").filter(({ column }) => column === "outside");
+    for (const folder of folders) expect(steps.indexOf(folder)).toBeLessThan(at.indexOf("overlay"));
+    expect(steps[first - 1]).toMatchObject({ call: "barrier", waits: "inside" });
+    expect(at.indexOf("overlay")).toBeLessThan(first);
+    expect(first).toBeLessThan(at.indexOf("unshare"));
+    expect(at.indexOf("unshare")).toBeLessThan(at.indexOf("pivot"));
     expect(find(steps, "clone")[0]).not.toHaveProperty("cgroup");
   });
 

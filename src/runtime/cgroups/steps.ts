@@ -1,6 +1,6 @@
 /**
  * The second plank: what the process may use. A container's cgroup as plan steps: folders and limits before the
- * process exists, the process put in, readings taken and folders removed when it has ended.
+ * process is in them, the process put in, readings taken and folders removed when it has ended.
  *
  * How it gets in is speed. In a v2 tree it is born there (CLONE_INTO_CGROUP). On v1 somebody has to write, and to move
  * a process by its pid the kernel stops all forks of the machine, for which it waits an RCU grace period: about 10 ms,
@@ -40,8 +40,10 @@ export const CONTROLLERS: readonly Controller[] = [
 const WANTED_V2 = ["cpuset", "cpu", "io", "memory", "pids", "hugetlb"];
 
 export interface CgroupSteps {
-  /** Folders and limits: before the clone. */
+  /** v2: folder, limits and device program, before the clone that the process is born there by. */
   readonly before: readonly Step[];
+  /** v1: folders and limits, made by the keeper while the child mounts; the child waits for them before it joins. */
+  readonly beside: readonly Step[];
   /** The v2 folder that the process is born in. */
   readonly birth?: string;
   /** Inside: the process goes where it was not born, one write for each v1 hierarchy. */
@@ -50,7 +52,7 @@ export interface CgroupSteps {
   readonly after: readonly Step[];
 }
 
-const NONE: CgroupSteps = { before: [], join: [], after: [] };
+const NONE: CgroupSteps = { before: [], beside: [], join: [], after: [] };
 /** A place that has everything: asking it tells which flags want a controller that the host lacks. */
 const IMAGINED: Place = { version: 1, folder: "", has: () => true };
 
@@ -163,31 +165,37 @@ export function cgroupSteps(host: CgroupHost, path: string, resources: SpecResou
   const limits = limitWrites(host, path, resources);
   if (host.kind === "none") return NONE;
   const before: Step[] = [];
+  const beside: Step[] = [];
   const join: Step[] = [];
-  const mkdir = (folder: string): void => {
-    before.push({ call: "mkdir", column: "outside", why: "cgroup", at: "host", path: folder, mode: 0o755 });
-  };
+  const mkdir = (folder: string): Step => ({
+    call: "mkdir",
+    column: "outside",
+    why: "cgroup",
+    at: "host",
+    path: folder,
+    mode: 0o755,
+  });
   const birth = unifiedFolder(host, path);
   const root = unifiedFolder(host, "");
   if (birth !== undefined && root !== undefined) {
     const needed = limits.length > 0 ? controllersOf(host, resources) : [];
     const enable = enableSteps(root, path, host.kind === "v2" ? WANTED_V2 : needed, needed);
-    if (enable.length > 0) mkdir(birth.slice(0, birth.lastIndexOf("/")));
-    before.push(...enable);
-    mkdir(birth);
+    if (enable.length > 0) before.push(mkdir(birth.slice(0, birth.lastIndexOf("/"))));
+    before.push(...enable, mkdir(birth));
   }
   for (const { mount, controllers } of host.hierarchies) {
-    mkdir(mount + path);
+    beside.push(mkdir(mount + path));
     if (controllers.includes("cpuset")) {
       const { cpus, mems } = resources.cpu ?? {};
       const given = { ...(cpus ? { cpus } : {}), ...(mems ? { mems } : {}) };
-      for (const each of inherit(way(mount, path), given)) before.push(write(each));
+      for (const each of inherit(way(mount, path), given)) beside.push(write(each));
     }
     join.push(enterStep(mount + path));
   }
-  for (const limit of limits) before.push(write(limit));
-  before.push(...deviceSteps(host, path, resources));
-  return { before, join, after: afterSteps(host, path), ...(birth === undefined ? {} : { birth }) };
+  for (const limit of limits)
+    (birth !== undefined && limit.path.startsWith(`${birth}/`) ? before : beside).push(write(limit));
+  (hierarchyOf(host, "devices") ? beside : before).push(...deviceSteps(host, path, resources));
+  return { before, beside, join, after: afterSteps(host, path), ...(birth === undefined ? {} : { birth }) };
 }
 
 /** The process that runs the step moves itself into a v1 folder. */
