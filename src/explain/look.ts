@@ -40,9 +40,10 @@ export class Look {
     try {
       root = openSync(`/proc/${pid}/root`, constants.O_RDONLY | constants.O_DIRECTORY);
       fd = openInRoot(root, path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-      if (!fstatSync(fd).isFile()) return undefined;
-      const bytes = Buffer.alloc(MOST);
-      return bytes.toString("utf8", 0, readSync(fd, bytes, 0, MOST, 0));
+      const found = fstatSync(fd);
+      if (!found.isFile()) return undefined;
+      const bytes = Buffer.alloc(Math.min(found.size, MOST));
+      return bytes.toString("utf8", 0, readSync(fd, bytes, 0, bytes.length, 0));
     } catch {
       return undefined;
     } finally {
