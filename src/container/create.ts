@@ -11,7 +11,7 @@ import { newId } from "./ids.ts";
 import { cgroupOf, logPlan } from "./keeper.ts";
 import { resolve } from "./resolve.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
-import { validateNamespaces } from "./spec.ts";
+import { joinsOthers, validateNamespaces } from "./spec.ts";
 import { validateConfig, validateName } from "./validate.ts";
 
 export interface CreateOptions {
@@ -35,10 +35,9 @@ function assertPlatform(platform: string, image: ImageRecord): void {
 
 /** Names of other containers become ids: a rename must not change who is meant. */
 function withIds(context: Context, config: ContainerConfig): ContainerConfig {
-  const modes = Object.entries(config.namespaces);
-  if (!modes.some(([, mode]) => mode.mode === "container")) return config;
+  if (!joinsOthers(config)) return config;
   const namespaces: Partial<Record<NamespaceName, NamespaceMode>> = {};
-  for (const [name, mode] of modes)
+  for (const [name, mode] of Object.entries(config.namespaces))
     namespaces[name as NamespaceName] =
       mode.mode === "container"
         ? { mode: "container", container: context.rows.find(mode.container).id }

@@ -16,13 +16,12 @@ export interface Places {
   readonly user: { readonly uid: number; readonly gid: number };
 }
 
-const ownFiles = (folder: string): SpecMount[] =>
-  ["resolv.conf", "hostname", "hosts"].map((name) => ({
-    destination: `/etc/${name}`,
-    type: "bind",
-    source: `${folder}/${name}`,
-    options: ["rbind", "rprivate"],
-  }));
+const ownFile = (folder: string, name: string): SpecMount => ({
+  destination: `/etc/${name}`,
+  type: "bind",
+  source: `${folder}/${name}`,
+  options: ["rbind", "rprivate"],
+});
 
 /** A later option of the same kind replaces an earlier one, as mount(8) has it. */
 function tmpfs(mount: Mount): SpecMount {
@@ -84,15 +83,17 @@ const plain = (path: string): string => path.replace(/\/+/g, "/").replace(/(.)\/
 
 /** All mounts of a container, in the order in which they are made. */
 export function specMounts(config: ContainerConfig, places: Places): SpecMount[] {
-  const own = config.mounts.map((mount) => ({ ...asked(mount, places), destination: plain(mount.target) }));
+  const own: SpecMount[] = [];
+  for (const mount of config.mounts) own.push({ ...asked(mount, places), destination: plain(mount.target) });
   // A root that is this machine's own, in a copy of its mount namespace: nothing is added that was not asked for.
   if (config.exactly && config.rootfs?.path === "/") return orderMounts([], own);
-  const defaults = defaultMounts({
+  let mounts = defaultMounts({
     privileged: config.privileged,
     ...(config.shmSize === undefined ? {} : { shmSize: config.shmSize }),
     ...(places.shm === undefined ? {} : { shm: places.shm }),
   });
-  const kept =
-    config.namespaces.ipc?.mode === "none" ? defaults.filter((m) => m.destination !== "/dev/shm") : defaults;
-  return orderMounts([...kept, ...ownFiles(places.files)], own);
+  if (config.namespaces.ipc?.mode === "none") mounts = mounts.filter((m) => m.destination !== "/dev/shm");
+  const { files } = places;
+  mounts.push(ownFile(files, "resolv.conf"), ownFile(files, "hostname"), ownFile(files, "hosts"));
+  return own.length === 0 ? mounts : orderMounts(mounts, own);
 }

@@ -24,8 +24,14 @@ const rates = (list: readonly DeviceRate[] | undefined): SpecThrottleDevice[] | 
 
 /** Leaves out members that are undefined; undefined when none is left. */
 function tidy<T extends object>(members: { [K in keyof T]?: T[K] | undefined }): T | undefined {
-  const kept = Object.entries(members).filter(([, value]) => value !== undefined);
-  return kept.length > 0 ? (Object.fromEntries(kept) as T) : undefined;
+  let kept: { [K in keyof T]?: T[K] } | undefined;
+  for (const name in members) {
+    const value = members[name];
+    if (value === undefined) continue;
+    kept ??= {};
+    kept[name] = value as T[typeof name];
+  }
+  return kept as T | undefined;
 }
 
 const positive = (n: number | undefined): number | undefined => (n !== undefined && n > 0 ? n : undefined);

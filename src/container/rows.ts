@@ -47,7 +47,8 @@ const COLUMNS = "id, name, created, image, record, state";
 
 function compact(config: ContainerConfig): Partial<ContainerConfig> {
   const kept: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(config)) {
+  for (const key in config) {
+    const value = config[key as keyof ContainerConfig];
     const standard = DEFAULTS[key as keyof ContainerConfig];
     if (value === standard || value === undefined) continue;
     if (Array.isArray(value) && value.length === 0 && Array.isArray(standard)) continue;
@@ -74,8 +75,10 @@ const recordText = (asked: Asked): string => JSON.stringify({ ...asked, config: 
 
 function stateText(state: StoredState): string {
   const kept: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(state))
+  for (const key in state) {
+    const value = state[key as keyof StoredState];
     if (value !== CREATED[key as keyof StoredState]) kept[key] = value;
+  }
   return JSON.stringify(kept);
 }
 
@@ -157,7 +160,9 @@ export class Rows {
   /** All of them, newest first. */
   all(): StoredContainer[] {
     const sql = `SELECT ${COLUMNS} FROM containers ORDER BY created DESC, id`;
-    return this.#store.db.query<Row, []>(sql).all().map(parse);
+    const found: StoredContainer[] = [];
+    for (const row of this.#store.db.query<Row, []>(sql).all()) found.push(parse(row));
+    return found;
   }
 
   ids(): Set<string> {

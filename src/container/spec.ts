@@ -37,7 +37,8 @@ export function processEnv(
   const base = [PATH, `HOSTNAME=${record.hostname}`];
   if (tty) base.push("TERM=xterm");
   const env = mergeEnv(base, record.env);
-  if (!env.some((entry) => entry.startsWith("HOME="))) env.push(`HOME=${user.home}`);
+  for (const entry of env) if (entry.startsWith("HOME=")) return env;
+  env.push(`HOME=${user.home}`);
   return env;
 }
 
@@ -46,7 +47,8 @@ const DEFAULT_LIMITS: readonly SpecRlimit[] = [
   { type: "RLIMIT_NOFILE", soft: 1_048_576, hard: 1_048_576, nearest: true },
 ];
 
-function rlimits(config: ContainerConfig): SpecRlimit[] {
+function rlimits(config: ContainerConfig): readonly SpecRlimit[] {
+  if (config.ulimits.length === 0) return DEFAULT_LIMITS;
   const own = config.ulimits.map(({ name, soft, hard }) => ({
     type: `RLIMIT_${name.toUpperCase()}`,
     soft,
@@ -131,13 +133,15 @@ function specLinux(config: ContainerConfig, own: readonly NamespaceName[], cgrou
   const { devices, rules } = specDevices(config);
   // On this machine's own root there is nothing of the container's to hide.
   const open = config.privileged || config.security.systempaths === "unconfined" || seesHost(config);
-  const paths = Object.entries(config.namespaces).flatMap(([name, mode]) =>
-    mode.mode === "path"
-      ? specNamespaces([name as NamespaceName]).map(({ type }) => ({ type, path: mode.path }))
-      : [],
-  );
+  const namespaces = specNamespaces(own);
+  for (const name in config.namespaces) {
+    const mode = config.namespaces[name as NamespaceName];
+    if (mode?.mode === "path")
+      for (const { type } of specNamespaces([name as NamespaceName]))
+        namespaces.push({ type, path: mode.path });
+  }
   return {
-    namespaces: [...specNamespaces(own), ...paths],
+    namespaces,
     devices,
     cgroupsPath,
     resources: { ...specResources(config.resources), devices: rules },
@@ -158,7 +162,8 @@ export const isRootless = (): boolean => process.getuid?.() !== 0;
 /** The namespaces that are made for this container. */
 export function ownNamespaces(config: ContainerConfig): NamespaceName[] {
   if (config.exactly) return [...config.exactly];
-  const own = DEFAULT_OWN.filter((name) => isOwn(config, name));
+  const own: NamespaceName[] = [];
+  for (const name of DEFAULT_OWN) if (isOwn(config, name)) own.push(name);
   if (isRootless()) return joinsOthers(config) ? own : [...own, "user"];
   for (const name of ["user", "time"] as const)
     if (config.namespaces[name]?.mode === "private") own.push(name);
@@ -171,17 +176,21 @@ function isOwn(config: ContainerConfig, name: NamespaceName): boolean {
 }
 
 /** Without root, whoever joins another container's namespace joins the user namespace that it belongs to. */
-export const joinsOthers = (config: ContainerConfig): boolean =>
-  Object.values(config.namespaces).some(({ mode }) => mode === "container");
+export function joinsOthers({ namespaces }: ContainerConfig): boolean {
+  for (const name in namespaces) if (namespaces[name as NamespaceName]?.mode === "container") return true;
+  return false;
+}
 
 /** Those that differ from the host's: what an exec has to join. */
 export function foreignNamespaces(config: ContainerConfig): NamespaceName[] {
-  const joined = Object.entries(config.namespaces).flatMap(([name, mode]) =>
-    mode.mode === "container" || mode.mode === "path" ? [name as NamespaceName] : [],
-  );
-  const own = ownNamespaces(config);
-  if (isRootless() && !own.includes("user")) joined.push("user");
-  return [...own, ...joined];
+  const found = ownNamespaces(config);
+  for (const key in config.namespaces) {
+    const name = key as NamespaceName;
+    const mode = config.namespaces[name]?.mode;
+    if (mode === "container" || mode === "path") found.push(name);
+  }
+  if (isRootless() && !found.includes("user")) found.push("user");
+  return found;
 }
 
 /** Namespaces that exclude each other, said before anything is made. */

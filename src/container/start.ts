@@ -63,9 +63,10 @@ const SPOKEN: Readonly<Partial<Record<NamespaceName, string>>> = { net: "network
 
 function joinsOf(context: Context, config: ContainerConfig): Joins {
   const joins: Partial<Record<NamespaceName, Peer>> = {};
-  for (const [key, mode] of Object.entries(config.namespaces)) {
+  for (const key in config.namespaces) {
     const name = key as NamespaceName;
-    if (mode.mode !== "container") continue;
+    const mode = config.namespaces[name];
+    if (mode?.mode !== "container") continue;
     const peer = peerOf(context, mode.container, SPOKEN[name] ?? name);
     joins[name] = peer;
     if (isRootless()) joins.user = peer;
