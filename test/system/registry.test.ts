@@ -122,9 +122,11 @@ describe.skipIf((NO_REGISTRY ?? NO_BUSYBOX) !== undefined)("a registry, from the
             (answer) =>
               new Response(
                 (async function* () {
+                  let sent = 0;
                   for await (const piece of answer.body ?? []) {
                     yield piece.subarray(0, 100_000);
-                    break;
+                    sent += piece.length;
+                    if (sent >= 100_000) break;
                   }
                   await Bun.sleep(20_000);
                 })(),
