@@ -52,6 +52,7 @@ int main(void) {
       for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) touch(texts[i], strlen(texts[i]) + 1);
       touch_list(plan.cgroups);
       touch_list(plan.reap);
+      touch_list(plan.remove);
       touch_program(&plan.program);
       if (plan.has_health) touch_program(&plan.health);
     }

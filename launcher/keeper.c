@@ -336,6 +336,8 @@ static bool awaited(struct keeper *k, bool zero_only) {
 static void farewell(struct keeper *k) {
   uint64_t limit = now_us() + 1000000; /* for whom it is only a favour; client zero has all the time it wants */
   while (!k->taken && awaited(k, now_us() >= limit)) turn(k, awaited(k, true) ? UINT64_MAX : limit);
+  if (k->taken)
+    for (char **folder = k->plan->remove; *folder; folder++) delete_tree(AT_FDCWD, *folder, 0);
   if (!k->taken && *k->plan->reap) execve(k->plan->reap[0], k->plan->reap, environ);
   _exit(0);
 }

@@ -59,7 +59,7 @@ struct plan {
   bool tty, open_stdin, stdin_once, foreground;
   uint32_t policy, restart_max;
   uint64_t timeout; /* milliseconds */
-  char **cgroups, **reap;
+  char **cgroups, **reap, **remove;
   const char *events, *members;
   uint32_t stop_after;
   bool has_health;
@@ -159,6 +159,8 @@ int move_onto(int mount, int target);
 void forget_root(struct run *run);
 /* Copies what lies in folder `from` into folder `to`, owners and modes too. */
 int copy_tree(int from, int to);
+/* Removes the folder `name` in `at` with all that is in it, as far as it goes. `depth` is 0. */
+void delete_tree(int at, const char *name, int depth);
 /* Kills every process of the cgroup at `path` and of those beneath it. */
 int cgroup_kill(const char *path);
 /* The reaper that is pid 1 of a container with --init; never returns. */

@@ -189,6 +189,7 @@ const char *plan_decode(struct plan *plan, const uint8_t *start, size_t len, voi
   plan->timeout = wide(&c);
   plan->cgroups = list(&c).list;
   plan->reap = list(&c).list;
+  plan->remove = list(&c).list;
   plan->events = text(&c).s;
   plan->members = text(&c).s;
   plan->stop_after = number(&c);

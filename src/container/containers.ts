@@ -103,7 +103,7 @@ export class Containers {
    */
   async finish(id: string, connection: Connection): Promise<Exit | undefined> {
     const exit = await connection.exit;
-    await recordEnd(this.#context, id, exit);
+    await recordEnd(this.#context, id, exit, true);
     await this.#removeRest(id);
     connection.taken();
     connection.close();

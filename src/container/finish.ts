@@ -9,6 +9,7 @@ import { cgroupFolders, cgroupPids, oomKills, readCgroupHost, removeCgroup, thaw
 import { attributesOf, type Context, places } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
 import type { StoredContainer, StoredState } from "./rows.ts";
+import { isRootless } from "./spec.ts";
 import { fromNanoseconds, now } from "./time.ts";
 
 export function readExit(path: string): Exit | undefined {
@@ -51,10 +52,19 @@ export function lostState(container: StoredContainer, machine: boolean, startedA
   };
 }
 
-/** Writes how it ended, or removes it if that is what was asked for. The claim is the caller's. */
-export function record(context: Context, container: StoredContainer, state: StoredState): void {
+/**
+ * Writes how it ended, or removes it if that is what was asked for. The claim is the caller's. `taken`: the caller goes on to
+ * tell the keeper, which then removes the folders of such a one while the caller is already gone.
+ */
+export function record(
+  context: Context,
+  container: StoredContainer,
+  state: StoredState,
+  taken = false,
+): void {
   if (container.config.autoRemove) {
-    discard(context, container);
+    if (taken && !isRootless()) forget(context, container);
+    else discard(context, container);
     return;
   }
   context.rows.setState(container.id, state);
@@ -67,10 +77,18 @@ export function removeRun(context: Context, id: string): void {
 
 /** Removes a container that does not live: the row first, since what no row points at is garbage. */
 export function discard(context: Context, container: StoredContainer): void {
-  const { folder } = places(context.paths, container.id);
+  forget(context, container);
+  removeFolders(context, container.id);
+}
+
+/** All that is on disk of a container. */
+export function removeFolders(context: Context, id: string): void {
+  removeRun(context, id);
+  removeFolder(places(context.paths, id).folder);
+}
+
+function forget(context: Context, container: StoredContainer): void {
   context.rows.delete(container.id);
-  removeRun(context, container.id);
-  removeFolder(folder);
   context.events.append({
     type: "container",
     action: "destroy",

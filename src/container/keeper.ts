@@ -7,6 +7,7 @@ import type { ContainerConfig, Healthcheck } from "./config.ts";
 import { attributesOf, type Context, places } from "./context.ts";
 import { eventsFile } from "./events.ts";
 import type { StoredContainer } from "./rows.ts";
+import { isRootless } from "./spec.ts";
 
 /** Below this cgroup every container has its own; `--cgroup-parent` and SAMPAN_CGROUP_PARENT name another. */
 export const cgroupParent = (config: ContainerConfig): string =>
@@ -95,6 +96,8 @@ export function keeperPlan(context: Context, container: StoredContainer, wishes:
   const { config } = container;
   const { healthcheck } = config;
   const stopAfter = Number(process.env["SAMPAN_STOP_AFTER"] ?? 0);
+  // Without root some of it may belong to ids that the keeper is not.
+  const remove = config.autoRemove && !isRootless() ? [at.run, at.folder] : [];
   const members = JSON.stringify({ id: container.id, attributes: attributesOf(container) });
   return {
     lock: at.lock,
@@ -111,6 +114,7 @@ export function keeperPlan(context: Context, container: StoredContainer, wishes:
     timeout: config.timeout ?? 0,
     cgroups: killFolders(readCgroupHost(), cgroupOf(container)),
     reap: reapCommand(context.paths, container.id),
+    remove,
     events: eventsFile(context.paths),
     eventMembers: members.slice(1, -1),
     ...(wishes.healthSteps && hasHealthcheck(healthcheck)
@@ -135,6 +139,7 @@ export const NO_KEEPER: KeeperPlan = {
   timeout: 0,
   cgroups: [],
   reap: [],
+  remove: [],
   events: "",
   eventMembers: "",
 };

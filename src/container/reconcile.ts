@@ -8,7 +8,16 @@ import type { Exit } from "../launch/index.ts";
 import { isFrozen, readCgroupHost } from "../runtime/index.ts";
 import { claim, tryClaim } from "./claim.ts";
 import { type Context, places } from "./context.ts";
-import { clearCgroup, discard, endedState, lostState, readExit, record, removeRun } from "./finish.ts";
+import {
+  clearCgroup,
+  discard,
+  endedState,
+  lostState,
+  readExit,
+  record,
+  removeFolders,
+  removeRun,
+} from "./finish.ts";
 import { cgroupOf, hasHealthcheck } from "./keeper.ts";
 import { isLocked, type Live, readPidFile } from "./live.ts";
 import type { ContainerState, Health } from "./record.ts";
@@ -81,17 +90,22 @@ const PATIENCE = 60_000;
 
 /**
  * Records an end, once, whoever else does so too. `exit` is what the keeper said of it; without, what it has written is
- * read. An end of an earlier run than the one that is on says nothing.
+ * read. An end of an earlier run than the one that is on says nothing. `taken` as in `record`.
  */
-export async function recordEnd(context: Context, id: string, exit?: Exit): Promise<void> {
+export async function recordEnd(context: Context, id: string, exit?: Exit, taken = false): Promise<void> {
   const at = places(context.paths, id);
   const release = await claim(at.folder, PATIENCE);
   if (!release) return;
   try {
     const container = context.rows.byId(id);
-    if (!container) return;
+    if (!container) {
+      // Somebody was stopped between the row and the folders.
+      removeFolders(context, id);
+      return;
+    }
     if (!exit) settle(context, container);
-    else if (readPidFile(at.pid)?.startedAt === exit.startedAt) record(context, container, endedState(exit));
+    else if (readPidFile(at.pid)?.startedAt === exit.startedAt)
+      record(context, container, endedState(exit), taken);
   } finally {
     release();
   }

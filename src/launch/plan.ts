@@ -64,6 +64,8 @@ export interface KeeperPlan {
   readonly cgroups: readonly string[];
   /** Executed when the container has ended and no client has taken that on itself. Empty: none. */
   readonly reap: readonly string[];
+  /** Folders that are removed with all that is in them once a client has taken the end on itself: `--rm`. */
+  readonly remove: readonly string[];
   /** File to which events are appended, one JSON object a line. Empty: none. */
   readonly events: string;
   /**

@@ -342,6 +342,7 @@ function keeper(w: Writer, plan: KeeperPlan): void {
   w.U(plan.timeout);
   w.l(plan.cgroups);
   w.l(plan.reap);
+  w.l(plan.remove);
   w.s(plan.events);
   w.s(plan.eventMembers);
   w.u(plan.stopAfter ?? 0);

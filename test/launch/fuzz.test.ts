@@ -51,6 +51,7 @@ const whole: Plan = {
     lock: "/l",
     cgroups: ["/c"],
     reap: ["/r", "x"],
+    remove: ["/a", "/b"],
     health: {
       interval: 1,
       timeout: 1,

@@ -9,6 +9,7 @@ import {
   rmdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { ATTACH, connect, type Exit, type KeeperPlan, launch, type Step } from "../../src/launch/index.ts";
@@ -113,6 +114,31 @@ describe("a detached container", () => {
     connection.taken();
     await until(() => !alive(connection.report?.keeper ?? 0));
     expect(existsSync(`${left}/taken`)).toBe(false);
+    connection.close();
+  });
+
+  test("removes the folders of one that a client has taken, following no link", async () => {
+    const left = place.container();
+    const outside = `${left}/outside`;
+    const gone = `${left}/gone`;
+    mkdirSync(`${gone}/a/b`, { recursive: true });
+    mkdirSync(outside);
+    writeFileSync(`${outside}/stays`, "");
+    symlinkSync(outside, `${gone}/a/link`);
+    for (let n = 0; n < 300; n++) writeFileSync(`${gone}/a/b/${"x".repeat(100)}${n}`, "");
+    const dir = place.container();
+    const connection = await launch(
+      plan(
+        container(place, dir, ["true"]),
+        kept(dir, { foreground: true, remove: [gone, `${left}/absent`] }),
+      ),
+    );
+    connection.attach(ATTACH.stdout);
+    await connection.exit;
+    expect(existsSync(gone)).toBe(true);
+    connection.taken();
+    await until(() => !existsSync(gone));
+    expect(existsSync(`${outside}/stays`)).toBe(true);
     connection.close();
   });
 

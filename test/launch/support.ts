@@ -164,6 +164,7 @@ export const keeper = (o: Partial<KeeperPlan> = {}): KeeperPlan => ({
   timeout: 0,
   cgroups: [],
   reap: [],
+  remove: [],
   events: "",
   eventMembers: "",
   ...o,

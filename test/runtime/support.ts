@@ -104,6 +104,7 @@ const NO_KEEPER: KeeperPlan = {
   timeout: 0,
   cgroups: [],
   reap: [],
+  remove: [],
   events: "",
   eventMembers: "",
 };

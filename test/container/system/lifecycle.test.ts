@@ -22,9 +22,10 @@ afterAll(async () => {
 afterEach(async () => {
   for (const { id } of engine.containers.list({ all: true }))
     await engine.containers.remove(id, { force: true });
-  await until(() => box.leaks().length === 0).catch(() => {});
+  const folders = () => readdirSync(`${box.root}/containers`);
+  await until(() => box.leaks().length === 0 && folders().length === 0).catch(() => {});
   expect(box.leaks()).toEqual([]);
-  expect(readdirSync(`${box.root}/containers`)).toEqual([]);
+  expect(folders()).toEqual([]);
   expect(readdirSync(`${box.root}/run`).filter((name) => name !== "rootfs")).toEqual([]);
 });
 
