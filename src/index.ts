@@ -35,5 +35,13 @@ export {
   type Version,
 } from "./container/index.ts";
 export { Engine, type EngineOptions } from "./engine.ts";
+export {
+  type Diagnosis,
+  doctor,
+  type Explanation,
+  explain,
+  explainPlan,
+  type PlanExplanation,
+} from "./explain/index.ts";
 export type { ImageConfig, ImageRecord, Images } from "./image/index.ts";
 export { ATTACH, type Connection, type Exit, type Report, type Step } from "./launch/index.ts";

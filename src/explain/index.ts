@@ -1,4 +1,5 @@
 /** Explanations: any container, or any process, shown as what it is to the kernel. */
+export { asRun, type CommandLine, runText } from "./as-run.ts";
 export { type Diagnosis, diagnosisText, doctor, type Finding } from "./doctor/index.ts";
 export { explain } from "./explain.ts";
 export type { Style } from "./layout.ts";

@@ -1,14 +1,27 @@
 /** `sampan explain`: a container, or any process, as what it is to the kernel. */
 import { Engine } from "../../engine.ts";
-import { explain, explainPlan, explanationText, planText, timelineText } from "../../explain/index.ts";
+import {
+  asRun,
+  explain,
+  explainPlan,
+  explanationText,
+  planText,
+  runText,
+  timelineText,
+} from "../../explain/index.ts";
 import { command } from "../command.ts";
-import type { Flags } from "../flags.ts";
+import { type Flags, UsageError } from "../flags.ts";
 import { print, write } from "../output.ts";
 import { textStyle } from "../style.ts";
 
 const FLAGS = {
   plan: { type: "bool", help: "Every step of its start, by plank, with its time and who asked for it" },
   timeline: { type: "bool", help: "The steps as bars on one line of time" },
+  as: {
+    type: "string",
+    takes: "form",
+    help: "The container again in another form: docker-run, a command line that makes it once more",
+  },
   json: { type: "bool", help: "Everything as JSON" },
 } as const satisfies Flags;
 
@@ -20,6 +33,15 @@ export default command({
   async run({ flags, args, where }) {
     const engine = Engine.open(where);
     const [reference = ""] = args;
+    if (flags.as !== undefined) {
+      if (flags.as !== "docker-run")
+        throw new UsageError(`"${flags.as}" is not a valid value for --as: it takes docker-run`);
+      const { config, name } = engine.containers.get(reference);
+      const line = asRun(config, name);
+      if (flags.json) print(JSON.stringify(["docker", "run", ...line.parts.flat()], undefined, 2));
+      else write(1, runText(line, textStyle().columns));
+      return 0;
+    }
     if (flags.plan || flags.timeline) {
       const plan = await explainPlan(engine, reference);
       if (flags.json) print(JSON.stringify(plan, undefined, 2));
