@@ -8,7 +8,7 @@ import { processStart } from "../kernel/proc.ts";
 import { cgroupPlaces, cgroups, readMounts } from "./cgroups.ts";
 import { Look } from "./look.ts";
 import { namespaces } from "./namespaces.ts";
-import { planLines } from "./plan.ts";
+import { startOf } from "./plan.ts";
 import { idMap, membersOf, processTree } from "./processes.ts";
 import { rights } from "./rights.ts";
 import { rootfs } from "./rootfs.ts";
@@ -40,7 +40,7 @@ export async function explain(engine: Engine, reference: string): Promise<Explan
   // All of it was one process's, or it is said of none.
   if (!may || processStart(target.pid) !== found.start) throw gone(found);
   return {
-    summary: summary(target, lines, container, kept && planLines(kept, target.id ?? "", target.name)),
+    summary: summary(target, lines, container, kept && startOf(kept)),
     target,
     processes: tree,
     namespaces: lines,

@@ -83,13 +83,23 @@ export function planLines({ steps, report }: KeptPlan, id: string, name: string)
       ...(errno === undefined ? {} : { errno }),
     };
   });
-  const done = lines.filter(({ column }) => column !== "after");
   return {
     name,
     id,
     startedAt: new Date(report.startedAt).toISOString(),
-    took: Math.max(0, ...done.map(({ at = 0 }) => at)),
-    steps: done.length,
+    ...startOf({ steps, report }),
     lines,
   };
+}
+
+/** How many steps the start had, and the microseconds until the program was there. */
+export function startOf({ steps, report }: KeptPlan): Pick<PlanExplanation, "steps" | "took"> {
+  let count = 0;
+  let took = 0;
+  for (const [index, { column }] of steps.entries()) {
+    if (column === "after") continue;
+    count++;
+    took = Math.max(took, report.steps[index]?.at ?? 0);
+  }
+  return { steps: count, took };
 }

@@ -13,7 +13,7 @@ export function summary(
   target: Target,
   namespaces: readonly NamespaceLine[],
   container: ContainerRecord | undefined,
-  plan: PlanExplanation | undefined,
+  plan: Pick<PlanExplanation, "steps" | "took"> | undefined,
 ): string {
   const made =
     plan && target.name === container?.name
