@@ -16,7 +16,7 @@ import { hasRunFolder, runFolders } from "./live.ts";
 import type { LogChunk, LogQuery } from "./logs.ts";
 import type { KeptPlan } from "./plan.ts";
 import type { Pruned, PruneFilters } from "./prune.ts";
-import { look, recordEnd, settle } from "./reconcile.ts";
+import { isAlive, look, recordEnd, settle } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { isRootless } from "./spec.ts";
@@ -67,28 +67,40 @@ export class Containers {
   }
 
   /** Starts a container; one that runs already is left as it is and only connected to. */
-  async start(reference: string, options: StartOptions = {}): Promise<Connection> {
-    const { id } = this.#context.rows.find(reference);
-    const at = places(this.#context.paths, id);
-    const release = await claim(at.folder);
-    try {
-      const container = this.#context.rows.byId(id);
-      if (!container || !release) throw noSuchContainer(reference);
+  start(reference: string, options: StartOptions = {}): Promise<Connection> {
+    return this.#claimed(reference, async (container) => {
       const state = settle(this.#context, container);
       if (!state) throw noSuchContainer(reference);
       if (state.status === "paused")
         throw new SampanError("conflict", "cannot start a paused container, try unpause instead");
-      if (state.status === "running" || state.status === "restarting") return await connect(at.socket);
-      const launcher = Launcher.start();
-      orAbandon(launcher, () => {
-        rmSync(at.exit, { force: true });
-        makeRun(this.#context, id);
-        this.#context.rows.setState(id, { ...CREATED, status: "starting" });
-      });
-      return await this.#launch(container, options, launcher);
+      if (!isAlive(state)) return this.#begin(container, options);
+      return connect(places(this.#context.paths, container.id).socket);
+    });
+  }
+
+  /** Does what only one may do at a time to a container. */
+  async #claimed<T>(reference: string, work: (container: StoredContainer) => Promise<T>): Promise<T> {
+    const { id } = this.#context.rows.find(reference);
+    const release = await claim(places(this.#context.paths, id).folder);
+    try {
+      const container = release && this.#context.rows.byId(id);
+      if (!container) throw noSuchContainer(reference);
+      return await work(container);
     } finally {
       release?.();
     }
+  }
+
+  /** Starts one that does not run; the claim is the caller's. */
+  #begin(container: StoredContainer, options: StartOptions): Promise<Connection> {
+    const { id } = container;
+    const launcher = Launcher.start();
+    orAbandon(launcher, () => {
+      rmSync(places(this.#context.paths, id).exit, { force: true });
+      makeRun(this.#context, id);
+      this.#context.rows.setState(id, { ...CREATED, status: "starting" });
+    });
+    return this.#launch(container, options, launcher);
   }
 
   async #launch(container: StoredContainer, options: Start, launcher: Launcher): Promise<Connection> {
@@ -135,8 +147,7 @@ export class Containers {
       if (!options.all && !hasRun && container.state.status !== "starting") continue;
       const state = look(this.#context, container, hasRun);
       if (!state) continue;
-      const alive = state.status === "running" || state.status === "paused" || state.status === "restarting";
-      if (options.all || alive) found.push({ ...container, state });
+      if (options.all || isAlive(state)) found.push({ ...container, state });
     }
     return found;
   }
@@ -198,32 +209,35 @@ export class Containers {
   /** Asks the process to end and, after a time, ends it. One that does not run is left as it is. */
   async stop(reference: string, options: StopOptions = {}): Promise<void> {
     const { stop } = await import("./stop.ts");
-    await stop(this.#context, this.#living(reference), options);
+    await stop(this.#context, this.get(reference), options);
   }
 
-  async restart(reference: string, options: StopOptions = {}): Promise<void> {
-    const { id, ...rest } = this.#living(reference);
-    const { stop } = await import("./stop.ts");
-    await stop(this.#context, { id, ...rest }, options);
-    await this.start(id);
-    const { note } = await import("./stop.ts");
-    note(this.#context, { id, ...rest }, "restart");
+  /** Ends it as `stop` does and starts it again; one with --rm is not removed in between. */
+  restart(reference: string, options: StopOptions = {}): Promise<void> {
+    return this.#claimed(reference, async (container) => {
+      const state = settle(this.#context, container);
+      if (!state) throw noSuchContainer(reference);
+      const { halt, note } = await import("./stop.ts");
+      if (isAlive(state)) await halt(this.#context, { ...container, state }, options);
+      (await this.#begin(container, {})).close();
+      note(this.#context, container, "restart");
+    });
   }
 
   /** Sends a signal, by default KILL; with one that ends it, waits for the end. */
   async kill(reference: string, signal = "KILL"): Promise<void> {
     const { kill } = await import("./stop.ts");
-    await kill(this.#context, this.#living(reference), reference, signal);
+    await kill(this.#context, this.get(reference), reference, signal);
   }
 
   async pause(reference: string): Promise<void> {
     const { pause } = await import("./pause.ts");
-    await pause(this.#context, this.#living(reference));
+    await pause(this.#context, this.get(reference));
   }
 
   async unpause(reference: string): Promise<void> {
     const { unpause } = await import("./pause.ts");
-    unpause(this.#context, this.#living(reference));
+    unpause(this.#context, this.get(reference));
   }
 
   async rename(reference: string, name: string): Promise<void> {
@@ -234,7 +248,7 @@ export class Containers {
   /** Changes limits of a container, at once if it runs, and its restart policy. Returns warnings. */
   async update(reference: string, changes: Changes): Promise<string[]> {
     const { update } = await import("./update.ts");
-    return update(this.#context, this.#living(reference), changes);
+    return update(this.#context, this.get(reference), changes);
   }
 
   /** Removes a container; with `force` also one that runs. `volumes`: its anonymous volumes too, when there are any. */
@@ -249,12 +263,10 @@ export class Containers {
       const container = this.#context.rows.byId(id);
       if (!container) throw noSuchContainer(reference);
       const state = release ? settle(this.#context, container) : undefined;
-      const alive =
-        state && (state.status === "running" || state.status === "paused" || state.status === "restarting");
-      if (alive) {
-        const { assertRemovable, end } = await import("./stop.ts");
+      if (state && isAlive(state)) {
+        const { assertRemovable, killForRemoval } = await import("./stop.ts");
         assertRemovable(container, state, options.force ?? false);
-        await end(this.#context, container);
+        await killForRemoval(this.#context, container);
         clearCgroup(container);
       } else if (release && options.force) {
         const { endStart } = await import("./stop.ts");
@@ -308,8 +320,7 @@ export class Containers {
       });
     const at = places(this.#context.paths, container.id);
     const { readLog } = await import("./logs.ts");
-    const alive = container.state.status !== "created" && container.state.status !== "exited";
-    if (!query.follow || !alive) {
+    if (!query.follow || !isAlive(container.state)) {
       yield* readLog(at.log, driver, query);
       return;
     }
@@ -338,11 +349,6 @@ export class Containers {
   async *stats(reference: string, options: StatsOptions = {}): AsyncGenerator<Sample> {
     const { stats } = await import("./stats.ts");
     yield* stats(this, reference, options);
-  }
-
-  /** With its state as it is now. */
-  #living(reference: string): ContainerRecord {
-    return this.get(reference);
   }
 }
 

@@ -2,6 +2,7 @@
 import { containerDir, type Paths, runDir } from "../common/paths.ts";
 import type { Images } from "../image/index.ts";
 import type { Events } from "./events.ts";
+import { shortId } from "./ids.ts";
 import type { Rows, StoredContainer } from "./rows.ts";
 
 export interface Context {
@@ -35,6 +36,9 @@ export const places = (paths: Paths, id: string) => {
  * sees another's.
  */
 export const mountTarget = ({ paths }: Context): string => `${paths.run}/rootfs`;
+
+/** A folder of the host that a container with --ipc shareable has as /dev/shm, and those that join it. */
+export const sharedShm = (id: string): string => `/dev/shm/sampan-${shortId(id)}`;
 
 /** What an event says of a container beside its id: Docker's attributes. */
 export const attributesOf = (

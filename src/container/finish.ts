@@ -6,7 +6,7 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import type { Exit } from "../launch/index.ts";
 import { cgroupFolders, cgroupPids, oomKills, readCgroupHost, removeCgroup, thaw } from "../runtime/index.ts";
-import { attributesOf, type Context, places } from "./context.ts";
+import { attributesOf, type Context, places, sharedShm } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
 import type { StoredContainer, StoredState } from "./rows.ts";
 import { isRootless } from "./spec.ts";
@@ -69,10 +69,15 @@ export function record(
   }
   context.rows.setState(container.id, state);
   removeRun(context, container.id);
+  removeShm(container);
 }
 
 export function removeRun(context: Context, id: string): void {
   rmSync(places(context.paths, id).run, { recursive: true, force: true });
+}
+
+function removeShm({ config, id }: StoredContainer): void {
+  if (config.namespaces.ipc?.mode === "shareable") rmSync(sharedShm(id), { recursive: true, force: true });
 }
 
 /** Removes a container that does not live: the row first, since what no row points at is garbage. */
@@ -89,6 +94,7 @@ export function removeFolders(context: Context, id: string): void {
 
 function forget(context: Context, container: StoredContainer): void {
   context.rows.delete(container.id);
+  removeShm(container);
   context.events.append({
     type: "container",
     action: "destroy",

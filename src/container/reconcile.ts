@@ -50,6 +50,10 @@ export function look(
   }
 }
 
+/** Whether it has a keeper that looks after it. */
+export const isAlive = ({ status }: ContainerState): boolean =>
+  status === "running" || status === "paused" || status === "restarting";
+
 const isSettled = ({ state }: StoredContainer): boolean =>
   state.status === "created" || state.status === "exited" || state.status === "dead";
 

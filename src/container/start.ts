@@ -25,7 +25,7 @@ import {
   seccompFilter,
 } from "../runtime/index.ts";
 import type { ContainerConfig } from "./config.ts";
-import { type Context, mountTarget, places } from "./context.ts";
+import { type Context, mountTarget, places, sharedShm } from "./context.ts";
 import { writeFiles } from "./files.ts";
 import { clearCgroup, discard, removeRun } from "./finish.ts";
 import { healthSteps } from "./health.ts";
@@ -126,9 +126,6 @@ function readProfile(path: string): string {
   }
 }
 
-/** A folder of the host that several containers have as /dev/shm. */
-export const sharedShm = (id: string): string => `/dev/shm/sampan-${id.slice(0, 12)}`;
-
 function shmOf(config: ContainerConfig, id: string): string | undefined {
   const ipc = config.namespaces.ipc;
   if (ipc?.mode === "host") return "/dev/shm";
@@ -144,6 +141,9 @@ export async function buildPlan(context: Context, container: StoredContainer, op
   const at = places(context.paths, id);
   const joins = joinsOf(context, config);
   const root = rootOf(context, container);
+  // overlayfs marks what it must not trust after a crash; this one was unmounted in order.
+  if (config.autoRemove && !options.fresh)
+    rmSync(`${at.work}/work/incompat`, { recursive: true, force: true });
   // A new container has written nothing yet: its users are the image's.
   const files = options.fresh && root.kind !== "directory" ? withoutUpper(root) : root;
   const passwd = readInRoot(files, "/etc/passwd");

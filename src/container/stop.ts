@@ -4,7 +4,7 @@
  */
 import { SampanError } from "../common/error.ts";
 import { flockHolder } from "../kernel/flock.ts";
-import { isAlive } from "../kernel/proc.ts";
+import { isAlive as isRunning } from "../kernel/proc.ts";
 import { parseSignal } from "../kernel/signals.ts";
 import { type Connection, connect, type Exit } from "../launch/index.ts";
 import { readCgroupHost, thaw } from "../runtime/index.ts";
@@ -12,7 +12,7 @@ import { attributesOf, type Context, places } from "./context.ts";
 import { clearCgroup } from "./finish.ts";
 import { cgroupOf } from "./keeper.ts";
 import { isLocked, readPidFile } from "./live.ts";
-import { recordEnd } from "./reconcile.ts";
+import { isAlive, recordEnd } from "./reconcile.ts";
 import type { ContainerRecord, ContainerState } from "./record.ts";
 import type { StoredContainer } from "./rows.ts";
 
@@ -44,9 +44,6 @@ export function note(
   });
 }
 
-const isAlong = ({ status }: ContainerState): boolean =>
-  status === "running" || status === "paused" || status === "restarting";
-
 const within = <T>(promise: Promise<T>, milliseconds: number): Promise<T | "late"> => {
   if (milliseconds < 0) return promise;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -70,7 +67,31 @@ export async function stop(
   container: ContainerRecord,
   options: StopOptions,
 ): Promise<void> {
-  if (!isAlong(container.state)) return;
+  if (!isAlive(container.state)) return;
+  const { keeper, exit } = await end(context, container, options);
+  await recordEnd(context, container.id, exit);
+  dismiss(keeper);
+  note(context, container, "stop");
+}
+
+/** Like `stop`, but nothing is recorded: the claim is the caller's, who goes on with the container. */
+export async function halt(
+  context: Context,
+  container: ContainerRecord,
+  options: StopOptions,
+): Promise<void> {
+  const { keeper } = await end(context, container, options);
+  // Not dismissed: with --rm it would remove what is still needed. Its command waits for the claim and finds nothing to do.
+  keeper?.close();
+  note(context, container, "stop");
+}
+
+/** By its stop signal, and when the time is over by KILL. */
+async function end(
+  context: Context,
+  container: ContainerRecord,
+  options: StopOptions,
+): Promise<{ keeper: Connection | undefined; exit: Exit | undefined }> {
   const signal = parseSignal(options.signal ?? container.stopSignal);
   const timeout = options.timeout ?? container.config.stopTimeout ?? STOP_TIMEOUT;
   const keeper = await reach(context, container.id);
@@ -83,10 +104,7 @@ export async function stop(
     exit = await within(keeper.exit, timeout);
     if (exit === "late") note(context, container, "kill", { signal: String(SIGKILL) });
   }
-  if (exit === "late") exit = await killHard(context, container, keeper);
-  await recordEnd(context, container.id, exit);
-  dismiss(keeper);
-  note(context, container, "stop");
+  return { keeper, exit: exit === "late" ? await killHard(context, container, keeper) : exit };
 }
 
 export async function kill(
@@ -96,7 +114,7 @@ export async function kill(
   name: string,
 ): Promise<void> {
   const signal = parseSignal(name);
-  if (!isAlong(container.state))
+  if (!isAlive(container.state))
     throw new SampanError(
       "conflict",
       `cannot kill container: ${reference}: container ${container.id} is not running`,
@@ -135,7 +153,7 @@ async function killHard(
   }
   const at = places(context.paths, container.id);
   const live = readPidFile(at.pid);
-  if (live && isLocked(at.lock) && isAlive(live.keeper, live.keeperStart))
+  if (live && isLocked(at.lock) && isRunning(live.keeper, live.keeperStart))
     process.kill(live.keeper, "SIGKILL");
   clearCgroup(container);
   for (let waited = 0; waited < 100 && isLocked(at.lock); waited++) await Bun.sleep(10);
@@ -174,7 +192,7 @@ export function assertRemovable(container: StoredContainer, state: ContainerStat
 }
 
 /** Kills a container whose claim the caller has, and waits until it has ended. */
-export async function end(context: Context, container: StoredContainer): Promise<void> {
+export async function killForRemoval(context: Context, container: StoredContainer): Promise<void> {
   const keeper = await reach(context, container.id);
   note(context, container, "kill", { signal: String(SIGKILL) });
   await killHard(context, container, keeper);

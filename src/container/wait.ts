@@ -3,13 +3,10 @@ import { connect } from "../launch/index.ts";
 import type { Containers } from "./containers.ts";
 import { type Context, places } from "./context.ts";
 import { readExit } from "./finish.ts";
-import { recordEnd } from "./reconcile.ts";
+import { isAlive, recordEnd } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
 
 export type WaitCondition = "not-running" | "next-exit" | "removed";
-
-const alive = ({ state }: ContainerRecord): boolean =>
-  state.status === "running" || state.status === "paused" || state.status === "restarting";
 
 export async function wait(
   context: Context,
@@ -18,7 +15,7 @@ export async function wait(
   condition: WaitCondition,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  if (condition === "not-running" && !alive(container)) return container.state.exitCode;
+  if (condition === "not-running" && !isAlive(container.state)) return container.state.exitCode;
   if (condition === "not-running") return untilEnd(context, containers, container, signal);
   let code = container.state.exitCode;
   const query = {

@@ -313,6 +313,118 @@ describe("restart policies", () => {
   });
 });
 
+describe("asked for at the start, done by the keeper", () => {
+  test("a health check, whose state everybody sees", async () => {
+    const healthcheck = {
+      test: ["CMD-SHELL", "test -e /tmp/sampan-well"],
+      interval: 50,
+      timeout: 1000,
+      retries: 2,
+    };
+    const { id } = await sleeper({ healthcheck });
+    expect(engine.containers.get(id).state.health?.status).toBe("starting");
+    await until(() => engine.containers.get(id).state.health?.status === "unhealthy");
+    const connection = await engine.containers.exec(id, { command: ["touch", "/tmp/sampan-well"] });
+    connection.close();
+    await until(() => engine.containers.get(id).state.health?.status === "healthy");
+    const { health } = engine.containers.get(id).state;
+    expect(health?.log.at(-1)).toMatchObject({ exitCode: 0 });
+    expect(Math.abs((health?.log.at(-1)?.end ?? 0) - Date.now())).toBeLessThan(10_000);
+  });
+
+  test("--timeout ends it and says so", async () => {
+    const { id } = await sleeper({ timeout: 100 });
+    expect(await engine.containers.wait(id)).toBe(137);
+    expect(engine.containers.get(id).state).toMatchObject({ timedOut: true, oomKilled: false });
+    expect(engine.containers.get(id).state.error).toContain("--timeout");
+  });
+
+  test("a restart policy that is changed while it runs", async () => {
+    const { id } = await detached(["sh", "-c", "sleep 0.2; exit 1"]);
+    await engine.containers.update(id, { restart: { name: "on-failure", maximumRetryCount: 1 } });
+    expect(await engine.containers.wait(id)).toBe(1);
+    expect(engine.containers.get(id).state.restartCount).toBe(1);
+  });
+});
+
+describe("with --rm", () => {
+  test("restart keeps it, and it can still write", async () => {
+    const { id } = await detached(["sh", "-c", "echo x >> /tmp/sampan-kept; sleep 1000"], {
+      autoRemove: true,
+      stopSignal: "KILL",
+    });
+    await until(async () => (await written(id)) === "x\n");
+    await engine.containers.restart(id);
+    await until(async () => (await written(id)) === "x\nx\n");
+    await engine.containers.stop(id);
+    expect(await message(() => engine.containers.get(id))).toBe(`No such container: ${id}`);
+  });
+
+  async function written(id: string): Promise<string> {
+    const connection = await engine.containers.exec(id, { command: ["cat", "/tmp/sampan-kept"] });
+    let text = "";
+    connection.onOutput = (stream, data) => {
+      if (stream === 1) text += new TextDecoder().decode(data);
+    };
+    connection.attach(6);
+    await connection.exit;
+    connection.close();
+    return text;
+  }
+});
+
+describe("memory shared on purpose", () => {
+  test("is one folder for those that join, and goes with its owner", async () => {
+    const first = await detached(["sh", "-c", "echo shared > /dev/shm/x; sleep 1000"], {
+      namespaces: { ipc: { mode: "shareable" } },
+      stopSignal: "KILL",
+    });
+    await until(() => existsSync(`/dev/shm/sampan-${first.id.slice(0, 12)}/x`));
+    const { output } = await run(["cat", "/dev/shm/x"], {
+      namespaces: { ipc: { mode: "container", container: first.id } },
+    });
+    expect(output).toBe("shared\n");
+    await engine.containers.remove(first.id, { force: true });
+    expect(existsSync(`/dev/shm/sampan-${first.id.slice(0, 12)}`)).toBe(false);
+    const closed = await sleeper();
+    expect(
+      await message(() =>
+        detached(["true"], { namespaces: { ipc: { mode: "container", container: closed.id } } }),
+      ),
+    ).toStartWith(`cannot join IPC of container ${closed.id}: non-shareable IPC`);
+  });
+});
+
+describe("many at once", () => {
+  test("twenty start together, and none is lost", async () => {
+    const all = await Promise.all(Array.from({ length: 20 }, () => sleeper()));
+    expect(engine.containers.list()).toHaveLength(20);
+    await Promise.all(all.map(({ id }) => engine.containers.remove(id, { force: true })));
+    expect(engine.containers.list({ all: true })).toEqual([]);
+  });
+
+  test("two that want the same name: one gets it", async () => {
+    const config2 = config(["true"]);
+    const results = await Promise.allSettled(
+      [1, 2, 3].map(async () => engine.containers.create(config2, { name: "only" })),
+    );
+    expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  });
+
+  test("start, stop and remove at the same time end in one of the states that they lead to", async () => {
+    for (let round = 0; round < 5; round++) {
+      const { id } = engine.containers.create(config(["sleep", "1000"], { stopSignal: "KILL" }));
+      await Promise.allSettled([
+        engine.containers.start(id).then((connection) => connection.close()),
+        engine.containers.stop(id),
+        engine.containers.remove(id, { force: true }),
+      ]);
+      const left = engine.containers.list({ all: true });
+      if (left.length > 0) await engine.containers.remove(id, { force: true });
+    }
+  });
+});
+
 describe("paused", () => {
   test("it stands still, refuses company and goes on", async () => {
     const { id, name } = await sleeper();
