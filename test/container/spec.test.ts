@@ -27,8 +27,16 @@ describe("by default", () => {
     const types = spec().linux?.namespaces?.map(({ type }) => type);
     expect(new Set(types)).toEqual(new Set(["cgroup", "ipc", "mount", "network", "pid", "uts"]));
     expect(targets()).toEqual([
-      ...["/proc", "/dev", "/dev/pts", "/sys", "/sys/fs/cgroup", "/dev/mqueue", "/dev/shm"],
-      ...["/etc/resolv.conf", "/etc/hostname", "/etc/hosts"],
+      "/proc",
+      "/dev",
+      "/dev/pts",
+      "/sys",
+      "/sys/fs/cgroup",
+      "/dev/mqueue",
+      "/dev/shm",
+      "/etc/resolv.conf",
+      "/etc/hostname",
+      "/etc/hosts",
     ]);
     expect(spec().linux?.maskedPaths).toContain("/proc/kcore");
     expect(spec().linux?.readonlyPaths).toContain("/proc/sys");
