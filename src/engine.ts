@@ -37,6 +37,7 @@ export class Engine {
     );
     this.containers = new Containers({
       paths: at,
+      store: this.store,
       rows: new Rows(this.store),
       images: this.images,
       events: this.events,

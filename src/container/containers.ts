@@ -117,7 +117,8 @@ export class Containers {
     const exit = await connection.exit;
     await recordEnd(this.#context, id, exit, true);
     await this.#removeRest(id);
-    connection.taken();
+    // From time to time the keeper's command has something else to do, while nobody waits any more.
+    if (!this.#context.store.overgrown) connection.taken();
     connection.close();
     return exit;
   }
@@ -126,6 +127,7 @@ export class Containers {
   async reap(id: string): Promise<void> {
     await recordEnd(this.#context, id);
     await this.#removeRest(id);
+    if (this.#context.store.overgrown) this.#context.store.checkpoint();
   }
 
   // ---- looking

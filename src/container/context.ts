@@ -1,12 +1,14 @@
 /** What the files of this room share: where things are, and the tables and rooms that they use. */
 import { containerDir, type Paths, runDir } from "../common/paths.ts";
 import type { Images } from "../image/index.ts";
+import type { Store } from "../store/index.ts";
 import type { Events } from "./events.ts";
 import { shortId } from "./ids.ts";
 import type { Rows, StoredContainer } from "./rows.ts";
 
 export interface Context {
   readonly paths: Paths;
+  readonly store: Store;
   readonly rows: Rows;
   readonly images: Images;
   readonly events: Events;

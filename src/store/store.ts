@@ -4,18 +4,22 @@
  * busy handler polls and lets one of many writers wait for half a second. Rooms write their own SQL through `db`.
  */
 import { Database } from "bun:sqlite";
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import type { Paths } from "../common/paths.ts";
 import { flock, LOCK_EX } from "../kernel/flock.ts";
 import { MIGRATIONS } from "./schema.ts";
 
+const OVERGROWN = 256 * 1024;
+
 export class Store {
   readonly db: Database;
+  readonly #file: string;
   readonly #gatePath: string;
   #gate: number | undefined;
 
-  private constructor(db: Database, gatePath: string) {
+  private constructor(db: Database, file: string, gatePath: string) {
     this.db = db;
+    this.#file = file;
     this.#gatePath = gatePath;
   }
 
@@ -30,7 +34,7 @@ export class Store {
       db = new Database(file, { create: true, readwrite: true, strict: true });
     }
     db.run("PRAGMA busy_timeout = 10000; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON");
-    const store = new Store(db, `${paths.root}/sampan.lock`);
+    const store = new Store(db, file, `${paths.root}/sampan.lock`);
     const version = db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
     if (version < MIGRATIONS.length) store.#migrate();
     return store;
@@ -50,6 +54,19 @@ export class Store {
         throw error;
       }
     });
+  }
+
+  /**
+   * Whether the write-ahead log should go back into the database soon. Whoever opens the database alone reads the whole
+   * log first, about 3 µs a kilobyte, and a command mostly is alone.
+   */
+  get overgrown(): boolean {
+    return (statSync(`${this.#file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > OVERGROWN;
+  }
+
+  /** Puts the log back, which waits for the disk: for those whom nobody waits for. */
+  checkpoint(): void {
+    this.db.run("PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 10000");
   }
 
   /** For long-lived users only: a command leaves without closing, since the checkpoint at close costs 9 ms. */
