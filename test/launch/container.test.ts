@@ -45,10 +45,8 @@ async function failure(p: Plan): Promise<LaunchError> {
 
 describe("a container", () => {
   test("has its own root, host name and processes", async () => {
-    const { out, err, exit } = await run(
-      sh("hostname; ls /; ps | wc -l; echo $$; pwd; echo bad >&2; exit 7"),
-    );
-    expect(out).toBe("box\nbin\ndev\netc\nproc\nrun\nsys\ntmp\n4\n1\n/\n");
+    const { out, err, exit } = await run(sh("hostname; ls /; echo $$; pwd; echo bad >&2; exit 7"));
+    expect(out).toBe("box\nbin\ndev\netc\nproc\nrun\nsys\ntmp\n1\n/\n");
     expect(err).toBe("bad\n");
     expect(exit).toMatchObject({ code: 7, signal: 0, timedOut: false, restarts: 0 });
   });
