@@ -227,7 +227,7 @@ function birth(story: Story, cgroup: CgroupSteps): Step[] {
     const first = [...cgroup.beside, ...enterCgroup(story, cgroup)];
     // A caller without root has its rights in that user namespace alone: what is the container's own is made in it.
     if (story.rootless !== undefined)
-      return [born(0), ...first, ...joins, sibling(own, "namespaces"), pdeathsigStep(), ...layers];
+      return [born(0), ...joins, sibling(own, "namespaces"), ...first, pdeathsigStep(), ...layers];
     // Two stages: the layers are mounted as the host's root, then a sibling takes over inside the user namespace.
     return [
       born(own & CLONE.mnt),

@@ -1,0 +1,97 @@
+/** The commands around one container for a user who is not root: with one id, and with a range of them. */
+import { afterAll, describe, expect, test } from "bun:test";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { REPO } from "../../support/sandbox.ts";
+
+const UID = 23456;
+const folder = mkdtempSync("/tmp/sampan-user-");
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const containers = `${folder}/home/.local/share/sampan/containers`;
+
+/** Runs the lines as that user, in a mount namespace where /etc/subuid and /etc/subgid say `ranges`; what they print. */
+async function asUser(ranges: string, ...lines: string[]): Promise<string[]> {
+  mkdirSync(`${folder}/home`, { recursive: true });
+  mkdirSync(`${folder}/run`, { recursive: true });
+  for (const name of ["sampan", "sampan-launcher"]) copyFileSync(`${REPO}/dist/${name}`, `${folder}/${name}`);
+  writeFileSync(`${folder}/sub`, ranges);
+  // newuidmap wants to know its caller by name.
+  const passwd = `${readFileSync("/etc/passwd", "utf8")}tester:x:${UID}:${UID}::${folder}/home:/bin/sh\n`;
+  writeFileSync(`${folder}/passwd`, passwd);
+  writeFileSync(`${folder}/script`, lines.join("\n"));
+  const script = [
+    "mount --make-rprivate /",
+    "touch /etc/subuid /etc/subgid",
+    `mount --bind ${folder}/sub /etc/subuid`,
+    `mount --bind ${folder}/sub /etc/subgid`,
+    `mount --bind ${folder}/passwd /etc/passwd`,
+    `chown -R ${UID}:${UID} ${folder}/home ${folder}/run`,
+    `chmod 755 ${folder} ${folder}/sampan ${folder}/sampan-launcher ${folder}/script`,
+    `cd ${folder}`,
+    `exec setpriv --reuid ${UID} --regid ${UID} --clear-groups env HOME=${folder}/home ` +
+      `XDG_RUNTIME_DIR=${folder}/run PATH=${folder}:$PATH sh ${folder}/script 2>&1`,
+  ].join(" && ");
+  const child = Bun.spawn(["unshare", "-m", "sh", "-c", script], { stdout: "pipe", stderr: "pipe" });
+  const [out, err] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  await child.exited;
+  if (err !== "") throw new Error(err);
+  return out.trimEnd().split("\n");
+}
+
+describe("with one id", () => {
+  test("run, exec, ps, top, logs, stop and rm work, and nothing is left", async () => {
+    const said = await asUser(
+      "",
+      "sampan run --rm host sh -c 'id -u; echo $HOME'",
+      "sampan run -d --name web host sh -c 'echo here; sleep 1000' > /dev/null",
+      "sampan exec web id -u",
+      "sampan ps --format '{{.Names}} {{.State}}'",
+      "sampan top web -o comm | tail -1",
+      "sampan logs web",
+      "sampan run --rm --network container:web host id -u",
+      "sampan stop -t 0 web",
+      "sampan inspect -f '{{.State.Status}}' web",
+      "sampan rm web",
+      "sampan ps -aq",
+    );
+    expect(said).toEqual(["0", "/root", "0", "web running", "sleep", "here", "0", "web", "exited", "web"]);
+    expect(readdirSync(containers)).toEqual([]);
+  }, 20_000);
+
+  test("what cannot work says why, by name", async () => {
+    const said = (
+      await asUser("", "sampan run --rm -m 64m host true", "sampan run --rm -u 5 host true")
+    ).join("\n");
+    expect(said).toContain("--memory: no cgroup is delegated to this user");
+    expect(said).toContain(
+      "--user: uid 5 is not mapped in this user namespace: /etc/subuid has no range for this user",
+    );
+    expect(readdirSync(containers)).toEqual([]);
+  }, 20_000);
+});
+
+describe("with a range", () => {
+  test("there are other users, and their files go too", async () => {
+    const said = await asUser(
+      `${UID}:700000:65536\n`,
+      "sampan run --rm -u 1000 host id -u",
+      "sampan run --rm host sh -c 'mkdir /home/other && chown 33:33 /home/other && stat -c %u /home/other'",
+      "sampan run -d --name web host sleep 1000 > /dev/null",
+      "sampan exec web sh -c 'mkdir -m 700 /home/other; touch /home/other/file; chown -R 33:33 /home/other'",
+      "sampan exec -u 5:6 web id -g",
+      "sampan rm -f web",
+    );
+    expect(said).toEqual(["1000", "33", "6", "web"]);
+    expect(readdirSync(containers)).toEqual([]);
+  }, 20_000);
+});
