@@ -154,6 +154,8 @@ export interface ContainerConfig {
   /** Milliseconds after which the container is killed. */
   readonly timeout?: number;
   readonly log: { readonly driver: string; readonly options: Readonly<Record<string, string>> };
+  /** Ports beside the image's, each with its protocol: `80/tcp`. */
+  readonly expose: readonly string[];
   readonly dns: readonly string[];
   readonly dnsSearch: readonly string[];
   readonly dnsOptions: readonly string[];
@@ -188,6 +190,7 @@ export const DEFAULTS: ContainerConfig = {
   restart: { name: "no", maximumRetryCount: 0 },
   autoRemove: false,
   log: { driver: "json-file", options: {} },
+  expose: [],
   dns: [],
   dnsSearch: [],
   dnsOptions: [],

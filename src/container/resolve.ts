@@ -61,6 +61,11 @@ function healthcheck(
   };
 }
 
+function exposed(own: readonly string[], image: ImageDefaults["ExposedPorts"]): readonly string[] {
+  if (!image) return own;
+  return own.length === 0 ? Object.keys(image) : [...new Set([...Object.keys(image), ...own])];
+}
+
 /** What will run. `hostname` is asked only where the host's own is wanted. */
 export function resolve(
   id: string,
@@ -89,6 +94,6 @@ export function resolve(
     hostname: config.hostname ?? (hostnameIsHosts ? hostname() : shortId(id)),
     labels: image.Labels ? { ...image.Labels, ...config.labels } : config.labels,
     stopSignal: config.stopSignal ?? image.StopSignal ?? "SIGTERM",
-    exposedPorts: Object.keys(image.ExposedPorts ?? {}),
+    exposedPorts: exposed(config.expose, image.ExposedPorts),
   };
 }

@@ -1,5 +1,6 @@
 /** `--filter`: names and values, and what each means for containers and for images. Different names must all match. */
 import { SampanError } from "../common/error.ts";
+import { eachPort } from "../common/ports.ts";
 import type { ContainerRecord, Status } from "../container/record.ts";
 import type { ImageRecord } from "../image/record.ts";
 import { networkName } from "./ps.ts";
@@ -175,11 +176,19 @@ function containerTest(
       return () => values.some((value) => value === "" || value === "default");
     default:
       // expose and publish: no port is published yet.
-      return each(
-        (value) =>
-          ({ exposedPorts }) =>
-            name === "expose" && exposedPorts.some((port) => port === value || port === `${value}/tcp`),
-      );
+      return each((value) => {
+        const ports = portsOf(name, value);
+        return ({ exposedPorts }) => name === "expose" && ports.some((port) => exposedPorts.includes(port));
+      });
+  }
+}
+
+function portsOf(name: string, value: string): readonly string[] {
+  if (value.includes(":")) return refuse(`filter for '${name}' should not contain ':': ${value}`);
+  try {
+    return eachPort(value);
+  } catch (error) {
+    return refuse(`error while looking up for ${name} ${value}: ${(error as Error).message}`);
   }
 }
 

@@ -278,7 +278,7 @@ function containerConfig(record: ContainerRecord) {
     AttachStdout: config.attach.includes("stdout"),
     AttachStderr: config.attach.includes("stderr"),
     ...(record.exposedPorts.length > 0
-      ? { ExposedPorts: Object.fromEntries(record.exposedPorts.map((port) => [port, {}])) }
+      ? { ExposedPorts: sorted(Object.fromEntries(record.exposedPorts.map((port) => [port, {}]))) }
       : {}),
     Tty: config.tty,
     OpenStdin: config.openStdin,

@@ -2,6 +2,7 @@
 import type { ContainerConfig, Mount } from "../container/config.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { ellipsis, goTime, humanDuration, humanSize, shortId } from "./human.ts";
+import { exposedText } from "./ports.ts";
 
 const NEVER = "0001-01-01T00:00:00Z";
 
@@ -83,8 +84,12 @@ export class PsRow {
   get Platform(): string {
     return this.#record.config.platform ?? "";
   }
+  /** Only where the container has a network of Docker's do its ports lead anywhere. */
   get Ports(): string {
-    return "";
+    const { state, config, exposedPorts } = this.#record;
+    const runs = state.status === "running" || state.status === "paused";
+    const unreached = ["", "host", "none"].includes(networkName(config));
+    return runs && !unreached ? exposedText(exposedPorts) : "";
   }
   get State(): string {
     return this.#record.state.status;

@@ -48,6 +48,7 @@ export function asRun(config: ContainerConfig, name: string): CommandLine {
   namespaces(config, add);
   add("hostname", config.hostname);
   add("domainname", config.domainname);
+  all("expose", config.expose);
   all("dns", config.dns);
   all("dns-search", config.dnsSearch);
   all("dns-option", config.dnsOptions);

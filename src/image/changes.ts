@@ -1,6 +1,7 @@
 /** `--change`: Dockerfile instructions that alter an image's config and nothing else. */
 import { parseDuration } from "../common/durations.ts";
 import { SampanError } from "../common/error.ts";
+import { eachPort } from "../common/ports.ts";
 import type { ImageConfig } from "./record.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -169,11 +170,13 @@ function assignments(instruction: string, text: string): [key: string, value: st
 
 /** `80`, `80/udp`, `8000-8002/tcp`: each port by itself. */
 function ports(text: string): string[] {
-  const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/.exec(text.toLowerCase());
-  const from = Number(match?.[1]);
-  const to = Number(match?.[2] ?? match?.[1]);
-  if (!match || from > to || to > 65535) throw new SampanError("invalid", `Invalid containerPort: ${text}`);
-  return Array.from({ length: to - from + 1 }, (_, index) => `${from + index}/${match[3] ?? "tcp"}`);
+  const refuse = new SampanError("invalid", `Invalid containerPort: ${text}`);
+  if (!/^[\d-]+(\/(tcp|udp|sctp))?$/i.test(text)) throw refuse;
+  try {
+    return eachPort(text.toLowerCase());
+  } catch {
+    throw refuse;
+  }
 }
 
 function one(instruction: string, text: string): string {

@@ -50,6 +50,7 @@ describe("a command loads no more than it needs", () => {
   test("ps: no templates, no filters", () => {
     expect([...command("ps").files].filter((file) => file.startsWith("docker/")).sort()).toEqual([
       "docker/human.ts",
+      "docker/ports.ts",
       "docker/ps.ts",
       "docker/table.ts",
     ]);

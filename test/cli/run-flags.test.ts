@@ -111,6 +111,13 @@ describe("what was asked for", () => {
       healthcheck: { test: ["CMD-SHELL", "true"], interval: 1000 },
     }));
 
+  test("--expose: each port by itself, once", () =>
+    expect(asked("--expose 80 --expose 80-81/tcp --expose 53/udp").expose).toEqual([
+      "80/tcp",
+      "81/tcp",
+      "53/udp",
+    ]));
+
   test("security options in both spellings", () => {
     writeFileSync(join(folder, "profile.json"), '{ "defaultAction": "SCMP_ACT_ALLOW" }');
     expect(
@@ -316,6 +323,17 @@ describe("what is refused, and how", () => {
         "there are no networks of their own yet: --network takes none, host or container:NAME|ID",
       ),
     ],
+    ["--expose 80:90", "invalid port format for --expose: 80:90"],
+    ["--expose 9-8", "invalid range format for --expose: 9-8, error: invalid range specified for port: 9-8"],
+    [
+      "--expose x",
+      'invalid range format for --expose: x, error: strconv.ParseUint: parsing "x": invalid syntax',
+    ],
+    [
+      "--expose 65536",
+      'invalid range format for --expose: 65536, error: strconv.ParseUint: parsing "65536": value out of range',
+    ],
+    ["--expose=", "invalid range format for --expose: , error: empty string specified for ports"],
     ["--timeout 0", invalid("0", "--timeout", "it takes a time above zero, such as 30s")],
   ])("%s", (line, message) => expect(() => asked(line)).toThrow(message));
 });

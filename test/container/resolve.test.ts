@@ -55,6 +55,11 @@ test("user, folder, labels and stop signal come from the image where nothing is 
     stopSignal: "SIGINT",
     exposedPorts: ["80/tcp"],
   });
+  expect(ask({ command: ["x"], expose: ["80/tcp", "90/udp"] }, of).exposedPorts).toEqual([
+    "80/tcp",
+    "90/udp",
+  ]);
+  expect(ask({ command: ["x"], expose: ["90/udp"] }).exposedPorts).toEqual(["90/udp"]);
   expect(ask({ command: ["x"], user: "0", workdir: "/", stopSignal: "USR1" }, of)).toMatchObject({
     user: "0",
     workdir: "/",

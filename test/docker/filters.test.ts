@@ -9,7 +9,13 @@ import {
 } from "../../src/docker/filters.ts";
 import { at, container, image, NOW } from "./records.ts";
 
-const older = container({ id: "aa".repeat(32), name: "older", created: NOW - 9000, labels: { x: "y" } });
+const older = container({
+  id: "aa".repeat(32),
+  name: "older",
+  created: NOW - 9000,
+  labels: { x: "y" },
+  exposedPorts: ["80/tcp"],
+});
 const newer = container({
   id: "bb".repeat(32),
   name: "newer",
@@ -65,6 +71,9 @@ describe("ps --filter", () => {
     [["volume=data"], ["newer"]],
     [["volume=/d"], ["newer"]],
     [["network=host"], ["newer"]],
+    [["expose=80"], ["older"]],
+    [["expose=79-81/tcp"], ["older"]],
+    [["expose=80/udp"], []],
     [["name=er", "label=x=z"], ["newer"]],
   ])("%j", (filters, expected) => expect(names(...filters)).toEqual(expected));
 
@@ -73,6 +82,8 @@ describe("ps --filter", () => {
     ["status=foo", "invalid filter 'status=foo'"],
     ["health=x", "unrecognized filter value for health: x"],
     ["exited=x", 'strconv.Atoi: parsing "x": invalid syntax'],
+    ["expose=1:2", "filter for 'expose' should not contain ':': 1:2"],
+    ["expose=2-1", "error while looking up for expose 2-1: invalid range specified for port: 2-1"],
     ["before=nope", "no such container nope"],
   ])("%s is refused: %s", (filter, message) => expect(() => names(filter)).toThrow(message));
 

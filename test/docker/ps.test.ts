@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { formatRows } from "../../src/docker/format.ts";
+import { exposedText } from "../../src/docker/ports.ts";
 import { PS_COLUMNS, PsRow, statusText } from "../../src/docker/ps.ts";
 import { table } from "../../src/docker/table.ts";
 import { at, container, NEVER, NOW } from "./records.ts";
@@ -72,6 +73,15 @@ d3973eb73bec   http-server:v1   "/http-server"   35 hours ago   Up 35 hours     
     expect(one.Networks).toBe("host");
     expect(row({}).Networks).toBe("none");
   });
+});
+
+test("exposed ports: neighbours of one protocol are one range", () => {
+  expect(exposedText([])).toBe("");
+  expect(exposedText(["81/tcp", "80/tcp", "91/udp", "90/udp", "100/tcp"])).toBe(
+    "80-81/tcp, 100/tcp, 90-91/udp",
+  );
+  // Docker shows none where there is no network of its own to reach them through.
+  expect(row({ exposedPorts: ["80/tcp"], config: { namespaces: { net: { mode: "none" } } } }).Ports).toBe("");
 });
 
 describe("--format", () => {

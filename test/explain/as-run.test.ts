@@ -40,6 +40,8 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
     "d.example",
     "--add-host",
     "a:1.2.3.4",
+    "--expose",
+    "80/tcp",
     "--dns",
     "9.9.9.9",
     "--dns-search",

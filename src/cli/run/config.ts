@@ -14,6 +14,7 @@ import type { CONTAINER_FLAGS } from "./flags.ts";
 import { readPairs, toMap } from "./labels.ts";
 import { readTmpfs, readVolume } from "./mount.ts";
 import { readMode, readNetwork } from "./namespaces.ts";
+import { readExpose } from "./ports.ts";
 import { readHealth, readRestart } from "./process.ts";
 import { readSecurity } from "./security.ts";
 
@@ -82,6 +83,7 @@ export function configure(flags: ContainerFlags, words: readonly string[], detac
     restart: readRestart(flags.restart),
     autoRemove: flags.rm ?? false,
     log: { driver: flags["log-driver"] ?? "json-file", options: toMap(flags["log-opt"]) },
+    expose: [...new Set(flags.expose.flatMap(readExpose))],
     dns: flags.dns,
     dnsSearch: flags["dns-search"],
     dnsOptions: [...flags["dns-opt"], ...flags["dns-option"]],
