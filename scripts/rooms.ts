@@ -11,6 +11,7 @@ const ROOMS = [
   "explain",
   "engine.ts",
   "container",
+  "network",
   "image",
   "runtime",
   "launch",

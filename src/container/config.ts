@@ -4,6 +4,7 @@
  * Sizes are bytes, durations milliseconds, pids and ids numbers of the host unless said otherwise.
  */
 import type { NamespaceName } from "../launch/step.ts";
+import type { EndpointConfig, PortBinding } from "../network/types.ts";
 
 /** Own (`private`), the host's, or those of another container, by id. `shareable` (ipc) may be joined by others. */
 export type NamespaceMode =
@@ -154,6 +155,12 @@ export interface ContainerConfig {
   /** Milliseconds after which the container is killed. */
   readonly timeout?: number;
   readonly log: { readonly driver: string; readonly options: Readonly<Record<string, string>> };
+  /** Networks in the order of eth0, eth1 …; empty: the default one, where `namespaces.net` does not say otherwise. */
+  readonly networks: readonly EndpointConfig[];
+  /** `-p`: one entry a port, ranges spread out. */
+  readonly ports: readonly PortBinding[];
+  /** `-P`: every exposed port at a free port of the host. */
+  readonly publishAll: boolean;
   /** Ports beside the image's, each with its protocol: `80/tcp`. */
   readonly expose: readonly string[];
   readonly dns: readonly string[];
@@ -190,6 +197,9 @@ export const DEFAULTS: ContainerConfig = {
   restart: { name: "no", maximumRetryCount: 0 },
   autoRemove: false,
   log: { driver: "json-file", options: {} },
+  networks: [],
+  ports: [],
+  publishAll: false,
   expose: [],
   dns: [],
   dnsSearch: [],

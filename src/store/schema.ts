@@ -38,4 +38,37 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX containers_image ON containers(image);
   `,
+  `
+  CREATE TABLE networks (
+    id      TEXT PRIMARY KEY,              -- 64 hex digits
+    name    TEXT NOT NULL UNIQUE,
+    created INTEGER NOT NULL,              -- ms since 1970
+    record  TEXT NOT NULL                  -- JSON: driver, subnets, options, labels
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE endpoints (
+    container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+    network   TEXT NOT NULL REFERENCES networks(id),
+    position  INTEGER NOT NULL,            -- in the order in which they were asked for
+    asked     TEXT NOT NULL,               -- JSON: aliases, fixed addresses, links
+    active    INTEGER NOT NULL,            -- 1: its container runs, or is about to
+    interface TEXT,                        -- eth0, while it is active
+    ipv4      TEXT,                        -- while it is active; a fixed one from the beginning
+    ipv6      TEXT,
+    mac       TEXT,
+    PRIMARY KEY (container, network),
+    UNIQUE (network, ipv4),
+    UNIQUE (network, ipv6)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE ports (
+    protocol  TEXT NOT NULL,               -- tcp, udp or sctp
+    address   TEXT NOT NULL,               -- of the host: 0.0.0.0, ::, or one of its own
+    port      INTEGER NOT NULL,            -- of the host
+    container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+    target    INTEGER NOT NULL,            -- of the container
+    destination TEXT NOT NULL,             -- the container's address that it leads to
+    planned   INTEGER NOT NULL,            -- 1: the keeper's own plan makes and removes it
+    PRIMARY KEY (protocol, address, port)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX ports_container ON ports(container);
+  `,
 ];

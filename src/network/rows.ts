@@ -1,0 +1,160 @@
+/**
+ * The tables of networks, of who is on them and of published ports. Everything here is one statement or is called inside a
+ * transaction of the caller's: an address or a port is unique in its table, so two processes never hand one out twice.
+ */
+import { SampanError } from "../common/error.ts";
+import type { Store } from "../store/index.ts";
+import type { Endpoint, EndpointConfig, Member, Network, NetworkConfig, PublishedPort } from "./types.ts";
+
+interface NetworkRow {
+  readonly id: string;
+  readonly name: string;
+  readonly created: number;
+  readonly record: string;
+}
+
+interface EndpointRow {
+  readonly container: string;
+  readonly network: string;
+  readonly asked: string;
+  readonly active: number;
+  readonly interface: string | null;
+  readonly ipv4: string | null;
+  readonly ipv6: string | null;
+  readonly mac: string | null;
+}
+
+const NETWORK = "id, name, created, record";
+const ENDPOINT = "e.container, e.network, e.asked, e.active, e.interface, e.ipv4, e.ipv6, e.mac";
+const PORT = "protocol, address, port, container, target, destination";
+
+const parseNetwork = (row: NetworkRow): Network => ({
+  ...(JSON.parse(row.record) as Omit<NetworkConfig, "name">),
+  id: row.id,
+  name: row.name,
+  created: row.created,
+});
+
+const parseEndpoint = (row: EndpointRow, network: Network): Endpoint => ({
+  container: row.container,
+  network,
+  asked: JSON.parse(row.asked) as EndpointConfig,
+  active: row.active === 1,
+  interface: row.interface ?? undefined,
+  ipv4: row.ipv4 ?? undefined,
+  ipv6: row.ipv6 ?? undefined,
+  mac: row.mac ?? undefined,
+});
+
+export class NetworkRows {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  // ---- networks
+
+  insert(network: Network): void {
+    const { id, name, created, ...record } = network;
+    this.#store.db
+      .query("INSERT INTO networks (id, name, created, record) VALUES (?, ?, ?, ?)")
+      .run(id, name, created, JSON.stringify(record));
+  }
+
+  delete(id: string): void {
+    this.#store.db.query("DELETE FROM networks WHERE id = ?").run(id);
+  }
+
+  /** By id, name or the unambiguous beginning of an id, in Docker's order. */
+  find(reference: string): Network {
+    const network =
+      (reference.length === 64 ? this.#network("id = ?", reference) : undefined) ??
+      this.byName(reference) ??
+      this.#byPrefix(reference);
+    if (network) return network;
+    throw new SampanError("not-found", `network ${reference} not found`, {
+      hint: "`sampan network ls` lists those that exist, `sampan network create` makes one.",
+    });
+  }
+
+  byName(name: string): Network | undefined {
+    return this.#network("name = ?", name);
+  }
+
+  #network(where: string, value: string): Network | undefined {
+    const row = this.#store.db
+      .query<NetworkRow, [string]>(`SELECT ${NETWORK} FROM networks WHERE ${where}`)
+      .get(value);
+    return row ? parseNetwork(row) : undefined;
+  }
+
+  #byPrefix(prefix: string): Network | undefined {
+    if (!/^[0-9a-f]{1,64}$/.test(prefix)) return undefined;
+    const rows = this.#store.db
+      .query<NetworkRow, [string, string]>(`SELECT ${NETWORK} FROM networks WHERE id >= ? AND id < ? LIMIT 2`)
+      .all(prefix, `${prefix}g`);
+    if (rows.length > 1)
+      throw new SampanError("invalid", `network ${prefix} is ambiguous (2 matches found on ID prefix)`, {
+        hint: "Give more digits of the id, or the network's name.",
+      });
+    return rows[0] && parseNetwork(rows[0]);
+  }
+
+  /** All of them, by name. */
+  all(): Network[] {
+    const found: Network[] = [];
+    const rows = this.#store.db.query<NetworkRow, []>(`SELECT ${NETWORK} FROM networks ORDER BY name`).all();
+    for (const row of rows) found.push(parseNetwork(row));
+    return found;
+  }
+
+  // ---- who is on them
+
+  /** Of one container, in the order in which they were asked for. */
+  endpointsOf(container: string): Endpoint[] {
+    const rows = this.#store.db
+      .query<
+        EndpointRow & { readonly name: string; readonly created: number; readonly record: string },
+        [string]
+      >(
+        `SELECT ${ENDPOINT}, n.name, n.created, n.record FROM endpoints e JOIN networks n ON n.id = e.network
+         WHERE e.container = ? ORDER BY e.position`,
+      )
+      .all(container);
+    const found: Endpoint[] = [];
+    for (const row of rows)
+      found.push(
+        parseEndpoint(
+          row,
+          parseNetwork({ id: row.network, name: row.name, created: row.created, record: row.record }),
+        ),
+      );
+    return found;
+  }
+
+  /** On one network, by the names of their containers. */
+  membersOf(network: Network): Member[] {
+    const rows = this.#store.db
+      .query<EndpointRow & { readonly name: string }, [string]>(
+        `SELECT ${ENDPOINT}, c.name FROM endpoints e JOIN containers c ON c.id = e.container
+         WHERE e.network = ? ORDER BY c.name`,
+      )
+      .all(network.id);
+    const found: Member[] = [];
+    for (const row of rows) found.push({ ...parseEndpoint(row, network), containerName: row.name });
+    return found;
+  }
+
+  // ---- published ports
+
+  /** Of one container, or of all. */
+  ports(container?: string): PublishedPort[] {
+    const order = "ORDER BY target, protocol, address, port";
+    return container === undefined
+      ? this.#store.db.query<PublishedPort, []>(`SELECT ${PORT} FROM ports ${order}`).all()
+      : this.#store.db
+          .query<PublishedPort, [string]>(`SELECT ${PORT} FROM ports WHERE container = ? ${order}`)
+          .all(container);
+  }
+}
