@@ -51,6 +51,12 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/logout.ts"),
   },
   {
+    names: ["search"],
+    summary: "Search Docker Hub for images",
+    common: true,
+    load: () => import("./commands/search.ts"),
+  },
+  {
     names: ["version"],
     summary: "Show the Sampan version information",
     common: true,
@@ -208,11 +214,27 @@ export const COMMANDS: readonly Entry[] = [
     summary: "Remove unused images",
     load: () => import("./commands/image-prune.ts"),
   },
+  {
+    names: ["manifest inspect"],
+    summary: "Display an image manifest, or manifest list",
+    load: () => import("./commands/manifest-inspect.ts"),
+  },
+  {
+    names: ["system df"],
+    summary: "Show disk usage",
+    load: () => import("./commands/system-df.ts"),
+  },
+  {
+    names: ["system prune"],
+    summary: "Remove unused data",
+    load: () => import("./commands/system-prune.ts"),
+  },
 ];
 
 /** Words that open a group of commands. */
 export const GROUPS: Readonly<Record<string, string>> = {
   container: "Manage containers",
   image: "Manage images",
+  manifest: "Look at image manifests and manifest lists",
   system: "Manage Sampan",
 };

@@ -12,7 +12,7 @@ export async function inspectAll(
   const objects: unknown[] = [];
   for (const reference of references) {
     try {
-      objects.push(find(reference));
+      objects.push(await find(reference));
     } catch (error) {
       errors.push(error);
     }

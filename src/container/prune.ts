@@ -1,5 +1,5 @@
 /** Removing all containers that do not run. */
-import { lstatSync, readdirSync } from "node:fs";
+import { bytesIn } from "../common/tree.ts";
 import type { Containers } from "./containers.ts";
 import { type Context, places } from "./context.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -26,25 +26,6 @@ const hasLabel = ({ labels }: ContainerRecord, wanted: string): boolean => {
   return labels[wanted.slice(0, equals)] === wanted.slice(equals + 1);
 };
 
-/** Bytes that a container's own files take. */
-export function writtenBytes(folder: string): number {
-  let sum = 0;
-  let entries: string[];
-  try {
-    entries = readdirSync(folder);
-  } catch {
-    return 0;
-  }
-  for (const name of entries) {
-    const path = `${folder}/${name}`;
-    const found = lstatSync(path, { throwIfNoEntry: false });
-    if (!found) continue;
-    if (found.isDirectory()) sum += writtenBytes(path);
-    else sum += found.size;
-  }
-  return sum;
-}
-
 export async function prune(
   context: Context,
   containers: Containers,
@@ -58,7 +39,7 @@ export async function prune(
     if (filters.until !== undefined && container.created >= filters.until) continue;
     if (!(filters.labels ?? []).every((label) => hasLabel(container, label))) continue;
     if ((filters.withoutLabels ?? []).some((label) => hasLabel(container, label))) continue;
-    const size = writtenBytes(places(context.paths, container.id).upper);
+    const size = bytesIn(places(context.paths, container.id).upper);
     try {
       await containers.remove(container.id);
     } catch {

@@ -232,7 +232,7 @@ export interface ImageLookup {
   readonly familiar: (reference: string) => string;
 }
 
-const booleanOf = (name: string, value: string): boolean => {
+export const booleanOf = (name: string, value: string): boolean => {
   if (["1", "t", "true"].includes(value.toLowerCase())) return true;
   if (["0", "f", "false"].includes(value.toLowerCase())) return false;
   return refuse(`invalid filter '${name}=[${value}]'`, "It takes true or false.");

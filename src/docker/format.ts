@@ -94,8 +94,11 @@ const HEADER_FUNCTIONS = {
 /** `com.example.my-stack` heads its column as `my stack`. */
 const labelHeader = (name: string): string => name.slice(name.lastIndexOf(".") + 1).replace(/[-_]/g, " ");
 
-const pick = (row: object, fields: readonly string[]): Record<string, unknown> =>
-  Object.fromEntries(fields.map((field) => [field, (row as Record<string, unknown>)[field]]));
+/** What JSON has of a row; some say it in other words than a table. */
+const pick = (row: object, fields: readonly string[]): unknown =>
+  "toJSON" in row && typeof row.toJSON === "function"
+    ? row.toJSON()
+    : Object.fromEntries(fields.map((field) => [field, (row as Record<string, unknown>)[field]]));
 
 const jsonOf = (value: unknown, columns: Columns): string => {
   const row =

@@ -10,6 +10,8 @@ export interface ImageRowOptions {
   readonly name?: string | undefined;
   readonly digest?: string | undefined;
   readonly now?: number;
+  /** Where `system df` has looked. */
+  readonly usage?: { readonly shared: number; readonly containers: number };
 }
 
 export class ImageRow {
@@ -54,13 +56,15 @@ export class ImageRow {
     return humanSize4(this.#image.size);
   }
   get Containers(): string {
-    return "N/A";
+    return String(this.#options.usage?.containers ?? "N/A");
   }
   get SharedSize(): string {
-    return "N/A";
+    const { usage } = this.#options;
+    return usage ? humanSize4(usage.shared) : "N/A";
   }
   get UniqueSize(): string {
-    return "N/A";
+    const { usage } = this.#options;
+    return usage ? humanSize4(this.#image.size - usage.shared) : "N/A";
   }
 }
 

@@ -20,10 +20,13 @@ import {
   repository,
   withTag,
 } from "./reference.ts";
+import type { Looked, LookOptions } from "./registry/look.ts";
 import type { Pulled, PullOptions } from "./registry/pull.ts";
 import type { Outgoing, Pushed, PushOptions } from "./registry/push.ts";
+import type { SearchResult } from "./registry/search.ts";
 import type { Pruned, Removed } from "./remove.ts";
 import type { UnpackLimits } from "./unpack/child.ts";
+import type { ImagesUsage } from "./usage.ts";
 
 interface Row {
   readonly id: string;
@@ -109,6 +112,12 @@ export class Images {
     return image;
   }
 
+  /** Throws if the image of this name is for another platform than `platform`, such as `linux/arm64`. */
+  async checkPlatform(text: string, platform: string): Promise<void> {
+    const { checkPlatform, parsePlatform } = await import("./platform.ts");
+    checkPlatform(this.get(text).config, text, parsePlatform(platform));
+  }
+
   /** All images, the newest first; the embedded `host` is the last. */
   list(): ImageRecord[] {
     const rows = this.#store.db
@@ -138,6 +147,15 @@ export class Images {
     return this.#store.db
       .query<{ manifest: string }, [string]>("SELECT manifest FROM images WHERE id = ?")
       .get(image.id)?.manifest;
+  }
+
+  /** What they take of the disk; `host` takes nothing. */
+  async usage(): Promise<ImagesUsage> {
+    const { imagesUsage } = await import("./usage.ts");
+    return imagesUsage(
+      this.#store,
+      this.list().filter(({ id }) => id !== hostImage().id),
+    );
   }
 
   history(text: string): HistoryEntry[] {
@@ -199,6 +217,18 @@ export class Images {
     const pushed = await push(await this.#place(), this.#outgoing(text, allTags ?? false), rest);
     for (const each of pushed) this.#happened("push", each.reference);
     return pushed;
+  }
+
+  /** What a registry has under a name, without fetching it. */
+  async look(text: string, options: LookOptions = {}): Promise<Looked | Looked[]> {
+    const { look } = await import("./registry/look.ts");
+    return look(this.#paths.root, parseReference(text), options);
+  }
+
+  /** Asks a registry for names like this one. */
+  async search(term: string, limit: number): Promise<SearchResult[]> {
+    const { search } = await import("./registry/search.ts");
+    return search(this.#paths.root, term, limit);
   }
 
   /** Makes an image of one layer out of a root filesystem's archive; gives its id. */

@@ -13,10 +13,13 @@ export {
   withTag,
 } from "./reference.ts";
 export type { Credentials } from "./registry/credentials.ts";
+export type { Looked, LookOptions } from "./registry/look.ts";
 export type { Progress } from "./registry/progress.ts";
 export type { Pulled } from "./registry/pull.ts";
 export type { Pushed } from "./registry/push.ts";
+export type { SearchResult } from "./registry/search.ts";
 export type { Pruned, Removed } from "./remove.ts";
+export type { ImagesUsage, ImageUsage } from "./usage.ts";
 
 /** The hidden command of the process that unpacks a layer; gives its exit code. */
 export const unpackMain = async (args: readonly string[]): Promise<number> =>

@@ -50,6 +50,15 @@ export function choose(manifests: readonly Descriptor[], wanted: Platform): Desc
     .sort((a, b) => level(b.platform?.variant, plain) - level(a.platform?.variant, plain));
 }
 
+/** One image may be there for all, and be for another machine. `text` names it in the error. */
+export function checkPlatform(image: Platform, text: string, wanted: Platform): void {
+  if (image.os === wanted.os && image.architecture === wanted.architecture) return;
+  throw new SampanError(
+    "not-found",
+    `image with reference ${text} was found but its platform (${platformText(image)}) does not match the specified platform (${platformText(wanted)})`,
+  );
+}
+
 /** Reads `linux/arm64/v8`, `arm64` or `linux`. */
 export function parsePlatform(text: string): Platform {
   const parts = text.split("/");

@@ -1,6 +1,7 @@
 /** `rmi` and `image prune`, by the rules of Docker's image store; and the collection of what no row names any more. */
 import { readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
+import { bytesIn } from "../common/tree.ts";
 import { type Place, writeIndex } from "./adopt.ts";
 import { collecting } from "./gate.ts";
 import { MAX_MANIFEST, parseManifest } from "./manifest.ts";
@@ -170,7 +171,7 @@ export function collectGarbage(place: Place, partial = false): number {
       });
       for (const name of entries(`${paths.root}/layers`)) {
         if (layers.has(name) || name === "empty") continue;
-        bytes += sizeOf(`${paths.root}/layers/${name}`);
+        bytes += bytesIn(`${paths.root}/layers/${name}`);
         // Out of sight at once: removing takes its time.
         const gone = `${temporary}/${name}.gone`;
         rmSync(gone, { recursive: true, force: true });
@@ -212,15 +213,4 @@ function entries(folder: string): string[] {
   } catch {
     return [];
   }
-}
-
-/** Bytes of all files beneath a folder. */
-function sizeOf(folder: string): number {
-  let bytes = 0;
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory()) bytes += sizeOf(path);
-    else if (entry.isFile()) bytes += statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  }
-  return bytes;
 }

@@ -1,12 +1,13 @@
 /** `sampan container prune`: removes all that do not run. */
 import { collect, pruneChoice } from "../../docker/filters.ts";
-import { humanSize } from "../../docker/human.ts";
+import { humanSize4 } from "../../docker/human.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { readFilter } from "../filter.ts";
 import type { Flags } from "../flags.ts";
-import { print } from "../output.ts";
+import { print, write } from "../output.ts";
+import { removedText } from "../pruned.ts";
 
 const FLAGS = {
   filter: {
@@ -27,8 +28,8 @@ export default command({
     const choice = pruneChoice(collect(flags.filter));
     if (!flags.force && !confirm("WARNING! This will remove all stopped containers.")) return 0;
     const { removed, reclaimed } = await Engine.open(where).containers.prune(choice);
-    if (removed.length > 0) print(`Deleted Containers:\n${removed.join("\n")}\n`);
-    print(`Total reclaimed space: ${humanSize(reclaimed)}`);
+    write(1, removedText("Deleted Containers", removed));
+    print(`Total reclaimed space: ${humanSize4(reclaimed)}`);
     return 0;
   },
 });

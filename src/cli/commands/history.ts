@@ -12,6 +12,10 @@ const FLAGS = {
   format: FORMAT,
   human: { type: "bool", short: "H", help: "Print sizes and dates in human readable format (default true)" },
   "no-trunc": { type: "bool", help: "Don't truncate output" },
+  platform: {
+    type: "string",
+    help: 'Show history for the given platform. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+  },
   quiet: { type: "bool", short: "q", help: "Only show image IDs" },
 } as const satisfies Flags;
 
@@ -22,7 +26,10 @@ export default command({
   most: 1,
   async run({ flags, args, where }) {
     const options = { truncate: !flags["no-trunc"], human: flags.human ?? true };
-    const steps = Engine.open(where).images.history(args[0] ?? "");
+    const name = args[0] ?? "";
+    const { images } = Engine.open(where);
+    if (flags.platform) await images.checkPlatform(name, flags.platform);
+    const steps = images.history(name);
     const rows = steps.map((step) => new HistoryRow({ ...step, id: step.id ?? "<missing>" }, options));
     const format = flags.format ?? "";
     if (flags.quiet) write(1, rows.map((row) => `${row.ID}\n`).join(""));

@@ -1,12 +1,13 @@
 /** `sampan image prune`: removes images that nothing uses. */
-import { collect, pruneFilter } from "../../docker/filters.ts";
-import { humanSize } from "../../docker/human.ts";
+import { booleanOf, collect, pruneFilter } from "../../docker/filters.ts";
+import { humanSize4 } from "../../docker/human.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { readFilter } from "../filter.ts";
 import type { Flags } from "../flags.ts";
-import { print } from "../output.ts";
+import { print, write } from "../output.ts";
+import { imageLines, removedText } from "../pruned.ts";
 
 const FLAGS = {
   all: { type: "bool", short: "a", help: "Remove all unused images, not just dangling ones" },
@@ -26,7 +27,7 @@ export default command({
   most: 0,
   async run({ flags, where }) {
     const { dangling, ...rest } = collect(flags.filter);
-    const all = flags.all === true || dangling?.some((value) => ["false", "0"].includes(value)) === true;
+    const all = flags.all === true || dangling?.some((value) => !booleanOf("dangling", value)) === true;
     const wanted = pruneFilter(rest);
     const warning = all
       ? "WARNING! This will remove all images without at least one container associated to them."
@@ -36,11 +37,8 @@ export default command({
       all,
       filter: ({ created, config }) => wanted({ created, labels: config.config?.Labels ?? {} }),
     });
-    const lines = removed.map((each) =>
-      "untagged" in each ? `untagged: ${each.untagged}` : `deleted: ${each.deleted}`,
-    );
-    if (lines.length > 0) print(`Deleted Images:\n${lines.join("\n")}\n`);
-    print(`Total reclaimed space: ${humanSize(reclaimed)}`);
+    write(1, removedText("Deleted Images", imageLines(removed)));
+    print(`Total reclaimed space: ${humanSize4(reclaimed)}`);
     return 0;
   },
 });

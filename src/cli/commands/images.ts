@@ -4,7 +4,7 @@ import { formatRows } from "../../docker/format.ts";
 import { IMAGE_COLUMNS, ImageRow } from "../../docker/images.ts";
 import { table } from "../../docker/table.ts";
 import { Engine } from "../../engine.ts";
-import { familiarName } from "../../image/index.ts";
+import { familiarName, type ImageRecord } from "../../image/index.ts";
 import { command } from "../command.ts";
 import { readFilter } from "../filter.ts";
 import type { Flags } from "../flags.ts";
@@ -27,6 +27,34 @@ const FLAGS = {
   quiet: { type: "bool", short: "q", help: "Only show image IDs" },
 } as const satisfies Flags;
 
+interface Named {
+  readonly image: ImageRecord;
+  readonly name?: string;
+  readonly digest?: string;
+}
+
+/** A row for each tag, for each repository of which only the digest is known, and one for an image without a name. */
+function imageRows(
+  image: ImageRecord,
+  wanted: (name: string) => boolean,
+  filtered: boolean,
+  digests: boolean,
+): Named[] {
+  const tagged = new Set<string>();
+  const rows: Named[] = image.tags.filter(wanted).map((tag) => {
+    const repository = tag.slice(0, tag.lastIndexOf(":"));
+    tagged.add(repository);
+    const digest = image.digests.find((each) => each.startsWith(`${repository}@`))?.split("@")[1];
+    return { image, name: familiarName(tag), ...(digests && digest && { digest }) };
+  });
+  for (const each of image.digests.filter(wanted)) {
+    const [repository = "", digest = ""] = each.split("@");
+    if (tagged.has(repository) || image.tags.some((tag) => tag.startsWith(`${repository}:`))) continue;
+    rows.push({ image, name: familiarName(repository), ...(digests && { digest }) });
+  }
+  return rows.length > 0 || filtered || image.tags.length > 0 ? rows : [{ image }];
+}
+
 export default command({
   usage: "[OPTIONS] [REPOSITORY[:TAG]]",
   flags: FLAGS,
@@ -38,17 +66,13 @@ export default command({
     const filters = collect(pairs);
     const { image: wanted, name: wantedName } = imageFilter(filters, imageLookup(engine));
     const truncate = !flags["no-trunc"];
-    const rows: ImageRow[] = [];
-    for (const image of engine.images.list().filter(wanted)) {
-      const names = image.tags.filter(wantedName);
-      for (const tag of names) {
-        const repository = tag.replace(/:[^:/]*$/, "");
-        const digest = image.digests.find((each) => each.startsWith(`${repository}@`))?.split("@")[1];
-        rows.push(new ImageRow(image, { truncate, name: familiarName(tag), digest }));
-      }
-      if (image.tags.length === 0 && !filters["reference"]) rows.push(new ImageRow(image, { truncate }));
-    }
     const format = flags.format ?? "";
+    const digests = flags.digests === true || /\.Digest\b/.test(format);
+    const rows = engine.images
+      .list()
+      .filter(wanted)
+      .flatMap((image) => imageRows(image, wantedName, filters["reference"] !== undefined, digests))
+      .map(({ image, ...row }) => new ImageRow(image, { truncate, ...row }));
     if (flags.quiet) {
       if (format !== "")
         complain("WARNING: Ignoring custom format, because both --format and --quiet are set.");

@@ -10,6 +10,10 @@ import { isTerminal } from "../terminal.ts";
 
 const FLAGS = {
   output: { type: "string", short: "o", help: "Write to a file, instead of STDOUT" },
+  platform: {
+    type: "string",
+    help: 'Save only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+  },
 } as const satisfies Flags;
 
 export default command({
@@ -19,7 +23,8 @@ export default command({
   most: Number.POSITIVE_INFINITY,
   async run({ flags, args, where }) {
     const { images } = Engine.open(where);
-    const { output } = flags;
+    const { output, platform } = flags;
+    if (platform) for (const name of args) await images.checkPlatform(name, platform);
     if (!output) {
       if (isTerminal(1))
         throw new UsageError("cowardly refusing to save to a terminal. Use the -o flag or redirect", "plain");

@@ -7,7 +7,7 @@ import { SampanError } from "../../common/error.ts";
 import type { Place } from "../adopt.ts";
 import { chainIds, ensureLayer, type LayerSource } from "../layers.ts";
 import { type Descriptor, MAX_CONFIG, type Manifest, parseConfig } from "../manifest.ts";
-import { type Platform, platformText } from "../platform.ts";
+import { checkPlatform, type Platform } from "../platform.ts";
 import { familiarName, type Reference } from "../reference.ts";
 import type { Registry } from "./client.ts";
 import { type Arrival, download } from "./download.ts";
@@ -48,8 +48,9 @@ export async function fetchImage(
   const arrivals = startLayers(pulling, registries, manifest.layers);
   await fetching.complete;
   const bytes = blobs.read(id, MAX_CONFIG);
-  checkPlatform(bytes, id, reference, platform);
-  const diffIds = parseConfig(bytes, `config ${id}`).rootfs.diff_ids;
+  const config = parseConfig(bytes, `config ${id}`);
+  if (platform) checkPlatform(config, familiarName(reference), platform);
+  const diffIds = config.rootfs.diff_ids;
   if (diffIds.length !== manifest.layers.length)
     throw new SampanError(
       "invalid",
@@ -153,20 +154,4 @@ function startLayers(
   }
   for (const start of starts) start();
   return arrivals;
-}
-
-/** One manifest may be there for all, and be for another machine. */
-export function checkPlatform(
-  bytes: Uint8Array,
-  id: string,
-  reference: Reference,
-  wanted: Platform | undefined,
-): void {
-  if (!wanted) return;
-  const config = parseConfig(bytes, `config ${id}`);
-  if (config.os === wanted.os && config.architecture === wanted.architecture) return;
-  throw new SampanError(
-    "not-found",
-    `image with reference ${familiarName(reference)} was found but its platform (${platformText(config)}) does not match the specified platform (${platformText(wanted)})`,
-  );
 }

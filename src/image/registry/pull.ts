@@ -7,13 +7,14 @@ import {
   MAX_CONFIG,
   type Manifest,
   MEDIA,
+  parseConfig,
   parseManifest,
   parseObject,
 } from "../manifest.ts";
-import { choose, hostPlatform, type Platform, platformText } from "../platform.ts";
+import { checkPlatform, choose, hostPlatform, type Platform, platformText } from "../platform.ts";
 import { familiarName, type Reference, referenceText, repository, withTag } from "../reference.ts";
 import { type RawManifest, type Registry, RegistryError } from "./client.ts";
-import { checkPlatform, fetchImage, type Pulling } from "./fetch.ts";
+import { fetchImage, type Pulling } from "./fetch.ts";
 import { NetworkError } from "./http.ts";
 import type { OnProgress } from "./progress.ts";
 import { connect, type SessionOptions } from "./session.ts";
@@ -103,8 +104,9 @@ async function pullOne(pulling: Pulling, all: readonly Registry[], reference: Re
     .get(name)?.image;
   blobs.add(raw.bytes);
   const here = store.db.query("SELECT 1 FROM images WHERE id = ?").get(id) !== null;
-  if (here) checkPlatform(blobs.read(id, MAX_CONFIG), id, reference, platform);
-  else await fetchImage(pulling, from, manifest, reference);
+  if (!here) await fetchImage(pulling, from, manifest, reference);
+  else if (platform)
+    checkPlatform(parseConfig(blobs.read(id, MAX_CONFIG), `config ${id}`), familiarName(reference), platform);
   await adopt(place, raw.digest, references);
   say({ status: `Digest: ${top.digest}` });
   return { reference: name, id, digest: top.digest, newer: before !== id };

@@ -11,6 +11,8 @@ export interface SessionOptions {
   readonly credentials?: Credentials;
   readonly signal?: AbortSignal;
   readonly patience?: Partial<Patience>;
+  /** Plain http, and certificates that cannot be verified, are accepted whatever the user's file says. */
+  readonly insecure?: boolean;
 }
 
 /** Clients for the places of a repository, in the order in which they are asked. */
@@ -20,7 +22,11 @@ export async function connect(
   options: SessionOptions = {},
 ): Promise<Registry[]> {
   const places = endpoints(readRegistries(root), reference);
-  return Promise.all(places.map((endpoint) => open(root, endpoint, options)));
+  return Promise.all(
+    places.map((place) =>
+      open(root, { ...place, insecure: place.insecure || (options.insecure ?? false) }, options),
+    ),
+  );
 }
 
 /** A client for one place. */

@@ -1,0 +1,123 @@
+/** `sampan system df`: what the engine's things take of the disk. */
+
+import { containerDir } from "../../common/paths.ts";
+import { bytesIn } from "../../common/tree.ts";
+import { type Columns, formatRows, goJson } from "../../docker/format.ts";
+import { IMAGE_COLUMNS, ImageRow } from "../../docker/images.ts";
+import { PS_COLUMNS, PsRow } from "../../docker/ps.ts";
+import { table } from "../../docker/table.ts";
+import {
+  type DiskUsage,
+  USAGE_COLUMNS,
+  usageRows,
+  VOLUME_USAGE_COLUMNS,
+  VolumeUsageRow,
+} from "../../docker/usage.ts";
+import { Engine } from "../../engine.ts";
+import { familiarName } from "../../image/index.ts";
+import { command } from "../command.ts";
+import type { Flags } from "../flags.ts";
+import { FORMAT } from "../format.ts";
+import { write } from "../output.ts";
+
+const FLAGS = {
+  format: FORMAT,
+  verbose: { type: "bool", short: "v", help: "Show detailed information on space usage" },
+} as const satisfies Flags;
+
+export default command({
+  usage: "[OPTIONS]",
+  flags: FLAGS,
+  least: 0,
+  most: 0,
+  async run({ flags, where }) {
+    const usage = await usageOf(Engine.open(where));
+    const format = flags.format ?? "";
+    if (flags.verbose) write(1, await verbose(usage, format));
+    else if (format !== "" && format !== "table")
+      write(1, await formatRows(format, usageRows(usage), USAGE_COLUMNS));
+    else
+      write(
+        1,
+        list(usageRows(usage), USAGE_COLUMNS, ["Type", "TotalCount", "Active", "Size", "Reclaimable"]),
+      );
+    return 0;
+  },
+});
+
+async function usageOf(engine: Engine): Promise<DiskUsage> {
+  const containers = engine.containers.list({ all: true }).map((container) => ({
+    container,
+    bytes: bytesIn(`${containerDir(engine.paths, container.id)}/upper`),
+  }));
+  return { images: await engine.images.usage(), containers, volumes: [] };
+}
+
+function list<C extends Columns, F extends keyof C["headers"] & string>(
+  rows: readonly Readonly<Record<F, string>>[],
+  { headers }: C,
+  fields: readonly F[],
+): string {
+  const head = fields.map((field) => headers[field] ?? "");
+  return table([head, ...rows.map((row) => fields.map((field) => row[field]))]);
+}
+
+async function verbose(usage: DiskUsage, format: string): Promise<string> {
+  const truncate = format === "";
+  const images = usage.images.images.map(({ image, ...usage }) => {
+    const name = image.tags[0] ?? image.digests[0]?.split("@")[0];
+    return new ImageRow(image, { truncate, usage, ...(name !== undefined && { name: familiarName(name) }) });
+  });
+  const containers = usage.containers.map(
+    ({ container, bytes }) => new PsRow(container, { truncate, size: { writable: bytes, all: 0 } }),
+  );
+  const volumes = usage.volumes.map((volume) => new VolumeUsageRow(volume));
+  const all = { Images: images, Containers: containers, Volumes: volumes, BuildCache: [] };
+  const columns = { Images: IMAGE_COLUMNS, Containers: PS_COLUMNS, Volumes: VOLUME_USAGE_COLUMNS };
+  if (format !== "" && format !== "json")
+    return formatRows(format, [all], { ...USAGE_COLUMNS, fields: Object.keys(all) });
+  if (format === "json") {
+    const objects = (rows: readonly object[], { fields }: Columns) =>
+      rows.map((row) =>
+        Object.fromEntries(fields.map((field) => [field, (row as Record<string, unknown>)[field]])),
+      );
+    return `${goJson({
+      Images: objects(images, columns.Images),
+      Containers: objects(containers, columns.Containers),
+      Volumes: objects(volumes, columns.Volumes),
+      BuildCache: [],
+    })}\n`;
+  }
+  const sections = [
+    "Images space usage:\n",
+    list(images, IMAGE_COLUMNS, IMAGE_FIELDS),
+    "Containers space usage:\n",
+    list(containers, PS_COLUMNS, CONTAINER_FIELDS),
+    "Local Volumes space usage:\n",
+    list(volumes, VOLUME_USAGE_COLUMNS, ["Name", "Links", "Size"]),
+    "Build cache usage: 0B\n",
+    table([["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"]]),
+  ];
+  return sections.join("\n");
+}
+
+const IMAGE_FIELDS = [
+  "Repository",
+  "Tag",
+  "ID",
+  "CreatedSince",
+  "Size",
+  "SharedSize",
+  "UniqueSize",
+  "Containers",
+] as const;
+const CONTAINER_FIELDS = [
+  "ID",
+  "Image",
+  "Command",
+  "LocalVolumes",
+  "Size",
+  "RunningFor",
+  "Status",
+  "Names",
+] as const;

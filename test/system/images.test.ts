@@ -1,0 +1,284 @@
+/** The commands about images and the disk, as Docker has them. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { dockerArchive, layerTar, sha256 } from "../support/image.ts";
+import { NO_REGISTRY, TestRegistry } from "../support/registry.ts";
+import { Sandbox } from "../support/sandbox.ts";
+
+const layer = (name: string, size: number) => layerTar([{ name, type: "file", content: "x".repeat(size) }]);
+const BASE = layer("base", 1000);
+const folded = (text: string): string[] =>
+  text.split("\n").map((line) => line.trimEnd().replace(/ {2,}/g, " | "));
+
+describe("the disk", () => {
+  let box: Sandbox;
+
+  beforeAll(async () => {
+    box = new Sandbox();
+    const file = `${box.root}/images.tar`;
+    writeFileSync(
+      file,
+      dockerArchive([
+        {
+          tags: ["one:1", "uno:1"],
+          layers: [BASE, layer("one", 200)],
+          config: { Labels: { keep: "no" }, Cmd: ["/x"] },
+        },
+        {
+          tags: ["two:1"],
+          layers: [BASE, layer("two", 3000)],
+          config: { Labels: { keep: "yes" }, Cmd: ["/x"] },
+        },
+        { tags: [], layers: [layer("none", 10)] },
+      ]),
+    );
+    await box.ok("load", "-i", file);
+    await box.ok("create", "--name", "c", "one:1");
+  });
+  afterAll(async () => {
+    await box?.[Symbol.asyncDispose]();
+  });
+
+  test("system df: what is there and what of it could go", async () => {
+    expect(folded(await box.ok("system", "df"))).toEqual([
+      "TYPE | TOTAL | ACTIVE | SIZE | RECLAIMABLE",
+      "Images | 3 | 1 | 4.21kB | 4.01kB (95%)",
+      "Containers | 1 | 0 | 0B | 0B",
+      "Local Volumes | 0 | 0 | 0B | 0B",
+      "Build Cache | 0 | 0 | 0B | 0B",
+    ]);
+    expect(await box.ok("system", "df", "--format", "{{.Type}}={{.Size}}")).toBe(
+      "Images=4.21kB\nContainers=0B\nLocal Volumes=0B\nBuild Cache=0B",
+    );
+    expect(JSON.parse((await box.ok("system", "df", "--format", "json")).split("\n")[0] ?? "")).toEqual({
+      Active: "1",
+      Reclaimable: "4.01kB (95%)",
+      Size: "4.21kB",
+      TotalCount: "3",
+      Type: "Images",
+    });
+  });
+
+  test("system df -v: each thing by itself", async () => {
+    const text = folded(await box.ok("system", "df", "-v"));
+    expect(text[0]).toBe("Images space usage:");
+    expect(text[2]).toBe(
+      "REPOSITORY | TAG | IMAGE ID | CREATED | SIZE | SHARED SIZE | UNIQUE SIZE | CONTAINERS",
+    );
+    expect(text.find((line) => line.startsWith("one | 1"))).toMatch(/1\.2kB \| 1kB \| 200B \| 1$/);
+    expect(text.find((line) => line.startsWith("two | 1"))).toMatch(/4kB \| 1kB \| 3kB \| 0$/);
+    expect(text).toContain("Containers space usage:");
+    expect(text).toContain("Local Volumes space usage:");
+    const all = JSON.parse(await box.ok("system", "df", "-v", "--format", "json")) as Record<
+      string,
+      unknown[]
+    >;
+    expect(Object.keys(all)).toEqual(["Images", "Containers", "Volumes", "BuildCache"]);
+    expect(all["Images"]).toHaveLength(3);
+    expect(all["Containers"]?.[0]).toMatchObject({ Names: "c", State: "created" });
+  });
+
+  test("system prune asks, and a no changes nothing", async () => {
+    const asked = await box.cliWith({ stdin: "n\n" }, "system", "prune", "-a", "--filter", "label=keep=no");
+    expect(asked).toMatchObject({
+      code: 0,
+      stdout:
+        "WARNING! This will remove:\n" +
+        "  - all stopped containers\n" +
+        "  - all images without at least one container associated to them\n\n" +
+        "  Items to be pruned will be filtered with:\n" +
+        "  - label=keep=no\n\n" +
+        "Are you sure you want to continue? [y/N] ",
+    });
+    expect(await box.cli("system", "prune", "-f", "--filter", "foo=bar")).toMatchObject({
+      code: 1,
+      stderr: "sampan: invalid filter 'foo'\nThe filters are label, label!, until.\n",
+    });
+    expect((await box.ok("ps", "-aq")).split("\n")).toHaveLength(1);
+  });
+
+  test("prune --filter: until, label and label! choose; --platform must fit", async () => {
+    const prune = (...filters: string[]) =>
+      box.ok("image", "prune", "-af", ...filters.flatMap((filter) => ["--filter", filter]));
+    const nothing = "Total reclaimed space: 0B";
+    expect(await prune("until=2020-01-01T00:00:00Z")).toBe(nothing);
+    expect(await prune("label=keep=perhaps")).toBe(nothing);
+    expect(await prune("label!=keep", "label=keep")).toBe(nothing);
+    expect(await prune("label!=keep", "until=1h")).toContain("Deleted Images:\ndeleted: sha256:");
+    const other = await box.cli("image", "inspect", "--platform", "linux/s390x", "two:1");
+    expect(other.stderr).toMatch(
+      /^sampan: image with reference two:1 was found but its platform \(linux\/\w+\) does not match the specified platform \(linux\/s390x\)\n$/,
+    );
+    expect((await box.cli("history", "--platform", "linux/s390x", "two:1")).code).toBe(1);
+    expect(
+      (await box.cli("save", "--platform", "linux/s390x", "-o", `${box.root}/x.tar`, "two:1")).code,
+    ).toBe(1);
+  });
+
+  test("system prune -a: containers first, then the images that they used", async () => {
+    const id = await box.ok("ps", "-aq", "--no-trunc");
+    const text = await box.ok("system", "prune", "-a", "-f", "--filter", "label!=keep=yes");
+    expect(text.split("\n")).toEqual([
+      "Deleted Containers:",
+      id,
+      "",
+      "Deleted Images:",
+      "untagged: one:1",
+      "untagged: uno:1",
+      expect.stringMatching(/^deleted: sha256:/),
+      expect.stringMatching(/^deleted: sha256:/),
+      "",
+      expect.stringMatching(/^Total reclaimed space: \d/),
+    ]);
+    expect(await box.ok("images", "--format", "{{.Repository}}")).toBe("two\nhost");
+  });
+});
+
+describe.skipIf(NO_REGISTRY !== undefined)("a registry's names and manifests", () => {
+  let registry: TestRegistry;
+  let box: Sandbox;
+  let name = "";
+
+  beforeAll(async () => {
+    registry = await TestRegistry.start();
+    box = new Sandbox();
+    name = `${registry.host}/a/one`;
+    const file = `${box.root}/image.tar`;
+    writeFileSync(file, dockerArchive([{ tags: [`${name}:1`], layers: [BASE] }]));
+    await box.ok("load", "-i", file);
+    await box.ok("push", "-q", `${name}:1`);
+  });
+  afterAll(async () => {
+    await registry?.stop();
+    await box?.[Symbol.asyncDispose]();
+  });
+
+  const raw = async (reference: string): Promise<{ text: string; type: string }> => {
+    const answer = await fetch(`http://${registry.host}/v2/a/one/manifests/${reference}`, {
+      headers: {
+        accept: "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json",
+      },
+    });
+    return { text: await answer.text(), type: answer.headers.get("content-type") ?? "" };
+  };
+
+  test("manifest inspect: the content, laid out", async () => {
+    const { text } = await raw("1");
+    expect(await box.ok("manifest", "inspect", `${name}:1`)).toBe(
+      JSON.stringify(JSON.parse(text), null, "\t"),
+    );
+    expect(await box.cli("manifest", "inspect", `${name}:2`)).toMatchObject({
+      code: 1,
+      stderr: `sampan: no such manifest: ${name}:2\n`,
+    });
+  });
+
+  test("manifest inspect -v: with its bytes and its platform; of an index its members", async () => {
+    const { text, type } = await raw("1");
+    const one = JSON.parse(await box.ok("manifest", "inspect", "-v", `${name}:1`)) as Record<string, unknown>;
+    const platform = { architecture: process.arch === "x64" ? "amd64" : process.arch, os: "linux" };
+    const descriptor = { mediaType: type, digest: sha256(text), size: text.length };
+    expect(one).toEqual({
+      Ref: `${name}:1`,
+      Descriptor: { ...descriptor, platform },
+      Raw: Buffer.from(text).toString("base64"),
+      OCIManifest: JSON.parse(text),
+    });
+    const index = JSON.stringify({
+      schemaVersion: 2,
+      mediaType: "application/vnd.oci.image.index.v1+json",
+      manifests: [{ ...descriptor, platform: { architecture: "arm64", os: "linux", variant: "v8" } }],
+    });
+    const pushed = await fetch(`http://${registry.host}/v2/a/one/manifests/all`, {
+      method: "PUT",
+      headers: { "content-type": "application/vnd.oci.image.index.v1+json" },
+      body: index,
+    });
+    expect(pushed.status).toBe(201);
+    expect(await box.ok("manifest", "inspect", `${name}:all`)).toBe(
+      JSON.stringify(JSON.parse(index), null, 3),
+    );
+    expect(JSON.parse(await box.ok("manifest", "inspect", "--verbose", `${name}:all`))).toEqual([
+      {
+        Ref: `${name}:all@${sha256(text)}`,
+        Descriptor: { ...descriptor, platform: { architecture: "arm64", os: "linux", variant: "v8" } },
+        Raw: Buffer.from(text).toString("base64"),
+        OCIManifest: JSON.parse(text),
+      },
+    ]);
+  });
+
+  test("search: Docker Hub's answer as rows", async () => {
+    const asked: string[] = [];
+    using hub = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch(request) {
+        const url = new URL(request.url);
+        if (url.pathname !== "/v1/search") return new Response("", { status: 200 });
+        asked.push(url.search);
+        return Response.json({
+          num_results: 3,
+          results: [
+            {
+              name: "jq",
+              description: "Command-line JSON processor, a very long description that goes on and\n on",
+              star_count: 12,
+              is_official: true,
+              is_automated: false,
+            },
+            { name: "me/jq", description: "", star_count: 3, is_official: false, is_automated: true },
+            { name: "you/jq", description: "<b>", star_count: 0, is_official: false, is_automated: false },
+          ],
+        });
+      },
+    });
+    const term = `127.0.0.1:${hub.port}/jq`;
+    expect(folded(await box.ok("search", term))).toEqual([
+      "NAME | DESCRIPTION | STARS | OFFICIAL",
+      "jq | Command-line JSON processor, a very long des… | 12 | [OK]",
+      "me/jq | 3",
+      "you/jq | <b> | 0",
+    ]);
+    expect(asked).toEqual(["?q=jq&n=25"]);
+    const names = async (...flags: string[]) =>
+      (await box.ok("search", "--format", "{{.Name}}", ...flags, term)).split("\n");
+    expect(await names("--filter", "stars=3")).toEqual(["jq", "me/jq"]);
+    expect(await names("--filter", "is-official=true")).toEqual(["jq"]);
+    expect(await names("--filter", "is-automated=true")).toEqual(["me/jq"]);
+    expect(await names("--limit", "5")).toHaveLength(3);
+    expect(asked.at(-1)).toBe("?q=jq&n=5");
+    expect(await box.ok("search", "--no-trunc", "--filter", "stars=12", "--format", "json", term)).toBe(
+      '{"Description":"Command-line JSON processor, a very long description that goes on and  on","IsOfficial":"true","Name":"jq","StarCount":"12"}',
+    );
+    expect((await box.cli("search", "--limit", "200", term)).stderr).toBe(
+      "sampan: limit 200 is outside the range of [1, 100]\n",
+    );
+    expect((await box.cli("search", "--filter", "stars=many", term)).stderr).toBe(
+      "sampan: invalid filter 'stars=many'\nIt takes a number.\n",
+    );
+  });
+
+  test("search: a registry that cannot", async () => {
+    expect(await box.cli("search", `${registry.host}/jq`)).toMatchObject({
+      code: 1,
+      stderr:
+        `sampan: ${registry.host} cannot be searched: it does not answer /v1/search\n` +
+        "Docker Hub can be searched; most other registries can only be asked for names that one knows.\n",
+    });
+  });
+
+  test("images: a row for each tag, and for an image of which only the digest is known", async () => {
+    const digest = sha256((await raw("1")).text);
+    await box.ok("rmi", "-f", `${name}:1`);
+    await box.ok("pull", "-q", `${name}@${digest}`);
+    const rows = async (...flags: string[]) => folded(await box.ok("images", ...flags))[1] ?? "";
+    expect(await rows()).toMatch(new RegExp(`^${name} \\| <none> \\| [0-9a-f]{12} `));
+    expect(await rows("--digests")).toMatch(new RegExp(`^${name} \\| <none> \\| ${digest} \\| `));
+    await box.ok("tag", `${name}@${digest}`, `${name}:again`);
+    expect(await rows("--digests")).toMatch(new RegExp(`^${name} \\| again \\| ${digest} \\| `));
+    expect(await rows("--filter", `reference=${registry.host}/*/one`)).toMatch(/again/);
+    expect(folded(await box.ok("images", "--filter", "reference=other"))).toHaveLength(1);
+    expect(await box.ok("images", "--format", "{{.Digest}}", name)).toBe(digest);
+  });
+});
