@@ -77,7 +77,8 @@ async function call(entry: Entry, called: string, words: readonly string[], glob
       const usage = error.form === "options" ? "" : `Usage:  ${name} ${command.usage}\n\n`;
       const prefix = error.form === "flag" ? "" : "sampan: ";
       complain(`${prefix}${error.message}\n\n${usage}Run '${name} --help' for more information`);
-      return error.form === "arguments" ? 1 : 125;
+      if (error.form === "arguments") return 1;
+      return error.form === "flag" ? 125 : (command.failure ?? 125);
     }
     report(error, global.debug);
     if (error instanceof SampanError && command.failure !== undefined) {

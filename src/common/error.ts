@@ -39,6 +39,19 @@ export interface ErrorDetail {
   readonly cause?: unknown;
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  EISDIR: "is a directory",
+  ENOENT: "no such file or directory",
+  ENOTDIR: "not a directory",
+};
+
+/** Why a file of the caller's could not be read, in the C library's words. */
+export function fileReason(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string };
+  return REASONS[code ?? ""] ?? message ?? String(error);
+}
+
 export class SampanError extends Error {
   override readonly name = "SampanError";
   readonly code: ErrorCode;

@@ -1,7 +1,7 @@
 /** A new container: what was asked for is checked, resolved against its image and written down. Nothing runs yet. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
-import type { ImageRecord } from "../image/index.ts";
+import { checkPlatform, parsePlatform } from "../image/index.ts";
 import type { NamespaceName } from "../launch/index.ts";
 import { chooseCapabilities, hasSELinux, RLIMITS, sysctlNamespace } from "../runtime/index.ts";
 import { type Release, tryClaim } from "./claim.ts";
@@ -16,21 +16,6 @@ import { validateConfig, validateName } from "./validate.ts";
 
 export interface CreateOptions {
   readonly name?: string;
-}
-
-const ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64", armhf: "arm" };
-
-/** `linux/arm64/v8` or `arm64` against what the image is for. */
-function assertPlatform(platform: string, image: ImageRecord): void {
-  const parts = platform.toLowerCase().split("/");
-  const [os, arch] = parts.length === 1 ? ["linux", parts[0] ?? ""] : [parts[0] ?? "", parts[1] ?? ""];
-  const { os: imageOs, architecture } = image.config;
-  if (os === imageOs && (ARCHITECTURES[arch] ?? arch) === architecture) return;
-  throw new SampanError(
-    "not-found",
-    `image with reference ${image.tags[0] ?? image.id} was found but does not provide the specified platform (${platform}), only ${imageOs}/${architecture}`,
-    { hint: "Load an archive of the image for that platform, or leave --platform out." },
-  );
 }
 
 /** Names of other containers become ids: a rename must not change who is meant. */
@@ -144,7 +129,8 @@ export function create(
   if (options.name !== undefined) validateName(options.name);
   check(given);
   const image = given.rootfs ? undefined : context.images.get(given.image);
-  if (image && given.platform) assertPlatform(given.platform, image);
+  if (image && given.platform)
+    checkPlatform(image.config, given.image, parsePlatform(given.platform.toLowerCase()));
   const id = newId();
   const resolved = resolve(id, withIds(context, given), image?.config, hostname);
   makeFolders(context, id, given.rootfs === undefined || given.rootfs.copyOnWrite);

@@ -56,7 +56,6 @@ export async function exec(
   config: ExecConfig,
 ): Promise<Connection> {
   assertRunning(container, state);
-  validate(config);
   const live = readPidFile(places(context.paths, container.id).pid);
   if (!live || live.pid === 0) throw new SampanError("conflict", `container ${container.id} is not running`);
 
@@ -65,10 +64,11 @@ export async function exec(
   const root = rootOf(context, container);
   let plan: Plan;
   try {
+    validate(config);
     plan = { steps: await execSteps(container, live, root, config), keeper };
   } catch (error) {
     launcher.abandon();
-    throw error;
+    throw cannotExecute(error);
   }
   const words = config.command.join(" ");
   const attributes = attributesOf(container);
@@ -87,8 +87,19 @@ export async function exec(
   } catch (error) {
     if (!(error instanceof LaunchError)) throw error;
     const { explainStart } = await import("./explain-start.ts");
-    throw explainStart(error, root, container.config);
+    throw cannotExecute(explainStart(error, root, container.config));
   }
+}
+
+/** Docker's exit code for a command that the container has no way to run is 126, whatever the reason; 127: it is not there. */
+function cannotExecute(error: unknown): unknown {
+  if (!(error instanceof SampanError) || error.code === "command-not-found") return error;
+  const { message, hint, kernel } = error;
+  return new SampanError("not-executable", message, {
+    ...(hint ? { hint } : {}),
+    ...(kernel ? { kernel } : {}),
+    cause: error,
+  });
 }
 
 function validate(config: ExecConfig): void {

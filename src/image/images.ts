@@ -2,8 +2,8 @@
  * The images that are here. On the way of every `run`: one query finds an image, one its layers. Whatever changes images
  * lives in files of its own that are loaded when they are wanted.
  */
-import { closeSync, mkdirSync, openSync } from "node:fs";
-import { SampanError } from "../common/error.ts";
+import { closeSync, fstatSync, mkdirSync, openSync } from "node:fs";
+import { fileReason, SampanError } from "../common/error.ts";
 import { layerDir, type Paths } from "../common/paths.ts";
 import type { Store } from "../store/index.ts";
 import type { Place } from "./adopt.ts";
@@ -411,16 +411,19 @@ export const noSuchImage = (text: string): SampanError => {
 /** A file's bytes as a stream; any other stream as it is. */
 function open(source: string | AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   if (typeof source !== "string") return source;
+  const refuse = (syscall: string, error: unknown): SampanError =>
+    new SampanError("invalid", `${syscall} ${source}: ${fileReason(error)}`, {
+      kernel: { syscall, errno: (error as { code?: string }).code ?? "EIO", path: source },
+    });
   let fd: number;
   try {
     fd = openSync(source, "r");
   } catch (error) {
-    const errno = error instanceof Error && "code" in error ? String(error.code) : "EIO";
-    const reason =
-      errno === "ENOENT" ? "no such file or directory" : errno === "EACCES" ? "permission denied" : errno;
-    throw new SampanError("invalid", `open ${source}: ${reason}`, {
-      kernel: { syscall: "open", errno, path: source },
-    });
+    throw refuse("open", error);
+  }
+  if (fstatSync(fd).isDirectory()) {
+    closeSync(fd);
+    throw refuse("read", { code: "EISDIR" });
   }
   return (async function* () {
     try {

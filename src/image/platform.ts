@@ -56,10 +56,16 @@ export function checkPlatform(image: Platform, text: string, wanted: Platform): 
   throw new SampanError(
     "not-found",
     `image with reference ${text} was found but its platform (${platformText(image)}) does not match the specified platform (${platformText(wanted)})`,
+    { hint: "Pull it or load an archive of it for that platform, or leave --platform out." },
   );
 }
 
-/** Reads `linux/arm64/v8`, `arm64` or `linux`. */
+const SYSTEMS =
+  "aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris wasip1 windows";
+const PROCESSORS =
+  "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x sparc64 wasm";
+
+/** Reads `linux/arm64/v8`, `arm64` or `linux`. One word alone must be a system or a processor that Go knows. */
 export function parsePlatform(text: string): Platform {
   const parts = text.split("/");
   const host = hostPlatform();
@@ -70,7 +76,14 @@ export function parsePlatform(text: string): Platform {
   const [first = "", second, variant] = parts;
   if (second !== undefined)
     return { os: first, architecture: architecture(second), ...(variant !== undefined && { variant }) };
-  return first === "linux" ? host : { os: host.os, architecture: architecture(first) };
+  if (SYSTEMS.split(" ").includes(first)) return { ...host, os: first };
+  if (PROCESSORS.split(" ").includes(architecture(first)))
+    return { os: host.os, architecture: architecture(first) };
+  throw new SampanError(
+    "invalid",
+    `error parsing specified platform: "${text}": unknown operating system or architecture: invalid argument`,
+    { hint: "A platform is written linux/amd64 or linux/arm/v7." },
+  );
 }
 
 const architecture = (name: string): string =>

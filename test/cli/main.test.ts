@@ -139,8 +139,8 @@ describe("a command line that cannot be", () => {
     ],
     [
       ["run", "-d", "-a", "stdout", "host"],
-      125,
-      "sampan: conflicting options: cannot specify both --attach and --detach\n\nRun 'sampan run --help' for more information\n",
+      1,
+      "conflicting options: cannot specify both --attach and --detach\n",
     ],
     [["run", "-it", "host"], 1, "the input device is not a TTY\n"],
     [
@@ -148,11 +148,16 @@ describe("a command line that cannot be", () => {
       125,
       `invalid argument "foo" for "-f, --filter" flag: bad format of filter (expected name=value)\n\nUsage:  sampan ps [OPTIONS]\n\nRun 'sampan ps --help' for more information\n`,
     ],
+    [["start", "-a", "x", "y"], 1, "you cannot start and attach multiple containers at once\n"],
+    [["inspect", "--type", "foo", "x"], 1, 'unknown type: "foo": must be one of "container", "image"\n'],
     [
-      ["update", "x"],
-      125,
-      "sampan: you must provide one or more flags when using this command\n\nRun 'sampan update --help' for more information\n",
+      ["exec", "--env-file", "/nope", "x", "true"],
+      1,
+      "sampan: open /nope: no such file or directory\n\nRun 'sampan exec --help' for more information\n",
     ],
+    [["load", "-i", "/nope"], 1, "sampan: open /nope: no such file or directory\n"],
+    [["load", "-i", "/etc"], 1, "sampan: read /etc: is a directory\n"],
+    [["update", "x"], 1, "you must provide one or more flags when using this command\n"],
   ])("%j: exit %d", async (args: string[], code, stderr) => {
     expect(await sampan(...args)).toEqual({ code, stdout: "", stderr });
   });

@@ -161,6 +161,11 @@ describe("mounts", () => {
       { type: "tmpfs", source: "", target: "/t", tmpfsOptions: ["size=1m", "noexec"] },
       { type: "tmpfs", source: "", target: "/u", tmpfsOptions: [] },
     ]));
+
+  test("--tmpfs twice at one place: the last counts", () =>
+    expect(asked("--tmpfs /t:size=1m --tmpfs /t").mounts).toEqual([
+      { type: "tmpfs", source: "", target: "/t", tmpfsOptions: [] },
+    ]));
 });
 
 describe("environment and label files", () => {
@@ -295,6 +300,7 @@ describe("what is refused, and how", () => {
       "--security-opt seccomp=/nope",
       "opening seccomp profile (/nope) failed: open /nope: no such file or directory",
     ],
+    ["--security-opt seccomp=/", "opening seccomp profile (/) failed: open /: is a directory"],
     ["--health-cmd x --no-healthcheck", "--no-healthcheck conflicts with --health-* options"],
     ["--health-retries -1", "--health-retries cannot be negative"],
     ["--health-interval -1s", "--health-interval cannot be negative"],
@@ -303,6 +309,7 @@ describe("what is refused, and how", () => {
     ["--sysctl foo=bar", invalid("foo=bar", "--sysctl", "sysctl 'foo=bar' is not allowed")],
     ["--env =x", invalid("=x", "-e, --env", "invalid environment variable: =x")],
     ["--label =x", invalid("=x", "-l, --label", "invalid label '=x': empty name")],
+    ["--env-file /", "open /: is a directory"],
     ["--env-file /nope", "open /nope: no such file or directory"],
     ["--pull x", `invalid pull option: 'x': must be one of "always", "missing" or "never"`],
     ["--add-host x", 'bad format for add-host: "x"'],

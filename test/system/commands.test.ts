@@ -141,7 +141,10 @@ describe("looking into a container", () => {
     });
     expect(await box.ok("top", "host-of-many", "-o", "args")).toContain("sleep 999");
     expect((await box.cli("exec", "host-of-many", "no-such-program")).code).toBe(127);
-    expect((await box.cli("exec", "host-of-many", "/etc")).code).toBe(126);
+    for (const line of [" /etc", "-u nope true", "-w /nope true", "-w rel true"]) {
+      const words = line.replace(/(.*) /, "$1 host-of-many ").trim().split(" ");
+      expect((await box.cli("exec", ...words)).code, line).toBe(126);
+    }
     await box.ok("rm", "-f", "host-of-many");
   });
 

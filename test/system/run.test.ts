@@ -59,6 +59,22 @@ describe("a run's output and exit code are the program's", () => {
     expect(stderr).toContain("sampan load");
   });
 
+  test("a platform that it is not for: 125, and which it is for", async () => {
+    const here = process.arch === "x64" ? "amd64" : process.arch;
+    expect(await box.cli("run", "--rm", "--platform", "linux/s390x", "host", "true")).toEqual({
+      code: 125,
+      stdout: "",
+      stderr:
+        `sampan: image with reference host was found but its platform (linux/${here}) does not match the specified platform (linux/s390x)\n` +
+        "Pull it or load an archive of it for that platform, or leave --platform out.\n",
+    });
+    expect((await box.cli("run", "--rm", "--platform", "foo", "host", "true")).stderr).toBe(
+      'sampan: error parsing specified platform: "foo": unknown operating system or architecture: invalid argument\n' +
+        "A platform is written linux/amd64 or linux/arm/v7.\n",
+    );
+    expect((await box.cli("run", "--rm", "--platform", here, "host", "true")).code).toBe(0);
+  });
+
   test("a megabyte of output arrives whole", async () => {
     const { stdout } = await box.cli("run", "--rm", "host", "head", "-c", "1000000", "/dev/zero");
     expect(stdout.length).toBe(1_000_000);

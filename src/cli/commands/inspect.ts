@@ -21,7 +21,7 @@ export default command({
   run({ flags, args, where }) {
     const { type } = flags;
     if (type !== undefined && type !== "container" && type !== "image")
-      throw new UsageError(`"${type}" is not a valid value for --type: it takes container or image`);
+      throw new UsageError(`unknown type: "${type}": must be one of "container", "image"`, "plain");
     const engine = Engine.open(where);
     return inspectAll(args, flags.format, (reference) => {
       const container = (): unknown => containerObject(engine, reference, flags.size ?? false);

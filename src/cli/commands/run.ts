@@ -34,7 +34,7 @@ export default command({
       throw new UsageError(`'${name}' requires at least 1 argument`, "arguments");
     const detach = flags.detach ?? false;
     if (detach && flags.attach.length > 0)
-      throw new UsageError("conflicting options: cannot specify both --attach and --detach");
+      throw new UsageError("conflicting options: cannot specify both --attach and --detach", "plain");
     const config = configure(flags, args, detach);
     const has = (stream: "stdin" | "stdout" | "stderr"): boolean => config.attach.includes(stream);
     const stdin = config.openStdin && has("stdin");

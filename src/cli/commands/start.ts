@@ -26,7 +26,8 @@ export default command({
   async run({ flags, args, where }) {
     const { containers } = Engine.open(where);
     if (flags.attach || flags.interactive) {
-      if (args.length > 1) throw new UsageError("you cannot start and attach multiple containers at once");
+      if (args.length > 1)
+        throw new UsageError("you cannot start and attach multiple containers at once", "plain");
       return attached(containers, args[0] ?? "", flags.interactive ?? false, flags["detach-keys"]);
     }
     const failed: string[] = [];

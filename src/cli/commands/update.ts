@@ -34,7 +34,7 @@ export default command({
   async run({ flags, args, where }) {
     const limits = resources(flags);
     if (Object.keys(limits).length === 0 && !flags.restart)
-      throw new UsageError("you must provide one or more flags when using this command");
+      throw new UsageError("you must provide one or more flags when using this command", "plain");
     const changes = { ...limits, ...(flags.restart ? { restart: readRestart(flags.restart) } : {}) };
     const { containers } = Engine.open(where);
     return each(args, async (reference) => {

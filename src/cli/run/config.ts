@@ -149,8 +149,18 @@ export function resources(flags: Partial<ContainerFlags>): Resources {
 const mounts = (flags: ContainerFlags): Mount[] => [
   ...flags.mount,
   ...flags.volume.map(readVolume),
-  ...flags.tmpfs.map(readTmpfs),
+  ...tmpfs(flags.tmpfs),
 ];
+
+/** Docker keeps them by their target: one that is said twice is what was said last. */
+const tmpfs = (texts: readonly string[]): Mount[] => {
+  const byTarget: Record<string, Mount> = {};
+  for (const text of texts) {
+    const mount = readTmpfs(text);
+    byTarget[mount.target] = mount;
+  }
+  return Object.values(byTarget);
+};
 
 /** Published ports come with networks. On the host's network there is nothing to publish: Docker says so and goes on. */
 function refusePorts(flags: ContainerFlags): void {

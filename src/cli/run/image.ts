@@ -31,14 +31,19 @@ export async function withImage<T>(
   } catch (error) {
     const name = isMissing(error) && flags.pull !== "never" ? nameOf(image) : undefined;
     if (name === undefined) throw error;
-    if (!flags.quiet) complain(`Unable to find image '${name}' locally`);
+    const what = flags.platform ? `'${name}' for ${flags.platform}` : `'${name}'`;
+    if (!flags.quiet) complain(`Unable to find image ${what} locally`);
     await fetch();
     return work();
   }
 }
 
+/** Not here at all, or only for another platform. The machine's own root is of its platform, whatever a registry has. */
 const isMissing = (error: unknown): boolean =>
-  error instanceof SampanError && error.code === "not-found" && error.message.startsWith("No such image");
+  error instanceof SampanError &&
+  error.code === "not-found" &&
+  (error.message.startsWith("No such image") ||
+    /^image with reference (?!host ).* was found but /.test(error.message));
 
 /** undefined: an id, which names no registry. */
 function nameOf(image: string): string | undefined {

@@ -1,5 +1,6 @@
 /** Environment, labels, annotations and sysctls: `key=value`, by flag and by file; texts as the docker CLI's. */
 import { readFileSync } from "node:fs";
+import { fileReason } from "../../common/error.ts";
 import { UsageError } from "../flags.ts";
 
 /** `A=b`, or `A` alone: the caller's own value, and if there is none, no such variable. */
@@ -50,9 +51,7 @@ export function readPairs(file: string, kind: "env" | "label"): string[] {
   try {
     bytes = readFileSync(file);
   } catch (error) {
-    const reason =
-      (error as { code?: string }).code === "ENOENT" ? "no such file or directory" : String(error);
-    throw new UsageError(`open ${file}: ${reason}`);
+    throw new UsageError(`open ${file}: ${fileReason(error)}`);
   }
   const refuse = (reason: string): never => {
     throw new UsageError(`invalid ${kind} file (${file}): ${reason}`);

@@ -1,6 +1,6 @@
 /** `--security-opt`, in all the spellings that Docker takes. A seccomp profile is read here, by the caller. */
 import { readFileSync } from "node:fs";
-import { SampanError } from "../../common/error.ts";
+import { fileReason, SampanError } from "../../common/error.ts";
 import type { SecurityOptions } from "../../container/config.ts";
 import { UsageError } from "../flags.ts";
 
@@ -34,9 +34,7 @@ function profile(path: string): string {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    const missing = (error as { code?: string }).code === "ENOENT";
-    const reason = missing ? `open ${path}: no such file or directory` : String(error);
-    throw new UsageError(`opening seccomp profile (${path}) failed: ${reason}`);
+    throw new UsageError(`opening seccomp profile (${path}) failed: open ${path}: ${fileReason(error)}`);
   }
   try {
     return JSON.stringify(JSON.parse(text));
