@@ -38,8 +38,10 @@ export { Engine, type EngineOptions } from "./engine.ts";
 export {
   type Diagnosis,
   doctor,
+  type Ending,
   type Explanation,
   explain,
+  explainEnd,
   explainPlan,
   type PlanExplanation,
 } from "./explain/index.ts";

@@ -9,6 +9,7 @@ import { claim } from "./claim.ts";
 import type { ContainerConfig } from "./config.ts";
 import { type Context, places } from "./context.ts";
 import { type CreateOptions, create, makeRun } from "./create.ts";
+import type { Ended } from "./ended.ts";
 import type { ExecConfig } from "./exec.ts";
 import { clearCgroup, discard } from "./finish.ts";
 import type { Info } from "./info.ts";
@@ -261,6 +262,7 @@ export class Containers {
     const { id } = this.#context.rows.find(reference);
     const at = places(this.#context.paths, id);
     const release = await claim(at.folder);
+    let dismiss: (() => void) | undefined;
     try {
       const container = this.#context.rows.byId(id);
       if (!container) throw noSuchContainer(reference);
@@ -268,7 +270,7 @@ export class Containers {
       if (state && isAlive(state)) {
         const { assertRemovable, killForRemoval } = await import("./stop.ts");
         assertRemovable(container, state, options.force ?? false);
-        await killForRemoval(this.#context, container);
+        dismiss = await killForRemoval(this.#context, container);
         clearCgroup(container);
       } else if (release && options.force) {
         const { endStart } = await import("./stop.ts");
@@ -277,6 +279,7 @@ export class Containers {
       // With --rm looking at its end has removed it already.
       if (this.#context.rows.byId(id)) discard(this.#context, container);
     } finally {
+      dismiss?.();
       release?.();
     }
     await this.#removeRest(id);
@@ -333,6 +336,12 @@ export class Containers {
     } finally {
       keeper?.close();
     }
+  }
+
+  /** How it ended, from what was left of it; of the last that were removed too. Undefined: it has not run, or runs. */
+  async ended(reference: string): Promise<Ended | undefined> {
+    const { ended } = await import("./ended.ts");
+    return ended(this.#context, reference);
   }
 
   /** The plan of its last start and what came of each step; undefined: it has not been started. */

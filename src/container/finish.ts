@@ -8,6 +8,7 @@ import type { Exit } from "../launch/index.ts";
 import { cgroupFolders, cgroupPids, oomKills, readCgroupHost, removeCgroup, thaw } from "../runtime/index.ts";
 import { attributesOf, type Context, places, sharedShm } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
+import { remainsOf } from "./remains.ts";
 import type { StoredContainer, StoredState } from "./rows.ts";
 import { isRootless } from "./spec.ts";
 import { fromNanoseconds, now } from "./time.ts";
@@ -63,8 +64,8 @@ export function record(
   taken = false,
 ): void {
   if (container.config.autoRemove) {
-    if (taken && !isRootless()) forget(context, container);
-    else discard(context, container);
+    if (taken && !isRootless()) forget(context, container, state);
+    else discard(context, container, state);
     return;
   }
   context.rows.setState(container.id, state);
@@ -81,8 +82,8 @@ function removeShm({ config, id }: StoredContainer): void {
 }
 
 /** Removes a container that does not live: the row first, since what no row points at is garbage. */
-export function discard(context: Context, container: StoredContainer): void {
-  forget(context, container);
+export function discard(context: Context, container: StoredContainer, state = container.state): void {
+  forget(context, container, state);
   removeFolders(context, container.id);
 }
 
@@ -92,8 +93,8 @@ export function removeFolders(context: Context, id: string): void {
   removeFolder(places(context.paths, id).folder);
 }
 
-function forget(context: Context, container: StoredContainer): void {
-  context.rows.delete(container.id);
+function forget(context: Context, container: StoredContainer, state: StoredState): void {
+  context.rows.delete(container.id, state, remainsOf(places(context.paths, container.id), state));
   removeShm(container);
   context.events.append({
     type: "container",

@@ -15,6 +15,7 @@ export {
 export { Containers, type Made, noSuchContainer, type Running } from "./containers.ts";
 export type { Context } from "./context.ts";
 export type { CreateOptions } from "./create.ts";
+export type { Ended } from "./ended.ts";
 export { type Event, Events, type NewEvent } from "./events.ts";
 export type { EventQuery } from "./events-read.ts";
 export type { ExecConfig } from "./exec.ts";

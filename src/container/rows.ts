@@ -41,6 +41,25 @@ interface Row {
   readonly state: string;
 }
 
+/** What only the files of a container say, which go with it. */
+export interface Remains {
+  /** The keeper's exit record; empty: there is none. */
+  readonly exit: string;
+  /** The end of its log, in the log driver's format. */
+  readonly log: Uint8Array;
+}
+
+export interface Removed {
+  readonly container: StoredContainer;
+  readonly remains: Remains;
+}
+
+/** So many of those that were removed last. */
+const KEPT = 50;
+const BURY =
+  "INSERT INTO ended (id, name, created, image, record, state, exit, log) " +
+  "SELECT id, name, created, image, record, ?, ?, ? FROM containers WHERE id = ?";
+
 type Asked = Omit<ContainerRecord, "id" | "name" | "created" | "imageId" | "state">;
 
 const COLUMNS = "id, name, created, image, record, state";
@@ -196,9 +215,23 @@ export class Rows {
     });
   }
 
-  delete(id: string): void {
+  /** Removes it; what is left of one that has run is kept among the last that were removed. */
+  delete(id: string, state: StoredState, remains?: Remains): void {
+    const { db } = this.#store;
     this.#store.transaction(() => {
-      this.#store.db.query("DELETE FROM containers WHERE id = ?").run(id);
+      if (remains) {
+        const { lastInsertRowid } = db.query(BURY).run(stateText(state), remains.exit, remains.log, id);
+        db.query("DELETE FROM ended WHERE number <= ?").run(Number(lastInsertRowid) - KEPT);
+      }
+      db.query("DELETE FROM containers WHERE id = ?").run(id);
     });
+  }
+
+  /** The one that was removed last of those with this name or id. */
+  removed(reference: string): Removed | undefined {
+    const sql = `SELECT ${COLUMNS}, exit, log FROM ended WHERE name = ? OR id LIKE ? ORDER BY number DESC LIMIT 1`;
+    const begins = isIdPrefix(reference) ? `${reference}%` : "";
+    const row = this.#store.db.query<Row & Remains, [string, string]>(sql).get(reference, begins);
+    return row ? { container: parse(row), remains: { exit: row.exit, log: row.log } } : undefined;
   }
 }

@@ -191,10 +191,13 @@ export function assertRemovable(container: StoredContainer, state: ContainerStat
   );
 }
 
-/** Kills a container whose claim the caller has, and waits until it has ended. */
-export async function killForRemoval(context: Context, container: StoredContainer): Promise<void> {
+/**
+ * Kills a container whose claim the caller has, and waits until it has ended. What comes back lets the keeper go, which with --rm
+ * then removes what is left of the folders.
+ */
+export async function killForRemoval(context: Context, container: StoredContainer): Promise<() => void> {
   const keeper = await reach(context, container.id);
   note(context, container, "kill", { signal: String(SIGKILL) });
   await killHard(context, container, keeper);
-  dismiss(keeper);
+  return () => dismiss(keeper);
 }

@@ -55,7 +55,7 @@ const gone = ({ target, container }: Found): SampanError =>
   new SampanError(
     "not-found",
     `process ${target.pid} (${target.comm}) ended while it was read`,
-    container ? { hint: `See how: sampan inspect ${container.name}` } : {},
+    container ? { hint: `See how: sampan explain ${container.name}` } : {},
   );
 
 const self = (): string => (process.getuid?.() === 0 ? "even root as you are it" : "this user");

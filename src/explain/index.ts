@@ -1,6 +1,8 @@
 /** Explanations: any container, or any process, shown as what it is to the kernel. */
 export { asRun, type CommandLine, runText } from "./as-run.ts";
 export { type Diagnosis, diagnosisText, doctor, type Finding } from "./doctor/index.ts";
+export { type Cause, type Ending, explainEnd } from "./ending.ts";
+export { endingText } from "./ending-text.ts";
 export { explain } from "./explain.ts";
 export type { Style } from "./layout.ts";
 export { explainPlan, type PlanExplanation, type PlanLine } from "./plan.ts";

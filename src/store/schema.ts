@@ -71,4 +71,17 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX ports_container ON ports(container);
   `,
+  `
+  CREATE TABLE ended (                     -- the last containers that were removed, for explain
+    number  INTEGER PRIMARY KEY,           -- the order in which they went
+    id      TEXT NOT NULL,                 -- this and the next five as in containers
+    name    TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    image   TEXT NOT NULL,
+    record  TEXT NOT NULL,
+    state   TEXT NOT NULL,
+    exit    TEXT NOT NULL,                 -- the keeper's exit record; '': there was none
+    log     BLOB NOT NULL                  -- the end of its log, in the log driver's format
+  ) STRICT;
+  `,
 ];

@@ -194,11 +194,11 @@ describe("nobody there", () => {
     expect(stderr).toContain(message);
   });
 
-  test("a container that has ended", async () => {
-    await sandbox.cli("run", "--name", "done", "host", "true");
-    const { code, stderr } = await sandbox.cli("explain", "done");
+  test("a container that has not been started", async () => {
+    await sandbox.ok("create", "--name", "fresh", "host", "true");
+    const { code, stderr } = await sandbox.cli("explain", "fresh");
     expect(code).toBe(1);
-    expect(stderr).toContain("container done is not running: it is exited");
+    expect(stderr).toContain("container fresh is not running: it is created");
   });
 
   test("processes that end while they are read: an answer or a clear error, never a crash", async () => {

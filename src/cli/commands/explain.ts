@@ -2,7 +2,9 @@
 import { Engine } from "../../engine.ts";
 import {
   asRun,
+  endingText,
   explain,
+  explainEnd,
   explainPlan,
   explanationText,
   planText,
@@ -46,6 +48,12 @@ export default command({
       const plan = await explainPlan(engine, reference);
       if (flags.json) print(JSON.stringify(plan, undefined, 2));
       else write(1, (flags.timeline ? timelineText : planText)(plan, textStyle()));
+      return 0;
+    }
+    const end = await explainEnd(engine, reference);
+    if (end) {
+      if (flags.json) print(JSON.stringify(end, undefined, 2));
+      else write(1, endingText(end, textStyle()));
       return 0;
     }
     const found = await explain(engine, reference);
