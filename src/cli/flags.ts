@@ -144,8 +144,7 @@ export function parseFlags<F extends Flags>(
   const short = (word: string): void => {
     for (let at = 1; at < word.length; at++) {
       const letter = word[at] ?? "";
-      const name =
-        Object.keys(table).find((key) => table[key]?.short === letter) ?? (letter === "h" ? "help" : "");
+      const name = ofLetter(table, letter) ?? (letter === "h" ? "help" : "");
       const flag = table[name] ?? (name === "help" ? HELP : undefined);
       if (!flag) throw new UsageError(`unknown shorthand flag: '${letter}' in -${word.slice(at)}`, "flag");
       const rest = word.slice(at + 1);
@@ -179,6 +178,11 @@ export function parseFlags<F extends Flags>(
     }
   }
   return { flags: values as Values<F>, args, help };
+}
+
+function ofLetter(table: Flags, letter: string): string | undefined {
+  for (const name in table) if (table[name]?.short === letter) return name;
+  return undefined;
 }
 
 const HELP: Flag = { type: "bool", help: "Print usage" };

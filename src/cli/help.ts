@@ -2,6 +2,7 @@
 import type { Command, Entry } from "./command.ts";
 import { COMMANDS, GROUPS } from "./commands.ts";
 import type { Flag, Flags } from "./flags.ts";
+import { GLOBAL_FLAGS } from "./global.ts";
 import { windowSize } from "./terminal.ts";
 
 /** `sampan run --help`. `called` is what it was called as, without `sampan`. */
@@ -60,16 +61,6 @@ ${flagHelp(GLOBAL_FLAGS, (windowSize(0)?.columns || 80) - 1)}
 Run 'sampan COMMAND --help' for more information on a command.
 `;
 }
-
-/** The flags before the command's name. */
-export const GLOBAL_FLAGS = {
-  debug: { type: "bool", short: "D", help: "Enable debug mode" },
-  root: {
-    type: "string",
-    help: "Folder of the engine's state (default: /var/lib/sampan, without root ~/.local/share/sampan)",
-  },
-  version: { type: "bool", short: "v", help: "Print version information and quit" },
-} as const satisfies Flags;
 
 function list(members: readonly { readonly name: string; readonly summary: string }[], sort = true): string {
   const rows = sort ? [...members].sort((a, b) => (a.name < b.name ? -1 : 1)) : members;

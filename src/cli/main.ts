@@ -7,6 +7,7 @@ import { VERSION } from "../common/version.ts";
 import type { Entry } from "./command.ts";
 import { COMMANDS, GROUPS } from "./commands.ts";
 import { parseFlags, UsageError } from "./flags.ts";
+import { GLOBAL_FLAGS } from "./global.ts";
 import { leave } from "./leave.ts";
 import { complain, write } from "./output.ts";
 import { report } from "./report.ts";
@@ -28,7 +29,7 @@ async function main(words: readonly string[]): Promise<number> {
 
   const group = GROUPS[first] !== undefined;
   const called = group && rest[1] !== undefined && !rest[1].startsWith("-") ? `${first} ${rest[1]}` : first;
-  const entry = COMMANDS.find(({ names }) => names.includes(called));
+  const entry = entryOf(called);
   if (!entry) {
     if (group && called === first) return show((await import("./help.ts")).groupHelp(first));
     const usage = group ? `Usage:  sampan ${first}\n\nRun 'sampan ${first} --help'` : "Run 'sampan --help'";
@@ -38,13 +39,18 @@ async function main(words: readonly string[]): Promise<number> {
   return call(entry, called, rest.slice(called === first ? 1 : 2), global);
 }
 
+/** A plain loop, as everything that every command passes: see common/loops.ts. */
+function entryOf(called: string): Entry | undefined {
+  for (const entry of COMMANDS) if (entry.names.includes(called)) return entry;
+  return undefined;
+}
+
 /** Reads what stands before the command's name. */
 async function before(words: readonly string[]): Promise<{ global: Global; rest: readonly string[] }> {
   if (!words[0]?.startsWith("-")) return { global: { debug: false }, rest: words };
-  const { GLOBAL_FLAGS, mainHelp } = await import("./help.ts");
   try {
     const { flags, args, help } = parseFlags(GLOBAL_FLAGS, words, false);
-    if (help) process.exit(show(mainHelp()));
+    if (help) process.exit(show((await import("./help.ts")).mainHelp()));
     if (flags.version) process.exit(show(`Sampan version ${VERSION}\n`));
     return {
       global: { debug: flags.debug ?? false, ...(flags.root ? { root: flags.root } : {}) },

@@ -49,12 +49,14 @@ export function resolvText({ config }: Pick<Asked, "config">): string {
   const host = read("/etc/resolv.conf");
   const { dns, dnsSearch, dnsOptions } = config;
   if (dns.length + dnsSearch.length + dnsOptions.length === 0) return host;
-  const kept = host
-    .split("\n")
-    .filter((line) => line !== "")
-    .filter((line) => !(dns.length > 0 && /^\s*nameserver\b/.test(line)))
-    .filter((line) => !(dnsSearch.length > 0 && /^\s*(search|domain)\b/.test(line)))
-    .filter((line) => !(dnsOptions.length > 0 && /^\s*options\b/.test(line)));
+  const kept: string[] = [];
+  for (const line of host.split("\n")) {
+    const replaced =
+      (dns.length > 0 && /^\s*nameserver\b/.test(line)) ||
+      (dnsSearch.length > 0 && /^\s*(search|domain)\b/.test(line)) ||
+      (dnsOptions.length > 0 && /^\s*options\b/.test(line));
+    if (line !== "" && !replaced) kept.push(line);
+  }
   for (const server of dns) kept.push(`nameserver ${server}`);
   // A single dot is Docker's way to say: no search domain at all.
   if (dnsSearch.length > 0 && !(dnsSearch.length === 1 && dnsSearch[0] === "."))

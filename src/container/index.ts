@@ -22,7 +22,7 @@ export type { ExecConfig } from "./exec.ts";
 export { removeFolder } from "./finish.ts";
 export { shortId } from "./ids.ts";
 export type { Info, Version } from "./info.ts";
-export { cgroupOf } from "./keeper.ts";
+export { cgroupOf, NO_KEEPER } from "./keeper.ts";
 export type { LogChunk, LogQuery } from "./logs.ts";
 export type { KeptPlan } from "./plan.ts";
 export type { Pruned, PruneFilters } from "./prune.ts";

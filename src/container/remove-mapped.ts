@@ -3,8 +3,9 @@
  * may touch. So the removal of what is left is a process in one.
  */
 import { existsSync } from "node:fs";
-import { ATTACH, Launcher, NO_KEEPER } from "../launch/index.ts";
+import { ATTACH, Launcher } from "../launch/index.ts";
 import { allCapabilities, callerIdMaps, compile, readCgroupHost } from "../runtime/index.ts";
+import { NO_KEEPER } from "./keeper.ts";
 import { capabilitySets, isRootless } from "./spec.ts";
 
 /** Removes folders that the caller alone could not; those that are gone cost nothing. */

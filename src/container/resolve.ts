@@ -33,12 +33,15 @@ const keyOf = (entry: string): string => {
  * a name without `=` removes the image's.
  */
 export function mergeEnv(base: readonly string[], own: readonly string[]): string[] {
-  const merged = new Map<string, string>();
-  for (const entry of base) merged.set(keyOf(entry), entry);
+  const merged: Record<string, string> = Object.create(null);
+  for (const entry of base) merged[`${keyOf(entry)}=`] = entry;
   for (const entry of own)
-    if (entry.includes("=")) merged.set(keyOf(entry), entry);
-    else merged.delete(entry);
-  return [...merged.values()];
+    if (entry.includes("=")) merged[`${keyOf(entry)}=`] = entry;
+    else delete merged[`${entry}=`];
+  const env: string[] = [];
+  // The "=" keeps a name of digits from being an index, which would be told first.
+  for (const key in merged) env.push(merged[key] as string);
+  return env;
 }
 
 const NANO = 1e6;

@@ -1,4 +1,5 @@
 /** One container as a row of `docker ps`: columns, the state in words, the fields that templates see. */
+import { mapped } from "../common/loops.ts";
 import type { ContainerConfig, Mount } from "../container/config.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { ellipsis, goTime, humanDuration, humanSize, shortId } from "./human.ts";
@@ -167,4 +168,4 @@ export const PS_COLUMNS = {
 
 /** The words as one line; those with blanks in single quotes, as Docker's daemon joins them. */
 export const commandLine = (args: readonly string[]): string =>
-  args.map((arg) => (arg.includes(" ") ? `'${arg}'` : arg)).join(" ");
+  mapped(args, (arg) => (arg.includes(" ") ? `'${arg}'` : arg)).join(" ");

@@ -15,7 +15,7 @@ export function table(rows: readonly (readonly string[])[], least = 10): string 
       const width = isPlain(cell) ? cell.length : Bun.stringWidth(cell);
       text += cell + " ".repeat((widths[i] ?? 0) - width);
     }
-    text += `${row.at(-1) ?? ""}\n`;
+    text += `${row[row.length - 1] ?? ""}\n`;
   }
   return text;
 }

@@ -14,8 +14,6 @@ export interface Place {
   readonly paths: Paths;
   readonly blobs: Blobs;
   readonly limits?: Partial<UnpackLimits>;
-  /** Bytes that images may take: see budget.ts. */
-  readonly budget?: number;
 }
 
 export interface Adopted {
@@ -51,8 +49,7 @@ export async function adopt(place: Place, manifest: string, references: readonly
     const size = chains.reduce((sum, chain) => sum + layerSize(store, chain), 0);
     store.db
       .query(
-        `INSERT INTO images (id, config, manifest, created, size, used) VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (id) DO UPDATE SET used = excluded.used`,
+        "INSERT OR IGNORE INTO images (id, config, manifest, created, size, used) VALUES (?, ?, ?, ?, ?, ?)",
       )
       .run(
         id,

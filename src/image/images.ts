@@ -188,10 +188,7 @@ export class Images {
   async load(source: string | AsyncIterable<Uint8Array>, options: LoadOptions = {}): Promise<Loaded[]> {
     const [{ load }, { parsePlatform }] = await Promise.all([import("./load.ts"), import("./platform.ts")]);
     const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
-    const place = await this.#place();
-    const loaded = await load(place, open(source), platform);
-    await this.#keepBudget(place);
-    return loaded;
+    return load(await this.#place(), open(source), platform);
   }
 
   /** Fetches an image, or with `allTags` all of a repository, from the registry of its name. */
@@ -208,9 +205,7 @@ export class Images {
       import("./platform.ts"),
     ]);
     const wanted = platform === undefined ? {} : { platform: parsePlatform(platform) };
-    const place = await this.#place();
-    const pulled = await pull(place, reference, { ...rest, ...wanted });
-    await this.#keepBudget(place);
+    const pulled = await pull(await this.#place(), reference, { ...rest, ...wanted });
     for (const each of pulled) this.#happened("pull", each.reference);
     return pulled;
   }
@@ -239,10 +234,7 @@ export class Images {
   /** Makes an image of one layer out of a root filesystem's archive; gives its id. */
   async import(source: string | AsyncIterable<Uint8Array>, options: ImportOptions = {}): Promise<string> {
     const { importImage } = await import("./import.ts");
-    const place = await this.#place();
-    const id = await importImage(place, open(source), options);
-    await this.#keepBudget(place);
-    return id;
+    return importImage(await this.#place(), open(source), options);
   }
 
   /**
@@ -300,10 +292,7 @@ export class Images {
     const candidates = this.list().filter(
       (image) => image.id !== hostImage().id && (options.filter?.(image) ?? true),
     );
-    const place = await this.#place();
-    const pruned = pruneImages(place, candidates, options.all ?? false);
-    await this.#keepBudget(place);
-    return pruned;
+    return pruneImages(await this.#place(), candidates, options.all ?? false);
   }
 
   // ---- inside
@@ -384,23 +373,13 @@ export class Images {
     this.#tell({ action, id: familiarName(reference), attributes: { name: familiarName({ domain, path }) } });
   }
 
-  /** After everything that may add images. */
-  async #keepBudget(place: Place): Promise<void> {
-    (await import("./budget.ts")).keepBudget(place);
-  }
-
   async #place(): Promise<Place> {
-    const [{ Blobs }, { readSettings }] = await Promise.all([
-      import("./blobs.ts"),
-      import("../common/settings.ts"),
-    ]);
-    const { budget } = readSettings(this.#paths.root).images;
+    const { Blobs } = await import("./blobs.ts");
     return {
       store: this.#store,
       paths: this.#paths,
       blobs: new Blobs(this.#paths.root),
       ...(this.#limits && { limits: this.#limits }),
-      ...(budget !== undefined && { budget }),
     };
   }
 }

@@ -77,15 +77,18 @@ interface Place {
 /** The layer that shows this path: of a folder the top-most one. */
 function locate(layers: readonly string[], path: string): Place | undefined {
   // The merged folders from the root to where we are; each is its folders in the layers that have it, by index.
-  const stack: Merged[] = [{ at: "", layers: layers.map((_, index) => index) }];
-  const rest = names(path).reverse();
+  // In all this there are plain loops: see common/loops.ts.
+  const all: number[] = [];
+  for (let index = 0; index < layers.length; index++) all.push(index);
+  const stack: Merged[] = [{ at: "", layers: all }];
+  const rest = namesBackwards(path);
   let links = 0;
   for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
     if (name === "..") {
       if (stack.length > 1) stack.pop();
       continue;
     }
-    const here = stack.at(-1);
+    const here = stack[stack.length - 1];
     const next = here && step(layers, here, name);
     if (!next) return undefined;
     if ("layers" in next) stack.push(next);
@@ -93,10 +96,10 @@ function locate(layers: readonly string[], path: string): Place | undefined {
       if (++links > MAX_LINKS) return undefined;
       const target = readlinkSync(next.layer + next.at);
       if (target.startsWith("/")) stack.length = 1;
-      rest.push(...names(target).reverse());
+      rest.push(...namesBackwards(target));
     } else return rest.length === 0 ? next : undefined;
   }
-  const { at = "", layers: [index = 0] = [] } = stack.at(-1) ?? {};
+  const { at = "", layers: [index = 0] = [] } = stack[stack.length - 1] ?? {};
   const layer = layers[index] ?? "";
   const status = lstatSync(layer + at || "/", { throwIfNoEntry: false });
   return status && { layer, at, status };
@@ -111,10 +114,11 @@ interface Merged {
 function step(layers: readonly string[], here: Merged, name: string): Merged | Place | undefined {
   const at = `${here.at}/${name}`;
   const folders: number[] = [];
-  for (const [position, index] of here.layers.entries()) {
+  let above: number | undefined;
+  for (const index of here.layers) {
     const layer = layers[index] ?? "";
-    const above = here.layers[position - 1];
     if (above !== undefined && isOpaque((layers[above] ?? "") + here.at)) break;
+    above = index;
     const status = lstatSync(layer + at, { throwIfNoEntry: false });
     if (!status) continue;
     if (status.isDirectory()) {
@@ -128,7 +132,16 @@ function step(layers: readonly string[], here: Merged, name: string): Merged | P
   return folders.length > 0 ? { at, layers: folders } : undefined;
 }
 
-const names = (path: string): string[] => path.split("/").filter((name) => name !== "" && name !== ".");
+/** The names of a path, the last one first: a stack of what is to be looked up. */
+function namesBackwards(path: string): string[] {
+  const parts = path.split("/");
+  const names: string[] = [];
+  for (let i = parts.length - 1; i >= 0; i--) {
+    const name = parts[i];
+    if (name !== undefined && name !== "" && name !== ".") names.push(name);
+  }
+  return names;
+}
 
 /** Opens a file that `locate` found, and makes sure that it is this one: a running container may change its upper folder. */
 function readHead(layer: string, path: string, limit: number): Uint8Array | undefined {
@@ -150,4 +163,7 @@ function readHead(layer: string, path: string, limit: number): Uint8Array | unde
 }
 
 /** Whether a folder of a layer hides those beneath it. */
-const isOpaque = (path: string): boolean => OPAQUE.some((name) => getXattr(path || "/", name)?.[0] === YES);
+function isOpaque(path: string): boolean {
+  for (const name of OPAQUE) if (getXattr(path || "/", name)?.[0] === YES) return true;
+  return false;
+}

@@ -32,8 +32,8 @@ export class Connection {
   readonly reported: Promise<Report | undefined>;
 
   #socket: Socket | undefined;
-  #resolveExit!: (exit: Exit | undefined) => void;
-  #resolveReport!: (report: Report | undefined) => void;
+  readonly #resolveExit: (exit: Exit | undefined) => void;
+  readonly #resolveReport: (report: Report | undefined) => void;
   #unsent: Uint8Array[] = [];
   /** Of stdin: not yet sent, sent and not yet passed on by the keeper, to be closed after that. */
   #input: Uint8Array[] = [];
@@ -46,8 +46,12 @@ export class Connection {
   );
 
   private constructor() {
-    this.exit = new Promise((resolve) => (this.#resolveExit = resolve));
-    this.reported = new Promise((resolve) => (this.#resolveReport = resolve));
+    const exit = Promise.withResolvers<Exit | undefined>();
+    const reported = Promise.withResolvers<Report | undefined>();
+    this.exit = exit.promise;
+    this.reported = reported.promise;
+    this.#resolveExit = exit.resolve;
+    this.#resolveReport = reported.resolve;
   }
 
   /** Over an fd that is already connected, or to a unix socket. */
@@ -108,15 +112,22 @@ export class Connection {
     if (this.#unsent.length <= 2) this.#flush();
   }
 
+  /** Sends bytes that are frames, or the end of one that was begun elsewhere. */
+  write(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#unsent.push(bytes);
+    if (this.#unsent.length === 1) this.#flush();
+  }
+
   #numbers(type: number, ...values: readonly [bytes: 2 | 4, value: number][]): void {
-    const view = new DataView(new ArrayBuffer(values.reduce((sum, [bytes]) => sum + bytes, 0)));
+    const view = new DataView(new ArrayBuffer(8));
     let at = 0;
     for (const [bytes, value] of values) {
       if (bytes === 2) view.setUint16(at, value);
       else view.setUint32(at, value);
       at += bytes;
     }
-    this.send(type, new Uint8Array(view.buffer));
+    this.send(type, new Uint8Array(view.buffer, 0, at));
   }
 
   /** Asks for output from now on; `flags` are ATTACH's. */

@@ -1,6 +1,6 @@
 export { ATTACH, Connection, connect } from "./connection.ts";
 export { FRAME } from "./frame.ts";
-export { LaunchError, Launcher, launch, launcherPath, launchNow, NO_KEEPER } from "./launch.ts";
+export { LaunchError, Launcher, launch, launcherPath } from "./launch.ts";
 export type {
   Exit,
   HealthPlan,
@@ -18,7 +18,6 @@ export {
   CLONE,
   type Column,
   type Create,
-  type Fill,
   type NamespaceName,
   type Step,
 } from "./step.ts";

@@ -42,7 +42,8 @@ export function compileExec(input: CompileExec): Step[] {
   for (const name of namespaces) flags |= CLONE[name];
   const birth = path === undefined ? undefined : bornIn(host, path, peer.pid);
   // In the container's cgroup before anything of its own is touched: what it costs is the container's cost.
-  const enter = path === undefined ? [] : host.hierarchies.map(({ mount }) => enterStep(mount + path));
+  const enter: Step[] = [];
+  if (path !== undefined) for (const { mount } of host.hierarchies) enter.push(enterStep(mount + path));
   const { height = 0, width = 0 } = process.consoleSize ?? {};
   const context = {
     id: input.id,

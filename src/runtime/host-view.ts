@@ -21,8 +21,9 @@ export function realMounts(mountinfo: string): string[] {
   for (const { target, source, fstype } of parseMountinfo(mountinfo)) {
     if (target === "/" || found.includes(target)) continue;
     if (!source.startsWith("/dev/") && !NETWORK.includes(fstype)) continue;
-    if (NOT_SHOWN.some((folder) => beneath(target, folder))) continue;
-    found.push(target);
+    let hidden = false;
+    for (const folder of NOT_SHOWN) hidden ||= beneath(target, folder);
+    if (!hidden) found.push(target);
   }
   return found.sort();
 }

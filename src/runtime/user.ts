@@ -37,17 +37,19 @@ interface PasswdLine {
   readonly home: string;
 }
 
-/** Lines with a name and sound numbers; comments and broken lines are nobody. */
-function passwdLines(text: string): PasswdLine[] {
-  const found: PasswdLine[] = [];
+/** The first line that fits among those with a name and sound numbers; comments and broken lines are nobody. */
+function passwdLine(text: string, fits: (line: PasswdLine) => boolean): PasswdLine | undefined {
   for (const line of text.split("\n")) {
     if (line === "" || line[0] === "#") continue;
-    const [name = "", , uid = "", gid = "", , home = ""] = line.split(":");
-    const u = lineId(uid);
-    const g = lineId(gid);
-    if (name !== "" && u !== undefined && g !== undefined) found.push({ name, uid: u, gid: g, home });
+    const fields = line.split(":");
+    const name = fields[0] ?? "";
+    const uid = lineId(fields[2]);
+    const gid = lineId(fields[3]);
+    if (name === "" || uid === undefined || gid === undefined) continue;
+    const found = { name, uid, gid, home: fields[5] ?? "" };
+    if (fits(found)) return found;
   }
-  return found;
+  return undefined;
 }
 
 interface GroupLine {
@@ -60,17 +62,19 @@ function groupLines(text: string): GroupLine[] {
   const found: GroupLine[] = [];
   for (const line of text.split("\n")) {
     if (line === "" || line[0] === "#") continue;
-    const [name = "", , gid = "", members = ""] = line.split(":");
-    const g = lineId(gid);
-    if (name !== "" && g !== undefined) found.push({ name, gid: g, members: members.trim().split(",") });
+    const fields = line.split(":");
+    const name = fields[0] ?? "";
+    const gid = lineId(fields[2]);
+    if (name !== "" && gid !== undefined)
+      found.push({ name, gid, members: (fields[3] ?? "").trim().split(",") });
   }
   return found;
 }
 
 /** An id in an image's file: one that is out of range belongs to no usable line. */
-function lineId(text: string): number | undefined {
+function lineId(text: string | undefined): number | undefined {
   try {
-    return numeric(text.trim());
+    return numeric((text ?? "").trim());
   } catch {
     return undefined;
   }
@@ -89,13 +93,10 @@ export function parseUser(user: string, passwd: string, group: string, add: read
   let home = "/";
   let name = "";
   const asNumber = userPart === "" ? 0 : numeric(userPart);
-  let found: PasswdLine | undefined;
   // What looks like a number is one, even if a line has it for a name: two readings would be one too many.
-  for (const line of passwdLines(passwd))
-    if (asNumber === undefined ? line.name === userPart : line.uid === asNumber) {
-      found = line;
-      break;
-    }
+  const found = passwdLine(passwd, (line) =>
+    asNumber === undefined ? line.name === userPart : line.uid === asNumber,
+  );
   if (found) {
     uid = found.uid;
     gid = found.gid;

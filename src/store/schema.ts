@@ -84,10 +84,4 @@ export const MIGRATIONS: readonly string[] = [
     log     BLOB NOT NULL                  -- the end of its log, in the log driver's format
   ) STRICT;
   `,
-  `
-  -- An image with a container is used; without, since the last one went.
-  CREATE TRIGGER image_used AFTER DELETE ON containers WHEN OLD.image <> '' BEGIN
-    UPDATE images SET used = CAST(unixepoch('subsec') * 1000 AS INTEGER) WHERE id = OLD.image;
-  END;
-  `,
 ];

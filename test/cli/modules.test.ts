@@ -1,10 +1,12 @@
 /**
  * What a command costs before it does anything is what it imports. One stray import can triple it, so the modules that
- * the hot commands load are checked here, by following their static imports.
+ * the hot commands load are checked here, by following their static imports. The other cost is builtins that
+ * JavaScriptCore compiles from source when they are first used; the engine itself says which these are.
  */
-import { describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { COMMANDS } from "../../src/cli/commands.ts";
+import { Sandbox } from "../support/sandbox.ts";
 
 const SRC = new URL("../../src/", import.meta.url).pathname;
 const transpiler = new Bun.Transpiler({ loader: "ts" });
@@ -66,5 +68,40 @@ describe("a command loads no more than it needs", () => {
 
   test("every command of the table has its file", async () => {
     for (const { names, load } of COMMANDS) expect((await load()).default.usage, names[0]).toBeString();
+  });
+});
+
+describe("a command compiles no builtin: what it passes is plain loops (see src/common/loops.ts)", () => {
+  let box: Sandbox;
+  beforeAll(async () => {
+    box = new Sandbox();
+    await box.ok("run", "-d", "--name", "sleeper", "--network", "none", "host", "sleep", "1000");
+  });
+  afterAll(async () => {
+    await box.ok("rm", "-f", "sleeper");
+    await box[Symbol.asyncDispose]();
+  });
+
+  test.each([
+    "run --rm --network none host true",
+    "run -d --rm --network none host true",
+    "exec sleeper true",
+    "ps",
+    "ps -a",
+  ])("%s", async (words) => {
+    const env = { BUN_JSC_reportBytecodeCompileTimes: "1", BUN_JSC_dumpGeneratedBytecodes: "1" };
+    const { code, stdout, stderr } = await box.cliWith({ env }, ...words.split(" "));
+    expect(code).toBe(0);
+    const names = new Map<string, string>();
+    const compiled: string[] = [];
+    // Functions by name and hash as they are entered; before that a line with the hash of what had to be compiled.
+    for (const [, hash = "", name = "", entered = ""] of `${stdout}\n${stderr}`.matchAll(
+      /^Compiled #(\w+) into bytecode|^([^\s#]*)#(\w+):\[/gm,
+    ))
+      if (hash !== "") compiled.push(hash);
+      else names.set(entered, name);
+    expect(names.size).toBeGreaterThan(50);
+    // Those without a name are Bun's own, before the program begins.
+    expect(compiled.map((hash) => names.get(hash)).filter(Boolean)).toEqual([]);
   });
 });

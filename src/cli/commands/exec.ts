@@ -4,7 +4,7 @@ import { command } from "../command.ts";
 import { exitCode } from "../ended.ts";
 import type { Flags } from "../flags.ts";
 import { readDetachKeys } from "../keys.ts";
-import { readEnv, readPairs } from "../run/labels.ts";
+import { fromFiles, readEnv } from "../run/labels.ts";
 import { checkTerminal, join, sizeFor } from "../session.ts";
 
 const FLAGS = {
@@ -39,7 +39,7 @@ export default command({
     const engine = Engine.open(where);
     const config = {
       command: words,
-      env: [...flags["env-file"].flatMap((file) => readPairs(file, "env")), ...flags.env],
+      env: fromFiles(flags["env-file"], "env", flags.env),
       ...(flags.user ? { user: flags.user } : {}),
       ...(flags.workdir ? { workdir: flags.workdir } : {}),
       tty,

@@ -1,4 +1,5 @@
 /** `sampan ps`: the containers. */
+import { mapped } from "../../common/loops.ts";
 import { PS_COLUMNS, PsRow } from "../../docker/ps.ts";
 import { table } from "../../docker/table.ts";
 import { Engine } from "../../engine.ts";
@@ -55,7 +56,8 @@ export default command({
       flags.size || /\.Size\b/.test(flags.format ?? "")
         ? (await import("../sizes.ts")).sizesOf(engine)
         : undefined;
-    const rows = records.map(
+    const rows = mapped(
+      records,
       (record) => new PsRow(record, { truncate, ...(sizes ? { size: sizes(record) } : {}) }),
     );
     const format = flags.format ?? "";
@@ -77,8 +79,8 @@ export default command({
         "Names",
         ...(flags.size ? (["Size"] as const) : []),
       ] as const;
-      const headers = columns.map((column) => PS_COLUMNS.headers[column]);
-      write(1, table([headers, ...rows.map((row) => columns.map((column) => row[column]))]));
+      const headers = mapped(columns, (column) => PS_COLUMNS.headers[column]);
+      write(1, table([headers, ...mapped(rows, (row) => mapped(columns, (column) => row[column]))]));
     }
     return 0;
   },

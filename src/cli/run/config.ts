@@ -1,5 +1,6 @@
 /** The flags of `run` and `create` → what was asked for. What a flag says wrong is refused here, by the flag's name. */
 import { SampanError } from "../../common/error.ts";
+import { given, mapped } from "../../common/loops.ts";
 import {
   type ContainerConfig,
   DEFAULTS,
@@ -11,7 +12,7 @@ import { UsageError, type Values } from "../flags.ts";
 import { complain } from "../output.ts";
 import { readDevice } from "./devices.ts";
 import type { CONTAINER_FLAGS } from "./flags.ts";
-import { readPairs, toMap } from "./labels.ts";
+import { fromFiles, toMap } from "./labels.ts";
 import { readTmpfs, readVolume } from "./mount.ts";
 import { readMode, readNetwork } from "./namespaces.ts";
 import { readExpose } from "./ports.ts";
@@ -20,16 +21,11 @@ import { readSecurity } from "./security.ts";
 
 export type ContainerFlags = Values<typeof CONTAINER_FLAGS>;
 
-/** Drops the members that are undefined: an absent one means the default. */
-type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-const given = <T extends object>(members: T): Given<T> =>
-  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Given<T>;
-
 /** `words` are the image (unless `--rootfs`), then the command's. */
 export function configure(flags: ContainerFlags, words: readonly string[], detach = false): ContainerConfig {
   const rootfs = flags.rootfs ? readRootfs(flags.rootfs) : undefined;
   const [image = "", ...rest] = rootfs ? ["", ...words] : words;
-  const exactly = flags.namespaces.at(-1);
+  const exactly = flags.namespaces[flags.namespaces.length - 1];
   if (flags["publish-all"] || flags.publish.length > 0) refusePorts(flags);
   if (flags.rm && flags.restart && flags.restart !== "no")
     throw new UsageError("conflicting options: cannot specify both --restart and --rm");
@@ -63,12 +59,12 @@ export function configure(flags: ContainerFlags, words: readonly string[], detac
     }),
     ...(flags["group-add"].length > 0 ? { groups: flags["group-add"] } : {}),
     image,
-    env: [...flags["env-file"].flatMap((file) => readPairs(file, "env")), ...flags.env],
-    labels: toMap([...flags["label-file"].flatMap((file) => readPairs(file, "label")), ...flags.label]),
+    env: fromFiles(flags["env-file"], "env", flags.env),
+    labels: toMap(fromFiles(flags["label-file"], "label", flags.label)),
     annotations: toMap(flags.annotation),
     namespaces: namespaces(flags),
     resources: resources(flags),
-    devices: flags.device.map(readDevice),
+    devices: mapped(flags.device, readDevice),
     deviceCgroupRules: flags["device-cgroup-rule"],
     mounts: mounts(flags),
     volumesFrom: flags["volumes-from"],
@@ -83,7 +79,7 @@ export function configure(flags: ContainerFlags, words: readonly string[], detac
     restart: readRestart(flags.restart),
     autoRemove: flags.rm ?? false,
     log: { driver: flags["log-driver"] ?? "json-file", options: toMap(flags["log-opt"]) },
-    expose: [...new Set(flags.expose.flatMap(readExpose))],
+    expose: flags.expose.length > 0 ? [...new Set(flags.expose.flatMap(readExpose))] : [],
     dns: flags.dns,
     dnsSearch: flags["dns-search"],
     dnsOptions: [...flags["dns-opt"], ...flags["dns-option"]],
@@ -148,7 +144,7 @@ export function resources(flags: Partial<ContainerFlags>): Resources {
 
 const mounts = (flags: ContainerFlags): Mount[] => [
   ...flags.mount,
-  ...flags.volume.map(readVolume),
+  ...mapped(flags.volume, readVolume),
   ...tmpfs(flags.tmpfs),
 ];
 

@@ -42,6 +42,16 @@ export function toMap(pairs: readonly string[]): Record<string, string> {
   return map;
 }
 
+/** The pairs of these files, then those that were given by themselves. */
+export function fromFiles(
+  files: readonly string[],
+  kind: "env" | "label",
+  own: readonly string[],
+): readonly string[] {
+  if (files.length === 0) return own;
+  return [...files.flatMap((file) => readPairs(file, kind)), ...own];
+}
+
 /**
  * The lines of `--env-file` and `--label-file`: `#` opens a comment line, blanks before a name are dropped, quotes mean
  * nothing, and a name alone takes the caller's value (`env`) or stays empty.

@@ -70,8 +70,8 @@ export function readHealth(flags: HealthFlags): Healthcheck | undefined {
     startInterval: flags["health-start-interval"],
     retries: flags["health-retries"],
   };
-  const given =
-    Object.values(times).some((value) => value !== undefined) || flags["health-cmd"] !== undefined;
+  let given = flags["health-cmd"] !== undefined;
+  for (const name in times) given ||= times[name as keyof typeof times] !== undefined;
   if (flags["no-healthcheck"]) {
     if (given) throw new UsageError("--no-healthcheck conflicts with --health-* options");
     return { test: ["NONE"] };
