@@ -249,13 +249,26 @@ static int mapped_userns(const char *uids, const char *gids) {
   return error ? error : userns;
 }
 
+/* The source of a bind that must not leave its base, and whether it is a folder: that is what its target has to be. */
+static int source_beneath(const char *base, const char *source, enum create *create) {
+  struct stat st;
+  int folder = check(open(base, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (folder < 0) return folder;
+  int fd = open_beneath(folder, source, O_PATH, false);
+  close(folder);
+  if (fd >= 0 && *create != CREATE_NOTHING && fstat(fd, &st) == 0) *create = S_ISDIR(st.st_mode) ? CREATE_DIR : CREATE_FILE;
+  return fd;
+}
+
 int op_bind(struct run *run, const struct arg *a) {
-  bool in_root = a[0].n, from_root = a[1].n, recursive = a[4].n, attributes_recursive = a[7].n;
+  bool in_root = a[0].n, from_root = a[1].n, recursive = a[4].n, attributes_recursive = a[7].n, based = a[12].len;
   const char *source = a[2].s, *path = a[3].s;
   uint64_t set = a[5].n, clear = a[6].n, propagation = a[9].n;
+  enum create create = (enum create)a[8].n;
   int userns = -1, from = -1, error = 0;
   if (from_root && (from = beneath(run, source, 0)) < 0) return from;
-  int mount = from_root ? clone_mount(from, "", recursive) : clone_mount(AT_FDCWD, source, recursive);
+  if (based && (from = source_beneath(a[12].s, source, &create)) < 0) return detail(run, "its source ", source), from;
+  int mount = from >= 0 ? clone_mount(from, "", recursive) : clone_mount(AT_FDCWD, source, recursive);
   if (from >= 0) close(from);
   if (mount < 0) return detail(run, "its source ", source), mount;
   if (a[10].len) {
@@ -266,7 +279,7 @@ int op_bind(struct run *run, const struct arg *a) {
   if (!error && (set || clear)) error = set_attributes(mount, attributes_recursive, set, clear, 0, userns);
   if (userns >= 0) close(userns);
   if (!error) {
-    int target = in_root ? make(run, path, (enum create)a[8].n, 0755, NULL) : check(open(path, O_PATH | O_CLOEXEC));
+    int target = in_root ? make(run, path, create, 0755, NULL) : check(open(path, O_PATH | O_CLOEXEC));
     error = target < 0 ? target : move_onto(mount, target);
     if (target >= 0) close(target);
   }

@@ -23,8 +23,9 @@
   X(overlay, "plssl", I)                /* target, lower, upper or "", work or "", options */        \
   X(root, "p", I)                       /* path */                                                   \
   X(mount, "sspusc??s", I)              /* type, source, target, flags, data, create, copy up?, fallback?, it */ \
-  X(bind, "??pp?uu?cuss", I)            /* in root?, from root?, source, target, recursive?, set, clear, */ \
-                                        /* attributes recursive?, create, propagation, uid map or "", gid map */ \
+  X(bind, "??pp?uu?cusss", I)           /* in root?, from root?, source, target, recursive?, set, clear, */ \
+                                        /* attributes recursive?, create, propagation, uid map or "", gid map, */ \
+                                        /* base of the source or "" */                             \
   X(attributes, "puu?u", I)             /* target, set, clear, recursive?, propagation */            \
   X(mask, "p", I)                       /* target */                                                 \
   X(readonly, "p", I)                   /* target */                                                 \
@@ -54,4 +55,5 @@
   X(bpf_device, "pb", O)                /* cgroup, program */                                        \
   X(kill, "p", O | A)                   /* cgroup */                                                 \
   X(read, "ps", O | A)                  /* path, key */                                              \
-  X(rmdir, "p", O | A)                  /* path */
+  X(rmdir, "p", O | A)                  /* path */                                                   \
+  X(copy, "spsp", I)                    /* base or "", path, volume or "", target */

@@ -23,6 +23,11 @@ static int open_in(int dir, const char *path, uint64_t flags, uint64_t resolve) 
   return -EAGAIN;
 }
 
+int open_beneath(int dir, const char *path, int flags, bool no_links) {
+  while (*path == '/') path++;
+  return open_in(dir, *path ? path : ".", (uint64_t)flags, RESOLVE_BENEATH | (no_links ? RESOLVE_NO_SYMLINKS : 0));
+}
+
 void forget_root(struct run *run) {
   if (run->root >= 0 && !run->has_root) close(run->root), run->root = -1;
 }

@@ -149,6 +149,8 @@ EVERY_OP(OP_HANDLER)
 
 /* What lies at `path` beneath the run's root, as O_PATH unless `flags` ask for more; -errno. */
 int beneath(struct run *run, const char *path, int flags);
+/* What lies at `path` below the folder `dir`; a way that leads out of it is an error, and with `no_links` every link on it. */
+int open_beneath(int dir, const char *path, int flags, bool no_links);
 enum create { CREATE_NOTHING, CREATE_DIR, CREATE_FILE };
 /* The same; what is missing of it is made, folders on the way with 0755. */
 int make(struct run *run, const char *path, enum create create, mode_t mode, bool *made);
@@ -157,7 +159,7 @@ int clone_mount(int fd, const char *path, bool recursive);
 int move_onto(int mount, int target);
 /* Forgets what was opened in a mount namespace that this process has left. */
 void forget_root(struct run *run);
-/* Copies what lies in folder `from` into folder `to`, owners and modes too. */
+/* Copies what lies in folder `from` into folder `to` with all that it is: owners, modes, attributes, links. */
 int copy_tree(int from, int to);
 /* Removes the folder `name` in `at` with all that is in it, as far as it goes. `depth` is 0. */
 void delete_tree(int at, const char *name, int depth);

@@ -12,6 +12,7 @@ const ROOMS = [
   "engine.ts",
   "container",
   "network",
+  "volume",
   "image",
   "runtime",
   "launch",

@@ -8,10 +8,18 @@
  * ```
  */
 import { type Paths, paths } from "./common/paths.ts";
-import { Containers, Events, type Info, Rows, type Version, version } from "./container/index.ts";
+import {
+  Containers,
+  Events,
+  type Info,
+  Rows,
+  removeTrees,
+  type Version,
+  version,
+} from "./container/index.ts";
 import { Images } from "./image/index.ts";
-
 import { Store } from "./store/index.ts";
+import { Volumes } from "./volume/index.ts";
 
 export interface EngineOptions {
   /** The state folder; default: the caller's own. */
@@ -26,6 +34,7 @@ export class Engine {
   readonly images: Images;
   readonly events: Events;
   readonly containers: Containers;
+  readonly volumes: Volumes;
 
   private constructor(at: Paths) {
     this.paths = at;
@@ -35,12 +44,19 @@ export class Engine {
     this.images = new Images(this.store, at, undefined, (event) =>
       events.append({ type: "image", ...event }),
     );
+    const rows = new Rows(this.store);
     this.containers = new Containers({
       paths: at,
       store: this.store,
-      rows: new Rows(this.store),
+      rows,
       images: this.images,
       events: this.events,
+      orphans: [],
+    });
+    this.volumes = new Volumes(this.store, at, {
+      tell: (event) => events.append({ type: "volume", ...event }),
+      removeTrees,
+      renameIn: (ids, from, to) => rows.renameVolume(ids, from, to),
     });
   }
 

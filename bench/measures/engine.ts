@@ -25,7 +25,7 @@ export const engine: Measure = {
 
 /** Attached, as a program does that wants the output: whoever is there at the end records it. */
 async function createStartWaitRemove({ containers }: Engine): Promise<void> {
-  const { id } = containers.create(CONFIG);
+  const { id } = await containers.create(CONFIG);
   const connection = await containers.start(id, { attach: true });
   connection.attach(ATTACH.stdout | ATTACH.stderr);
   const exit = await containers.finish(id, connection);

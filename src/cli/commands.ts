@@ -229,6 +229,31 @@ export const COMMANDS: readonly Entry[] = [
     summary: "Remove unused data",
     load: () => import("./commands/system-prune.ts"),
   },
+  {
+    names: ["volume create"],
+    summary: "Create a volume",
+    load: () => import("./commands/volume-create.ts"),
+  },
+  {
+    names: ["volume inspect"],
+    summary: "Display detailed information on one or more volumes",
+    load: () => import("./commands/volume-inspect.ts"),
+  },
+  {
+    names: ["volume ls", "volume list"],
+    summary: "List volumes",
+    load: () => import("./commands/volume-ls.ts"),
+  },
+  {
+    names: ["volume prune"],
+    summary: "Remove unused local volumes",
+    load: () => import("./commands/volume-prune.ts"),
+  },
+  {
+    names: ["volume rm", "volume remove"],
+    summary: "Remove one or more volumes",
+    load: () => import("./commands/volume-rm.ts"),
+  },
 ];
 
 /** Words that open a group of commands. */
@@ -237,4 +262,5 @@ export const GROUPS: Readonly<Record<string, string>> = {
   image: "Manage images",
   manifest: "Look at image manifests and manifest lists",
   system: "Manage Sampan",
+  volume: "Manage volumes",
 };

@@ -12,6 +12,7 @@ export function containerObject(engine: Engine, reference: string, size: boolean
   const root = image && engine.images.root(image);
   const object = inspectContainer(record, {
     folder: containerDir(engine.paths, record.id),
+    volumes: `${engine.paths.root}/volumes`,
     ...(root?.kind === "layers" ? { lower: root.lower } : {}),
   });
   if (!size) return object;

@@ -24,6 +24,16 @@ export function paths(root?: string): Paths {
   return { root: `${data}/sampan`, run: `${run}/sampan` };
 }
 
+/** An absolute path without empty names, `.` and `..`, as Go's path.Clean has it. */
+export function cleanPath(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}
+
 export const containerDir = (p: Paths, id: string): string => `${p.root}/containers/${id}`;
 /** Unix socket paths are limited to 107 bytes, so the folder's name is the short id. */
 export const runDir = (p: Paths, id: string): string => `${p.run}/${id.slice(0, 12)}`;

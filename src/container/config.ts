@@ -31,8 +31,20 @@ export interface Mount {
   readonly tmpfsMode?: number;
   /** Further tmpfs options as `--tmpfs` takes them, such as `noexec`. */
   readonly tmpfsOptions?: readonly string[];
+  /** Of a new volume: without the image's content at its place. */
   readonly noCopy?: boolean;
+  /** Part of a volume or an image; it never leads out of it. */
   readonly subpath?: string;
+  /** Of a volume that has to be made: `local`, its options and its labels. */
+  readonly driver?: string;
+  readonly driverOptions?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** A bind whose folder stays as it is: what is written goes into a layer of the container's own. */
+  readonly overlay?: boolean;
+  /** It came by `-v`, which Docker shows in another place than `--mount`. */
+  readonly short?: boolean;
+  /** A volume that was given no name: it goes with `rm -v` and with `--rm`. */
+  readonly anonymous?: boolean;
 }
 
 export interface Device {

@@ -49,15 +49,18 @@ export class Containers {
   // ---- making and starting
 
   /** Makes a container that does not run yet. */
-  create(config: ContainerConfig, options: CreateOptions = {}): Made {
-    const { container } = create(this.#context, config, options, false);
+  async create(config: ContainerConfig, options: CreateOptions = {}): Promise<Made> {
+    const { container } = await create(this.#context, config, options, false);
     return { id: container.id, name: container.name, warnings: [] };
   }
 
   /** Makes a container and starts it. Detached, the connection is closed already. */
   async run(config: ContainerConfig, options: CreateOptions & StartOptions = {}): Promise<Running> {
     const launcher = Launcher.start();
-    const { container, release } = orAbandon(launcher, () => create(this.#context, config, options, true));
+    const { container, release } = await create(this.#context, config, options, true).catch((error) => {
+      launcher.abandon();
+      throw error;
+    });
     try {
       const connection = await this.#launch(container, { ...options, fresh: true }, launcher);
       const live = { ...CREATED, status: "running", pid: connection.report?.pid ?? 0 } as const;
@@ -277,7 +280,8 @@ export class Containers {
         await endStart(this.#context, container);
       }
       // With --rm looking at its end has removed it already.
-      if (this.#context.rows.byId(id)) discard(this.#context, container);
+      if (this.#context.rows.byId(id))
+        discard(this.#context, container, options.volumes === true || container.config.autoRemove);
     } finally {
       dismiss?.();
       release?.();
@@ -291,6 +295,10 @@ export class Containers {
 
   /** What the removal of a container could not remove by itself. */
   async #removeRest(id: string): Promise<void> {
+    if (this.#context.orphans.length > 0) {
+      const { removeOrphans } = await import("./remove-mapped.ts");
+      await removeOrphans(this.#context);
+    }
     const { folder } = places(this.#context.paths, id);
     if (!isRootless() || !existsSync(folder) || this.#context.rows.byId(id)) return;
     const { removeMapped } = await import("./remove-mapped.ts");

@@ -12,6 +12,8 @@ export interface Context {
   readonly rows: Rows;
   readonly images: Images;
   readonly events: Events;
+  /** Volumes that went with their container; whoever may wait removes their folders. */
+  readonly orphans: string[];
 }
 
 /** Every path that belongs to one container. */
@@ -26,10 +28,14 @@ export const places = (paths: Paths, id: string) => {
     exit: `${folder}/exit.json`,
     plan: `${folder}/plan.json`,
     health: `${folder}/health.json`,
+    /** What is written to binds with `overlay`. */
+    binds: `${folder}/binds`,
     run,
     lock: `${run}/lock`,
     pid: `${run}/pid`,
     socket: `${run}/attach.sock`,
+    /** Where filesystems that mounts are taken from are put together, in the container's own mount namespace. */
+    staging: `${run}/mounts`,
   };
 };
 

@@ -1,7 +1,7 @@
 /** A new container: what was asked for is checked, resolved against its image and written down. Nothing runs yet. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
-import { checkPlatform, parsePlatform } from "../image/index.ts";
+import { checkPlatform, type ImageRecord, parsePlatform } from "../image/index.ts";
 import type { NamespaceName } from "../launch/index.ts";
 import { chooseCapabilities, hasSELinux, RLIMITS, sysctlNamespace } from "../runtime/index.ts";
 import { type Release, tryClaim } from "./claim.ts";
@@ -9,6 +9,7 @@ import type { ContainerConfig, NamespaceMode } from "./config.ts";
 import { attributesOf, type Context, mountTarget, places } from "./context.ts";
 import { newId } from "./ids.ts";
 import { cgroupOf, logPlan } from "./keeper.ts";
+import { assertSource } from "./mounts.ts";
 import { resolve } from "./resolve.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { joinsOthers, validateNamespaces } from "./spec.ts";
@@ -49,23 +50,7 @@ function check(config: ContainerConfig): void {
   if (Object.keys(config.log.options).length > 0) logPlan(config.log, "");
   if (config.cgroupParent !== undefined) cgroupOf({ id: "", config });
   checkLimits(config);
-  for (const { type, source, target } of config.mounts)
-    if (type === "volume" || type === "image")
-      throw new SampanError(
-        "unavailable",
-        `${type} "${source}" at ${target}: there are no ${type} mounts yet`,
-        {
-          hint: `Bind a folder of this machine instead: -v /path:${target}`,
-        },
-      );
-  if (config.volumesFrom.length > 0)
-    throw new SampanError(
-      "unavailable",
-      `--volumes-from ${config.volumesFrom[0]}: there are no volumes yet`,
-      {
-        hint: "Give both containers the same folder of this machine with -v.",
-      },
-    );
+  for (const mount of config.mounts) if (mount.type === "bind" && !mount.createSource) assertSource(mount);
   const { rootfs } = config;
   if (rootfs && !statSync(rootfs.path, { throwIfNoEntry: false })?.isDirectory())
     throw new SampanError("invalid", `--rootfs ${rootfs.path}: no such folder`);
@@ -120,17 +105,28 @@ export interface Created {
   readonly release: Release | undefined;
 }
 
-export function create(
+/** Whether anything is mounted that has to be looked up or made first. */
+function hasVolumes({ mounts, volumesFrom }: ContainerConfig, image: ImageRecord | undefined): boolean {
+  for (const { type, overlay } of mounts) if (type === "volume" || type === "image" || overlay) return true;
+  if (volumesFrom.length > 0) return true;
+  for (const _ in image?.config.config?.Volumes) return true;
+  return false;
+}
+
+export async function create(
   context: Context,
   given: ContainerConfig,
   options: CreateOptions,
   starting: boolean,
-): Created {
+): Promise<Created> {
   if (options.name !== undefined) validateName(options.name);
   check(given);
   const image = given.rootfs ? undefined : context.images.get(given.image);
   if (image && given.platform)
     checkPlatform(image.config, given.image, parsePlatform(given.platform.toLowerCase()));
+  const mounting = hasVolumes(given, image)
+    ? await (await import("./volumes.ts")).mountingOf(context, given, image?.config)
+    : undefined;
   const id = newId();
   const resolved = resolve(id, withIds(context, given), image?.config, hostname);
   makeFolders(context, id, given.rootfs === undefined || given.rootfs.copyOnWrite);
@@ -140,11 +136,14 @@ export function create(
     id,
     created: Date.now(),
     imageId: image?.id ?? "",
+    ...(mounting ? { mounts: mounting.mounts } : {}),
     state: starting ? { ...CREATED, status: "starting" } : CREATED,
   };
   try {
     if (starting) makeRun(context, id);
-    const container = { ...created, name: context.rows.insert(created, options.name) };
+    const claim = mounting && (() => mounting.claim(id));
+    const container = { ...created, name: context.rows.insert(created, options.name, claim) };
+    mounting?.tell();
     context.events.append({ type: "container", action: "create", id, attributes: attributesOf(container) });
     return { container, release };
   } catch (error) {

@@ -63,9 +63,10 @@ export function record(
   state: StoredState,
   taken = false,
 ): void {
+  if (container.mounts) noteUnmounts(context, container);
   if (container.config.autoRemove) {
-    if (taken && !isRootless()) forget(context, container, state);
-    else discard(context, container, state);
+    if (taken && !isRootless()) forget(context, container, true, state);
+    else discard(context, container, true, state);
     return;
   }
   context.rows.setState(container.id, state);
@@ -81,9 +82,28 @@ function removeShm({ config, id }: StoredContainer): void {
   if (config.namespaces.ipc?.mode === "shareable") rmSync(sharedShm(id), { recursive: true, force: true });
 }
 
-/** Removes a container that does not live: the row first, since what no row points at is garbage. */
-export function discard(context: Context, container: StoredContainer, state = container.state): void {
-  forget(context, container, state);
+function noteUnmounts(context: Context, { id, mounts = [] }: StoredContainer): void {
+  for (const { type, source } of mounts)
+    if (type === "volume")
+      context.events.append({
+        type: "volume",
+        action: "unmount",
+        id: source,
+        attributes: { container: id, driver: "local" },
+      });
+}
+
+/**
+ * Removes a container that does not live: the row first, since what no row points at is garbage. `volumes`: its anonymous
+ * volumes too.
+ */
+export function discard(
+  context: Context,
+  container: StoredContainer,
+  volumes: boolean,
+  state = container.state,
+): void {
+  forget(context, container, volumes, state);
   removeFolders(context, container.id);
 }
 
@@ -93,8 +113,12 @@ export function removeFolders(context: Context, id: string): void {
   removeFolder(places(context.paths, id).folder);
 }
 
-function forget(context: Context, container: StoredContainer, state: StoredState): void {
-  context.rows.delete(container.id, state, remainsOf(places(context.paths, container.id), state));
+function forget(context: Context, container: StoredContainer, volumes: boolean, state: StoredState): void {
+  const anonymous: string[] = [];
+  if (volumes && container.mounts)
+    for (const mount of container.mounts) if (mount.anonymous) anonymous.push(mount.source);
+  const remains = remainsOf(places(context.paths, container.id), state);
+  const gone = context.rows.delete(container.id, state, remains, anonymous);
   removeShm(container);
   context.events.append({
     type: "container",
@@ -102,6 +126,15 @@ function forget(context: Context, container: StoredContainer, state: StoredState
     id: container.id,
     attributes: attributesOf(container),
   });
+  for (const name of gone) {
+    context.orphans.push(name);
+    context.events.append({
+      type: "volume",
+      action: "destroy",
+      id: name,
+      attributes: { driver: "local" },
+    });
+  }
 }
 
 /**

@@ -45,3 +45,7 @@ export type { WaitCondition } from "./wait.ts";
 
 /** The kernel and the machine, for `version`. */
 export const version = async () => (await import("./info.ts")).version();
+
+/** Removes folders with all that is in them, whoever of the caller's ids it belongs to. */
+export const removeTrees = async (folders: readonly string[]): Promise<void> =>
+  (await import("./remove-mapped.ts")).removeTrees(folders);

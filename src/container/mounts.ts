@@ -4,6 +4,7 @@
  */
 import { mkdirSync, statSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
+import { cleanPath } from "../common/paths.ts";
 import { defaultMounts, matchUser, orderMounts, type SpecMount } from "../runtime/index.ts";
 import type { ContainerConfig, Mount } from "./config.ts";
 
@@ -14,6 +15,8 @@ export interface Places {
   readonly shm?: string;
   /** The uid and gid of the container's process as the host sees them: for `match-user`. */
   readonly user: { readonly uid: number; readonly gid: number };
+  /** Volumes, images and copy-on-write folders, by target. */
+  readonly prepared?: ReadonlyMap<string, SpecMount>;
 }
 
 const ownFile = (folder: string, name: string): SpecMount => ({
@@ -38,22 +41,26 @@ function tmpfs(mount: Mount): SpecMount {
   return { destination: mount.target, type: "tmpfs", source: "tmpfs", options: [...options.values()] };
 }
 
-function bind(mount: Mount, places: Places): SpecMount {
-  const { source, target, readonly = false, recursive = "enabled" } = mount;
+/** The source of a bind is there, or is made if that is wanted. */
+export function assertSource({ source, createSource }: Mount): void {
   if (!source.startsWith("/"))
     throw new SampanError(
       "invalid",
       `invalid mount config for type "bind": invalid mount path: '${source}' mount path must be absolute`,
     );
-  if (!statSync(source, { throwIfNoEntry: false })) {
-    if (!mount.createSource)
-      throw new SampanError(
-        "invalid",
-        `invalid mount config for type "bind": bind source path does not exist: ${source}`,
-        { hint: "Make it first; -v makes a missing folder, --mount does not." },
-      );
-    mkdirSync(source, { recursive: true });
-  }
+  if (statSync(source, { throwIfNoEntry: false })) return;
+  if (!createSource)
+    throw new SampanError(
+      "invalid",
+      `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+      { hint: "Make it first; -v makes a missing folder, --mount does not." },
+    );
+  mkdirSync(source, { recursive: true });
+}
+
+function bind(mount: Mount, places: Places): SpecMount {
+  const { source, target, readonly = false, recursive = "enabled" } = mount;
+  assertSource(mount);
   const options = [recursive === "disabled" ? "bind" : "rbind", mount.propagation ?? "rprivate"];
   if (readonly) options.push(recursive === "enabled" || recursive === "readonly" ? "rro" : "ro");
   const common = { destination: target, type: "bind", source };
@@ -69,31 +76,23 @@ function bind(mount: Mount, places: Places): SpecMount {
 }
 
 function asked(mount: Mount, places: Places): SpecMount {
-  switch (mount.type) {
-    case "tmpfs":
-      return tmpfs(mount);
-    case "bind":
-      return bind(mount, places);
-    default:
-      throw new SampanError("unavailable", `there are no ${mount.type} mounts yet`);
-  }
+  if (mount.type === "tmpfs") return tmpfs(mount);
+  return places.prepared?.get(mount.target) ?? bind(mount, places);
 }
 
-const plain = (path: string): string => path.replace(/\/+/g, "/").replace(/(.)\/$/, "$1");
-
 /** All mounts of a container, in the order in which they are made. */
-export function specMounts(config: ContainerConfig, places: Places): SpecMount[] {
+export function specMounts(config: ContainerConfig, mounts: readonly Mount[], places: Places): SpecMount[] {
   const own: SpecMount[] = [];
-  for (const mount of config.mounts) own.push({ ...asked(mount, places), destination: plain(mount.target) });
+  for (const mount of mounts) own.push({ ...asked(mount, places), destination: cleanPath(mount.target) });
   // A root that is this machine's own, in a copy of its mount namespace: nothing is added that was not asked for.
   if (config.exactly && config.rootfs?.path === "/") return orderMounts([], own);
-  let mounts = defaultMounts({
+  let standard = defaultMounts({
     privileged: config.privileged,
     ...(config.shmSize === undefined ? {} : { shmSize: config.shmSize }),
     ...(places.shm === undefined ? {} : { shm: places.shm }),
   });
-  if (config.namespaces.ipc?.mode === "none") mounts = mounts.filter((m) => m.destination !== "/dev/shm");
+  if (config.namespaces.ipc?.mode === "none") standard = standard.filter((m) => m.destination !== "/dev/shm");
   const { files } = places;
-  mounts.push(ownFile(files, "resolv.conf"), ownFile(files, "hostname"), ownFile(files, "hosts"));
-  return own.length === 0 ? mounts : orderMounts(mounts, own);
+  standard.push(ownFile(files, "resolv.conf"), ownFile(files, "hostname"), ownFile(files, "hosts"));
+  return own.length === 0 ? standard : orderMounts(standard, own);
 }

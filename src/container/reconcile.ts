@@ -81,7 +81,7 @@ export function settle(context: Context, container: StoredContainer): ContainerS
   // Whoever wanted to start it was stopped before there was a process. The run folder stays for the next look: a keeper
   // that is only now coming up finds its lock there, and with it held the container lives after all.
   if (container.config.autoRemove) {
-    discard(context, container);
+    discard(context, container, true);
     return undefined;
   }
   const state = { ...CREATED, error: "the command that started it was interrupted" };

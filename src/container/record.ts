@@ -1,5 +1,5 @@
 /** What the engine knows of one container: what was asked for, and what is. */
-import type { ContainerConfig } from "./config.ts";
+import type { ContainerConfig, Mount } from "./config.ts";
 
 export type Status = "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
 
@@ -51,5 +51,10 @@ export interface ContainerRecord {
   readonly labels: Readonly<Record<string, string>>;
   readonly stopSignal: string;
   readonly exposedPorts: readonly string[];
+  /**
+   * Where it is more than what was asked for: every mount, with the volumes' names, those that the image wants and those of
+   * `--volumes-from`.
+   */
+  readonly mounts?: readonly Mount[];
   readonly state: ContainerState;
 }

@@ -5,8 +5,23 @@
 import { existsSync } from "node:fs";
 import { ATTACH, Launcher } from "../launch/index.ts";
 import { allCapabilities, callerIdMaps, compile, readCgroupHost } from "../runtime/index.ts";
+import { volumeRoom } from "../volume/index.ts";
+import type { Context } from "./context.ts";
+import { removeFolder } from "./finish.ts";
 import { NO_KEEPER } from "./keeper.ts";
 import { capabilitySets, isRootless } from "./spec.ts";
+
+/** Removes folders with all that is in them. */
+export async function removeTrees(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) removeFolder(folder);
+  await removeMapped(folders);
+}
+
+/** Removes the folders of volumes that went with their container. */
+export async function removeOrphans({ store, paths, orphans }: Context): Promise<void> {
+  const { collectGarbage } = await volumeRoom();
+  await removeTrees(collectGarbage(store, paths, orphans.splice(0)));
+}
 
 /** Removes folders that the caller alone could not; those that are gone cost nothing. */
 export async function removeMapped(folders: readonly string[]): Promise<void> {

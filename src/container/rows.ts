@@ -5,7 +5,7 @@
 
 import { SampanError } from "../common/error.ts";
 import type { Store } from "../store/index.ts";
-import { type ContainerConfig, DEFAULTS } from "./config.ts";
+import { type ContainerConfig, DEFAULTS, type Mount } from "./config.ts";
 import { isIdPrefix } from "./ids.ts";
 import { generateName } from "./names.ts";
 import type { ContainerRecord, ContainerState } from "./record.ts";
@@ -63,6 +63,9 @@ const BURY =
 type Asked = Omit<ContainerRecord, "id" | "name" | "created" | "imageId" | "state">;
 
 const COLUMNS = "id, name, created, image, record, state";
+const DELETE_UNUSED =
+  "DELETE FROM volumes WHERE name = ?1 AND NOT EXISTS (SELECT 1 FROM container_volumes WHERE volume = ?1)";
+const NOTHING = (): void => {};
 
 function compact(config: ContainerConfig): Partial<ContainerConfig> {
   const kept: Record<string, unknown> = {};
@@ -110,9 +113,13 @@ export class Rows {
 
   /**
    * Adds a container. A name in use is Docker's conflict; without one a name is made up that is free.
-   * Returns the name.
+   * `also` is done in the same transaction, after it. Returns the name.
    */
-  insert(container: Omit<StoredContainer, "name">, wanted: string | undefined): string {
+  insert(
+    container: Omit<StoredContainer, "name">,
+    wanted: string | undefined,
+    also: () => void = NOTHING,
+  ): string {
     const { id, created, imageId, state, ...asked } = container;
     const record = recordText(asked);
     return this.#store.transaction(() => {
@@ -122,6 +129,7 @@ export class Rows {
       this.#store.db
         .query("INSERT INTO containers (id, name, created, image, record, state) VALUES (?, ?, ?, ?, ?, ?)")
         .run(id, name, created, imageId, record, stateText(state));
+      also();
       return name;
     });
   }
@@ -201,11 +209,25 @@ export class Rows {
 
   /** Replaces what was asked for, as `update` does. */
   setConfig(container: StoredContainer): void {
+    this.#store.transaction(() => this.#replace(container));
+  }
+
+  #replace(container: StoredContainer): void {
     const { id, name: _, created: __, imageId: ___, state: ____, ...asked } = container;
-    const record = recordText(asked);
-    this.#store.transaction(() => {
-      this.#store.db.query("UPDATE containers SET record = ? WHERE id = ?").run(record, id);
-    });
+    this.#store.db.query("UPDATE containers SET record = ? WHERE id = ?").run(recordText(asked), id);
+  }
+
+  /** These containers call a volume by its new name; in the caller's transaction. */
+  renameVolume(ids: readonly string[], from: string, to: string): void {
+    const renamed = (mount: Mount): Mount =>
+      mount.type === "volume" && mount.source === from ? { ...mount, source: to } : mount;
+    for (const id of ids) {
+      const found = this.byId(id);
+      if (!found) continue;
+      const mounts = found.mounts?.map(renamed);
+      const config = { ...found.config, mounts: found.config.mounts.map(renamed) };
+      this.#replace({ ...found, config, ...(mounts ? { mounts } : {}) });
+    }
   }
 
   rename(id: string, name: string): void {
@@ -215,15 +237,21 @@ export class Rows {
     });
   }
 
-  /** Removes it; what is left of one that has run is kept among the last that were removed. */
-  delete(id: string, state: StoredState, remains?: Remains): void {
+  /**
+   * Removes it, and those of these volumes that no other container uses: gives their names, and their folders are garbage
+   * then. What is left of one that has run is kept among the last that were removed.
+   */
+  delete(id: string, state: StoredState, remains?: Remains, volumes: readonly string[] = []): string[] {
     const { db } = this.#store;
-    this.#store.transaction(() => {
+    return this.#store.transaction(() => {
       if (remains) {
         const { lastInsertRowid } = db.query(BURY).run(stateText(state), remains.exit, remains.log, id);
         db.query("DELETE FROM ended WHERE number <= ?").run(Number(lastInsertRowid) - KEPT);
       }
       db.query("DELETE FROM containers WHERE id = ?").run(id);
+      const gone: string[] = [];
+      for (const volume of volumes) if (db.query(DELETE_UNUSED).run(volume).changes > 0) gone.push(volume);
+      return gone;
     });
   }
 

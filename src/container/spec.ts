@@ -97,7 +97,10 @@ export const capabilitySets = (names: readonly string[]): NonNullable<SpecProces
 });
 
 export interface SpecInput {
-  readonly record: Pick<ContainerRecord, "id" | "config" | "args" | "env" | "workdir" | "hostname">;
+  readonly record: Pick<
+    ContainerRecord,
+    "id" | "config" | "args" | "env" | "workdir" | "hostname" | "mounts"
+  >;
   readonly user: User;
   readonly places: Places;
   readonly cgroupPath: string;
@@ -123,7 +126,7 @@ export function buildSpec(input: SpecInput): Spec {
       capabilities: capabilitySets(chooseCapabilities(config.capAdd, config.capDrop, config.privileged)),
       ...processRights(config),
     },
-    mounts: own.includes("mnt") ? specMounts(config, input.places) : [],
+    mounts: own.includes("mnt") ? specMounts(config, record.mounts ?? config.mounts, input.places) : [],
     annotations: config.annotations,
     linux: specLinux(config, own, input.cgroupPath),
   };

@@ -155,6 +155,9 @@ export async function buildPlan(context: Context, container: StoredContainer, op
   const shm = shmOf(config, id);
   const cgroupPath = cgroupOf(container);
   const cgroupHost = readCgroupHost();
+  const prepared = container.mounts
+    ? await (await import("./volumes.ts")).prepareMounts(context, container)
+    : undefined;
   const spec = buildSpec({
     record: container,
     user,
@@ -162,6 +165,7 @@ export async function buildPlan(context: Context, container: StoredContainer, op
       files: net?.mode === "container" ? places(context.paths, net.container).run : at.run,
       user,
       ...(shm === undefined ? {} : { shm }),
+      ...(prepared ? { prepared: prepared.mounts } : {}),
     },
     cgroupPath,
     size: options.size,
@@ -178,6 +182,7 @@ export async function buildPlan(context: Context, container: StoredContainer, op
     ...(seccomp ? { seccomp } : {}),
     ...(config.init ? { init: true } : {}),
     ...(maps ? { rootless: maps } : {}),
+    ...(prepared ? { staged: { folder: at.run, steps: prepared.staged }, filled: prepared.filled } : {}),
   });
   const health = hasHealthcheck(config.healthcheck)
     ? healthSteps(container, spec, {
@@ -217,13 +222,14 @@ export async function start(
     launched = true;
     const connection = await launcher.launch(plan);
     const passing = options.attach === true && container.config.autoRemove;
+    if (container.mounts) (await import("./volumes.ts")).noteMounts(context, container);
     if (connection.report) keepPlan(context, container.id, plan, connection.report, { passing });
     return connection;
   } catch (thrown) {
     if (!launched) launcher.abandon();
     const error = thrown instanceof LaunchError ? await explain(context, container, thrown) : thrown;
     if (launched) clearCgroup(container);
-    if (container.config.autoRemove) discard(context, container);
+    if (container.config.autoRemove) discard(context, container, true);
     else {
       const said = error instanceof SampanError ? error : undefined;
       context.rows.setState(container.id, {

@@ -3,11 +3,13 @@
  * way. Young ones are left alone, since their command may still be at it.
  */
 import { readdirSync, rmSync, statSync } from "node:fs";
+import { volumeRoom } from "../volume/index.ts";
 import { tryClaim } from "./claim.ts";
 import type { Context } from "./context.ts";
 import { removeFolder } from "./finish.ts";
 import { shortId } from "./ids.ts";
 import { isLocked } from "./live.ts";
+import { removeMapped, removeTrees } from "./remove-mapped.ts";
 import { isRootless } from "./spec.ts";
 
 const YOUNG = 60_000;
@@ -25,7 +27,7 @@ function names(folder: string): string[] {
   }
 }
 
-export async function sweep({ paths, rows }: Context): Promise<void> {
+export async function sweep({ store, paths, rows }: Context): Promise<void> {
   const folders = names(`${paths.root}/containers`);
   const runs = names(paths.run);
   const ids = rows.ids();
@@ -39,10 +41,7 @@ export async function sweep({ paths, rows }: Context): Promise<void> {
     left.push(folder);
     release();
   }
-  if (isRootless()) {
-    const { removeMapped } = await import("./remove-mapped.ts");
-    await removeMapped(left);
-  }
+  if (isRootless()) await removeMapped(left);
   const short = new Set([...ids].map(shortId));
   for (const name of runs) {
     const folder = `${paths.run}/${name}`;
@@ -50,4 +49,6 @@ export async function sweep({ paths, rows }: Context): Promise<void> {
       continue;
     rmSync(folder, { recursive: true, force: true });
   }
+  const { collectGarbage } = await volumeRoom();
+  await removeTrees(collectGarbage(store, paths));
 }

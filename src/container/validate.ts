@@ -4,8 +4,9 @@
  */
 import { readFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
+import { cleanPath } from "../common/paths.ts";
 import { parseSignal } from "../kernel/signals.ts";
-import type { ContainerConfig, Healthcheck, Resources, RestartPolicy } from "./config.ts";
+import type { ContainerConfig, Healthcheck, Mount, Resources, RestartPolicy } from "./config.ts";
 import { isName } from "./ids.ts";
 
 const MIN_MEMORY = 6 * 1024 * 1024;
@@ -151,6 +152,34 @@ function validateLog(log: ContainerConfig["log"]): void {
     if (!known.includes(option)) refuse(`unknown log opt '${option}' for ${log.driver} log driver`);
 }
 
+/** As `-v` had it, for errors. */
+const volumeSpec = ({ source, target, readonly }: Mount): string =>
+  `${source === "" ? "" : `${source}:`}${target}${readonly ? ":ro" : ""}`;
+
+function validateMounts(mounts: readonly Mount[]): void {
+  const targets = new Map<string, Mount>();
+  for (const mount of mounts) {
+    const { type, target } = mount;
+    const wrong = (why: string, hint?: string): never =>
+      refuse(
+        `${mount.short ? `invalid volume specification: '${volumeSpec(mount)}': ` : ""}invalid mount config for type "${type}": ${why}`,
+        hint,
+      );
+    if (!target.startsWith("/")) wrong(`invalid mount path: '${target}' mount path must be absolute`);
+    const clean = cleanPath(target);
+    if (clean === "/") wrong("invalid specification: destination can't be '/'");
+    const other = targets.get(clean);
+    if (other) refuse(`Duplicate mount point: ${clean}`);
+    targets.set(clean, mount);
+    const { subpath } = mount;
+    if (subpath === undefined) continue;
+    if (subpath.startsWith("/")) wrong("subpath must be a relative path");
+    if (subpath.split("/").includes(".."))
+      wrong("subpath must not contain '..'", "A subpath names a folder inside; it never leads out.");
+    if (type === "volume" && mount.source === "") wrong("must not set Subpath when using anonymous volumes");
+  }
+}
+
 /** Everything about a configuration that can be wrong by itself. */
 export function validateConfig(config: ContainerConfig): void {
   validateRestart(config.restart, config.autoRemove);
@@ -166,15 +195,7 @@ export function validateConfig(config: ContainerConfig): void {
   if ((config.shmSize ?? 0) < 0) refuse("SHM size can not be less than 0");
   const oom = config.oomScoreAdj ?? 0;
   if (oom < -1000 || oom > 1000) refuse(`Invalid value ${oom}, range for oom score adj is [-1000, 1000]`);
-  const targets = new Set<string>();
-  for (const mount of config.mounts) {
-    if (!mount.target.startsWith("/"))
-      refuse(`invalid mount config for type "${mount.type}": mount path must be absolute`);
-    const target = mount.target.replace(/\/+$/, "") || "/";
-    if (target === "/") refuse(`invalid specification: destination can't be '/'`);
-    if (targets.has(target)) refuse(`Duplicate mount point: ${mount.target}`);
-    targets.add(target);
-  }
+  if (config.mounts.length > 0) validateMounts(config.mounts);
   for (const host of config.extraHosts) {
     const colon = host.search(/[:=]/);
     if (colon <= 0 || colon === host.length - 1) refuse(`bad format for add-host: "${host}"`);

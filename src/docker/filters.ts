@@ -26,7 +26,7 @@ export function checkFilters(filters: Filters, known: readonly string[]): void {
 }
 
 /** `key` or `key=value`. */
-const matchLabel = (labels: Readonly<Record<string, string>>, wanted: string): boolean => {
+export const matchLabel = (labels: Readonly<Record<string, string>>, wanted: string): boolean => {
   const equals = wanted.indexOf("=");
   if (equals < 0) return labels[wanted] !== undefined;
   return labels[wanted.slice(0, equals)] === wanted.slice(equals + 1);
@@ -161,8 +161,8 @@ function containerTest(
     case "volume":
       return each(
         (value) =>
-          ({ config }) =>
-            config.mounts.some(({ source, target }) => source === value || target === value),
+          ({ mounts, config }) =>
+            (mounts ?? config.mounts).some(({ source, target }) => source === value || target === value),
       );
     case "network":
       return each(

@@ -11,6 +11,8 @@ import { networkName } from "./ps.ts";
 export interface Place {
   /** The container's own folder. */
   readonly folder: string;
+  /** The folder of all volumes. */
+  readonly volumes: string;
   /** The image's layers, top-most first; undefined: there is no overlay of layers. */
   readonly lower?: readonly string[];
 }
@@ -22,7 +24,7 @@ const sorted = <T>(map: Readonly<Record<string, T>>): Record<string, T> =>
 
 export function inspectContainer(record: ContainerRecord, place: Place) {
   const { config, state } = record;
-  const { folder } = place;
+  const { folder, volumes } = place;
   return {
     Id: record.id,
     Created: new Date(record.created).toISOString().replace(/Z$/, "000000Z"),
@@ -47,7 +49,7 @@ export function inspectContainer(record: ContainerRecord, place: Place) {
       Data: graph(place),
       Name: "overlay2",
     },
-    Mounts: config.mounts.map(mountPoint),
+    Mounts: mountsOf(record).map((mount) => mountPoint(mount, volumes)),
     Config: containerConfig(record),
     NetworkSettings: networkSettings(record),
   };
@@ -95,51 +97,75 @@ function graph({ folder, lower }: Place): Record<string, string> | null {
   };
 }
 
-/** `-v` and `--mount` ask for the same; a bind that makes its source came by `-v`. */
-const isBind = (mount: Mount): boolean => mount.createSource === true;
+/** `-v` and `--mount` ask for the same; Docker shows them in different places. */
+const isBind = (mount: Mount): boolean => mount.short === true && mount.source !== "";
 const isTmpfsFlag = (mount: Mount): boolean => mount.type === "tmpfs" && mount.tmpfsOptions !== undefined;
+const isAnonymousFlag = (mount: Mount): boolean => mount.short === true && mount.source === "";
+
+const modeOf = ({ readonly, propagation, noCopy }: Mount): string =>
+  [...(readonly ? ["ro"] : []), ...(propagation ? [propagation] : []), ...(noCopy ? ["nocopy"] : [])].join(
+    ",",
+  );
 
 function bindText(mount: Mount): string {
-  const options = [...(mount.readonly ? ["ro"] : []), ...(mount.propagation ? [mount.propagation] : [])];
-  return `${mount.source}:${mount.target}${options.length > 0 ? `:${options.join(",")}` : ""}`;
+  const mode = modeOf(mount);
+  return `${mount.source}:${mount.target}${mode === "" ? "" : `:${mode}`}`;
 }
+
+/** Members that have something in them. */
+const filled = (name: string, members: Readonly<Record<string, unknown>>): Record<string, unknown> => {
+  const kept = Object.entries(members).filter(([, value]) => value !== undefined && value !== false);
+  return kept.length > 0 ? { [name]: Object.fromEntries(kept) } : {};
+};
 
 /** A mount that came by `--mount`, as HostConfig.Mounts has it. */
 function mountSpec(mount: Mount) {
-  const bind = {
-    ...(mount.propagation ? { Propagation: mount.propagation } : {}),
-    ...(mount.recursive === "disabled" ? { NonRecursive: true } : {}),
-    ...(mount.recursive === "writable" ? { ReadOnlyNonRecursive: true } : {}),
-    ...(mount.recursive === "readonly" ? { ReadOnlyForceRecursive: true } : {}),
-  };
+  const { type, driver, driverOptions, labels } = mount;
+  const hasDriver = driver !== undefined || driverOptions !== undefined;
   return {
-    Type: mount.type,
+    Type: type,
     ...(mount.source ? { Source: mount.source } : {}),
     Target: mount.target,
     ...(mount.readonly ? { ReadOnly: true } : {}),
-    ...(Object.keys(bind).length > 0 ? { BindOptions: bind } : {}),
-    ...(mount.tmpfsSize === undefined && mount.tmpfsMode === undefined
-      ? {}
-      : {
-          TmpfsOptions: {
-            ...(mount.tmpfsSize === undefined ? {} : { SizeBytes: mount.tmpfsSize }),
-            ...(mount.tmpfsMode === undefined ? {} : { Mode: mount.tmpfsMode }),
-          },
-        }),
+    ...filled("BindOptions", {
+      Propagation: mount.propagation,
+      NonRecursive: mount.recursive === "disabled",
+      CreateMountpoint: type === "bind" && mount.createSource === true,
+      ReadOnlyNonRecursive: mount.recursive === "writable",
+      ReadOnlyForceRecursive: mount.recursive === "readonly",
+      Overlay: mount.overlay,
+    }),
+    ...filled("VolumeOptions", {
+      NoCopy: type === "volume" && mount.noCopy,
+      Labels: labels && sorted(labels),
+      DriverConfig: hasDriver
+        ? {
+            ...(driver ? { Name: driver } : {}),
+            ...(driverOptions ? { Options: sorted(driverOptions) } : {}),
+          }
+        : undefined,
+      Subpath: type === "volume" ? mount.subpath : undefined,
+    }),
+    ...filled("ImageOptions", { Subpath: type === "image" ? mount.subpath : undefined }),
+    ...filled("TmpfsOptions", { SizeBytes: mount.tmpfsSize, Mode: mount.tmpfsMode }),
   };
 }
 
 /** One member of `Mounts`: what is mounted, in one form for all flags. */
-function mountPoint(mount: Mount) {
-  const mode = isBind(mount) ? bindText(mount).split(":").slice(2).join(":") : "";
+function mountPoint(mount: Mount, volumes: string) {
+  const { type, source } = mount;
+  const volume = type === "volume";
+  // Docker's own default for a volume that has a name.
+  const label = volume && !mount.anonymous ? "z" : "";
   return {
-    Type: mount.type,
-    ...(mount.type === "volume" ? { Name: mount.source } : {}),
-    Source: mount.type === "volume" ? "" : mount.source,
+    Type: type,
+    ...(volume ? { Name: source } : {}),
+    Source: volume ? `${volumes}/${source}/_data` : source,
     Destination: mount.target,
-    Mode: mode,
-    RW: !mount.readonly,
-    Propagation: mount.type === "bind" ? (mount.propagation ?? "rprivate") : "",
+    ...(volume ? { Driver: "local" } : {}),
+    Mode: mount.short ? modeOf(mount) || label : label,
+    RW: !mount.readonly && type !== "image",
+    Propagation: type === "bind" ? (mount.propagation ?? "rprivate") : "",
   };
 }
 
@@ -169,7 +195,9 @@ const READONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger";
 function hostConfig(config: ContainerConfig) {
   const { resources: r } = config;
   const open = config.privileged || config.security.systempaths === "unconfined";
-  const mounts = config.mounts.filter((mount) => !isBind(mount) && !isTmpfsFlag(mount));
+  const mounts = config.mounts.filter(
+    (mount) => !isBind(mount) && !isTmpfsFlag(mount) && !isAnonymousFlag(mount),
+  );
   const tmpfs = config.mounts.filter(isTmpfsFlag);
   const rates = (list: readonly { path: string; rate: number }[] | undefined) =>
     (list ?? []).map(({ path, rate }) => ({ Path: path, Rate: rate }));
@@ -265,6 +293,17 @@ const healthcheck = (health: Healthcheck) => ({
   ...(health.retries ? { Retries: health.retries } : {}),
 });
 
+/** Every mount there is; `--tmpfs` has a place of its own. */
+const mountsOf = ({ mounts, config }: ContainerRecord): readonly Mount[] =>
+  (mounts ?? config.mounts).filter((mount) => !isTmpfsFlag(mount));
+
+/** Places of volumes that nobody named: the image's and those of `-v /path`. */
+function configVolumes({ mounts = [], config }: ContainerRecord): Record<string, object> | null {
+  const asked = new Set(config.mounts.filter((mount) => !isAnonymousFlag(mount)).map(({ target }) => target));
+  const targets = mounts.filter(({ anonymous, target }) => anonymous && !asked.has(target));
+  return targets.length === 0 ? null : sorted(Object.fromEntries(targets.map(({ target }) => [target, {}])));
+}
+
 function containerConfig(record: ContainerRecord) {
   const { config } = record;
   const entrypoint = config.entrypoint ?? [];
@@ -287,7 +326,7 @@ function containerConfig(record: ContainerRecord) {
     Cmd: orNull(command),
     ...(config.healthcheck ? { Healthcheck: healthcheck(config.healthcheck) } : {}),
     Image: config.image || (config.rootfs?.path ?? ""),
-    Volumes: null,
+    Volumes: configVolumes(record),
     WorkingDir: record.workdir,
     Entrypoint: orNull(entrypoint),
     OnBuild: null,

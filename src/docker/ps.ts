@@ -112,15 +112,18 @@ export class PsRow {
   Label(name: string): string {
     return this.#record.labels[name] ?? "";
   }
+  get #mounts(): readonly Mount[] {
+    return this.#record.mounts ?? this.#record.config.mounts;
+  }
   get Mounts(): string {
-    return this.#record.config.mounts
+    return this.#mounts
       .map(mountName)
       .filter(Boolean)
       .map((name) => (this.#options.truncate ? ellipsis(name, 15) : name))
       .join(",");
   }
   get LocalVolumes(): string {
-    return String(this.#record.config.mounts.filter(({ type }) => type === "volume").length);
+    return String(this.#mounts.filter(({ type }) => type === "volume").length);
   }
   get Networks(): string {
     return networkName(this.#record.config);

@@ -170,10 +170,13 @@ function mount(m: Mount, add: Add): void {
       "tmpfs",
       [m.target, ...(m.tmpfsOptions.length > 0 ? [m.tmpfsOptions.join(",")] : [])].join(":"),
     );
-  const anonymous = m.type === "volume" && m.source === "" && !m.readonly && !m.noCopy && !m.subpath;
-  if (anonymous) return add("volume", m.target);
-  if (m.createSource) {
-    const options = [...(m.readonly ? ["ro"] : []), ...(m.propagation ? [m.propagation] : [])];
+  if (m.short) {
+    if (m.source === "") return add("volume", m.target);
+    const options = [
+      ...(m.readonly ? ["ro"] : []),
+      ...(m.propagation ? [m.propagation] : []),
+      ...(m.noCopy ? ["nocopy"] : []),
+    ];
     return add("volume", [m.source, m.target, ...(options.length > 0 ? [options.join(",")] : [])].join(":"));
   }
   const fields = [
@@ -184,7 +187,12 @@ function mount(m: Mount, add: Add): void {
     ...(m.propagation ? [`bind-propagation=${m.propagation}`] : []),
     ...(m.recursive ? [`bind-recursive=${m.recursive}`] : []),
     ...(m.idmap ? [`bind-idmap=${m.idmap}`] : []),
+    ...(m.type === "bind" && m.createSource ? ["bind-create-src"] : []),
+    ...(m.overlay ? ["overlay"] : []),
     ...(m.noCopy ? ["volume-nocopy"] : []),
+    ...(m.driver ? [`volume-driver=${m.driver}`] : []),
+    ...Object.entries(m.labels ?? {}).map(([key, value]) => `volume-label=${key}=${value}`),
+    ...Object.entries(m.driverOptions ?? {}).map(([key, value]) => `volume-opt=${key}=${value}`),
     ...(m.subpath ? [`${m.type}-subpath=${m.subpath}`] : []),
     ...(m.tmpfsSize === undefined ? [] : [`tmpfs-size=${m.tmpfsSize}`]),
     ...(m.tmpfsMode === undefined ? [] : [`tmpfs-mode=${m.tmpfsMode.toString(8)}`]),

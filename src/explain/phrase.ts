@@ -41,6 +41,7 @@ export function plankOf(step: Step): Plank {
     case "console":
     case "pivot":
     case "chroot":
+    case "copy":
       return "root filesystem";
     default:
       return "process";
@@ -114,7 +115,7 @@ export function phrase(step: Step): string {
     case "mount":
       return `mount ${step.fstype} on ${step.target} ${[mountFlags(step.flags), step.data].filter(Boolean).join(" ")}`.trim();
     case "bind":
-      return `bind ${short(step.source)} on ${step.target} ${attributes(step.set)}${step.idmap ? " id-mapped" : ""}`.trim();
+      return `bind ${short(step.base === undefined ? step.source : `${step.base}${step.source === "/" ? "" : step.source}`)} on ${step.target} ${attributes(step.set)}${step.idmap ? " id-mapped" : ""}`.trim();
     case "attributes":
       return `mount_setattr ${step.target} ${attributes(step.set)}`.trim();
     case "mask":
@@ -175,5 +176,7 @@ export function phrase(step: Step): string {
       return `read ${short(step.path)}`;
     case "rmdir":
       return `rmdir ${short(step.path)}`;
+    case "copy":
+      return `copy ${short(`${step.base ?? ""}${step.path}`)} into ${short(step.target)}`;
   }
 }

@@ -107,6 +107,8 @@ function doing(step: Step): { readonly words: string; readonly path?: string } {
       return { words: `reading ${step.path}`, path: step.path };
     case "rmdir":
       return { words: `removing ${step.path}`, path: step.path };
+    case "copy":
+      return { words: `copying ${step.base ?? ""}${step.path} into ${step.target}`, path: step.target };
   }
 }
 

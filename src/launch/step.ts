@@ -128,6 +128,11 @@ export type Call =
       readonly idmap?: { readonly uid: string; readonly gid: string };
       /** The source is taken beneath the root too: a path bound onto another of the same container. */
       readonly from?: At;
+      /**
+       * The source is looked up below this host folder and cannot leave it (openat2, RESOLVE_BENEATH). What it is, a folder
+       * or a file, is then what is made at the target.
+       */
+      readonly base?: string;
     }
   /** mount_setattr on the mount at `target` beneath the root. `propagation` as in `bind`. */
   | {
@@ -167,6 +172,19 @@ export type Call =
   | { readonly call: "netlink"; readonly protocol: number; readonly messages: Uint8Array }
   /** Loads an eBPF program (BPF_PROG_TYPE_CGROUP_DEVICE, an array of struct bpf_insn) and attaches it to the cgroup v2 folder. */
   | { readonly call: "bpf_device"; readonly cgroup: string; readonly program: Uint8Array }
+  /**
+   * What is in the folder `path` (beneath the root, or below the host folder `base`) goes into the existing host folder
+   * `target`, with owners, modes, times, attributes, links and holes, and the folder's own. With `volume`, the folder that
+   * holds the target, only into an empty target, one process at a time; a copy that was broken off is taken up again. A
+   * path beneath the root that is no folder gives nothing.
+   */
+  | {
+      readonly call: "copy";
+      readonly base?: string;
+      readonly path: string;
+      readonly volume?: string;
+      readonly target: string;
+    }
   // ---- the process
   | { readonly call: "setsid" }
   /** fds 0, 1, 2 become the pipes or the pty that the keeper made; with a pty it becomes the controlling terminal. */

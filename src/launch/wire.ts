@@ -56,6 +56,7 @@ const NUMBER: Readonly<Record<CallName, number>> = {
   kill: 40,
   read: 41,
   rmdir: 42,
+  copy: 43,
 };
 const COLUMN = { outside: 0, inside: 1, after: 2 } as const;
 const CREATE: Record<Create, number> = { none: 0, dir: 1, file: 2 };
@@ -215,6 +216,7 @@ function step(w: Writer, s: Step): void {
       w.u(s.propagation);
       w.s(s.idmap?.uid);
       w.s(s.idmap?.gid);
+      w.s(s.base);
       break;
     case "attributes":
       w.s(s.target);
@@ -304,6 +306,12 @@ function step(w: Writer, s: Step): void {
     case "read":
       w.s(s.path);
       w.s(s.key);
+      break;
+    case "copy":
+      w.s(s.base);
+      w.s(s.path);
+      w.s(s.volume);
+      w.s(s.target);
       break;
     case "pivot":
     case "chroot":

@@ -42,6 +42,7 @@ import {
   layerSteps,
   maskSteps,
   mountSteps,
+  privateStep,
   propagationSteps,
   type Root,
   type RootfsContext,
@@ -64,6 +65,10 @@ export interface Compile {
   /** Absent: unconfined (see seccompFilter). */
   readonly seccomp?: Filter;
   readonly init?: boolean;
+  /** Filesystems that mounts are taken from, made below this folder of the run folder before the root is entered. */
+  readonly staged?: { readonly folder: string; readonly steps: readonly Step[] };
+  /** What is copied from the root into new volumes, before anything is mounted over it. */
+  readonly filled?: readonly Step[];
   /** Of the caller who is not root, whose container lives in a user namespace (see callerIdMaps). */
   readonly rootless?: IdMaps;
 }
@@ -217,7 +222,11 @@ function birth(story: Story, cgroup: CgroupSteps): Step[] {
     flags: flags >>> 0,
   });
   const layers = mnt
-    ? [...propagationSteps(mounts, propagationOf(spec.linux?.rootfsPropagation), root), ...layerSteps(root)]
+    ? [
+        ...propagationSteps(mounts, propagationOf(spec.linux?.rootfsPropagation), root),
+        ...layerSteps(root),
+        ...stagedSteps(story),
+      ]
     : [];
   const joins = joinSteps(namespaces, (name) => FLAG[name]);
   const maps = story.maps ? idMapSteps(story.maps, "--userns") : [];
@@ -255,6 +264,11 @@ function birth(story: Story, cgroup: CgroupSteps): Step[] {
   ];
 }
 
+function stagedSteps({ staged }: Story): readonly Step[] {
+  if (staged === undefined || staged.steps.length === 0) return [];
+  return [privateStep(staged.folder, "mounts"), ...staged.steps];
+}
+
 const barrier = (waits: "inside" | "outside", why: string): Step => ({
   call: "barrier",
   column: waits,
@@ -275,6 +289,7 @@ function filesystem(story: Story): Step[] {
   if (nothing) return steps;
   steps.push({ call: "root", column: "inside", why: "rootfs", path: rootPath(root) });
   steps.push(...hostViewSteps(root));
+  if (story.filled) steps.push(...story.filled);
   for (const mount of mounts) if (!isCgroupView(mount)) steps.push(...mountSteps(mount, rootfs));
   // A /dev of its own, which is a fresh tmpfs: nodes and links go there.
   if (hasOwnDev(mounts)) steps.push(...deviceSteps(spec.linux?.devices ?? [], rootfs.userNamespace));

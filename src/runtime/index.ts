@@ -40,6 +40,7 @@ export {
   namespacesOf,
   type Peer,
 } from "./namespaces.ts";
+export { parseOptions } from "./options.ts";
 export { hasAppArmor, hasSELinux } from "./process.ts";
 export { RLIMITS } from "./rlimits.ts";
 export { isHostRoot, type Root } from "./rootfs.ts";

@@ -82,6 +82,10 @@ export function propagationSteps(
   return [inside("mnt namespace", { call: "propagation", flags })];
 }
 
+/** What is mounted at `path` for the container alone stays unseen by the host, whatever the rest of the tree is. */
+export const privateStep = (path: string, why: string): Step =>
+  inside(why, { call: "propagation", flags: MS.private, path: mountPointOf(path) });
+
 /** The nearest folder at or above `path` that lies on another device than its parent. */
 function mountPointOf(path: string): string {
   let at = path;
@@ -221,8 +225,9 @@ const mountWhy = ({ type = "", destination, source }: SpecMount): string =>
 
 function bindSteps(mount: SpecMount, options: MountOptions, why: string, context: RootfsContext): Step[] {
   const source = mount.source ?? "";
-  const found = statSync(source, { throwIfNoEntry: false });
-  if (found === undefined)
+  const { beneath } = mount;
+  const found = beneath === undefined ? statSync(source, { throwIfNoEntry: false }) : undefined;
+  if (found === undefined && beneath === undefined)
     throw new SampanError(
       "invalid",
       `invalid mount config for type "bind": bind source path does not exist: ${source}`,
@@ -253,8 +258,9 @@ function bindSteps(mount: SpecMount, options: MountOptions, why: string, context
       set: recursiveAttributes ? options.recursiveSet : options.set,
       clear: recursiveAttributes ? options.recursiveClear : options.clear,
       ...(recursiveAttributes ? { recursiveAttributes } : {}),
-      create: found.isDirectory() ? "dir" : "file",
+      create: beneath !== undefined || found?.isDirectory() ? "dir" : "file",
       propagation: options.propagation,
+      ...(beneath === undefined ? {} : { base: beneath }),
       ...idmap,
     }),
   ];

@@ -63,6 +63,8 @@ export interface SpecMount {
   readonly options?: readonly string[];
   readonly uidMappings?: readonly SpecIdMapping[];
   readonly gidMappings?: readonly SpecIdMapping[];
+  /** Not of the specification: the source is looked up below this folder and never leaves it. */
+  readonly beneath?: string;
 }
 
 export interface SpecIdMapping {

@@ -84,4 +84,18 @@ export const MIGRATIONS: readonly string[] = [
     log     BLOB NOT NULL                  -- the end of its log, in the log driver's format
   ) STRICT;
   `,
+  `
+  CREATE TABLE volumes (
+    name    TEXT PRIMARY KEY,              -- its folder in volumes/ has the same, or the one in \`moving\`
+    created INTEGER NOT NULL,              -- ms since 1970
+    record  TEXT NOT NULL,                 -- JSON: labels and the driver's options
+    moving  TEXT NOT NULL DEFAULT ''       -- the folder's name before a rename that has not moved it yet
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE container_volumes (
+    container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+    volume    TEXT NOT NULL REFERENCES volumes(name) ON UPDATE CASCADE,
+    PRIMARY KEY (container, volume)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX container_volumes_volume ON container_volumes(volume);
+  `,
 ];

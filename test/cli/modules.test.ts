@@ -66,6 +66,13 @@ describe("a command loads no more than it needs", () => {
     ).toEqual([]);
   });
 
+  test("a run without volumes passes their door and does not open it", () => {
+    expect([...command("run").files].filter((file) => /volume/.test(file)).sort()).toEqual([
+      "volume/index.ts",
+      "volume/volumes.ts",
+    ]);
+  });
+
   test("every command of the table has its file", async () => {
     for (const { names, load } of COMMANDS) expect((await load()).default.usage, names[0]).toBeString();
   });

@@ -135,10 +135,39 @@ describe("what was asked for", () => {
 describe("mounts", () => {
   test("-v: folders, volumes, anonymous volumes", () =>
     expect(asked("-v /a:/b:ro,rslave -v data:/c:nocopy -v /d -v ./x:/e").mounts).toEqual([
-      { type: "bind", source: "/a", target: "/b", createSource: true, readonly: true, propagation: "rslave" },
-      { type: "volume", source: "data", target: "/c", noCopy: true },
-      { type: "volume", source: "", target: "/d" },
-      { type: "bind", source: `${process.cwd()}/x`, target: "/e", createSource: true },
+      {
+        type: "bind",
+        source: "/a",
+        target: "/b",
+        short: true,
+        createSource: true,
+        readonly: true,
+        propagation: "rslave",
+      },
+      { type: "volume", source: "data", target: "/c", short: true, noCopy: true },
+      { type: "volume", source: "", target: "/d", short: true },
+      { type: "bind", source: `${process.cwd()}/x`, target: "/e", short: true, createSource: true },
+    ]));
+
+  test("-v: a path with .. means what it leads to", () =>
+    expect(asked("-v /a/../b:/x").mounts[0]?.source).toBe("/b"));
+
+  test("--mount of a volume: its driver, options, labels and a part of it", () =>
+    expect(
+      asked(
+        "--mount type=volume,src=data,dst=/d,volume-driver=local,volume-opt=type=tmpfs,volume-opt=o=size=1m,volume-label=a=b,volume-subpath=x,volume-nocopy",
+      ).mounts,
+    ).toEqual([
+      {
+        type: "volume",
+        source: "data",
+        target: "/d",
+        driver: "local",
+        driverOptions: { type: "tmpfs", o: "size=1m" },
+        labels: { a: "b" },
+        subpath: "x",
+        noCopy: true,
+      },
     ]));
 
   test("--mount: fields of CSV", () => {
@@ -198,10 +227,24 @@ describe("what is refused, and how", () => {
     `invalid argument "${value}" for "${flag}" flag: ${reason}`;
   test.each([
     ["-v /a:/b:rz", "invalid mode: rz"],
+    ["-v /a:/b:ro,rw", "invalid mode: ro,rw"],
     [
-      "-v a/b:/c",
-      'create a/b: "a/b" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path',
+      "-v /a:/b:nocopy",
+      `invalid volume specification: '/a:/b:nocopy': invalid mount config for type "bind": field VolumeOptions must not be specified`,
     ],
+    [
+      "-v data:/b:rshared",
+      `invalid volume specification: 'data:/b:rshared': invalid mount config for type "volume": field BindOptions must not be specified`,
+    ],
+    [
+      "--mount type=volume,src=data,dst=/b,overlay",
+      invalid(
+        "type=volume,src=data,dst=/b,overlay",
+        "--mount",
+        "cannot mix 'overlay' with mount type 'volume'",
+      ),
+    ],
+    ["--mount type=image,dst=/b", invalid("type=image,dst=/b", "--mount", "source is required")],
     ["-v /a:/b:/c:d", "invalid spec: /a:/b:/c:d: too many colons"],
     ["-v :/b", "invalid spec: :/b: empty section between colons"],
     ["--mount foo", invalid("foo", "--mount", "invalid field 'foo' must be a key=value pair")],

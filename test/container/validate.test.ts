@@ -85,12 +85,12 @@ test("restart policies", () => {
 
 test("mounts, hosts, environment, folders", () => {
   const mount = { type: "bind", source: "/tmp", target: "/x" } as const;
-  expect(config({ mounts: [mount, { ...mount, target: "/x/" }] })).toBe("Duplicate mount point: /x/");
+  expect(config({ mounts: [mount, { ...mount, target: "/x/" }] })).toBe("Duplicate mount point: /x");
   expect(config({ mounts: [{ ...mount, target: "/" }] })).toBe(
-    "invalid specification: destination can't be '/'",
+    `invalid mount config for type "bind": invalid specification: destination can't be '/'`,
   );
   expect(config({ mounts: [{ ...mount, target: "x" }] })).toBe(
-    'invalid mount config for type "bind": mount path must be absolute',
+    `invalid mount config for type "bind": invalid mount path: 'x' mount path must be absolute`,
   );
   expect(config({ extraHosts: ["db"] })).toBe('bad format for add-host: "db"');
   expect(config({ extraHosts: ["db:1.2.3"] })).toBe('invalid IP address in add-host: "1.2.3"');

@@ -14,7 +14,7 @@ describe("inspect of a container", () => {
     config: {
       labels: { z: "w", a: "b" },
       mounts: [
-        { type: "bind", source: "/tmp", target: "/mnt", readonly: true, createSource: true },
+        { type: "bind", source: "/tmp", target: "/mnt", readonly: true, createSource: true, short: true },
         { type: "tmpfs", source: "", target: "/t", tmpfsOptions: ["size=1m"] },
         { type: "bind", source: "/a", target: "/b", propagation: "rshared" },
       ],
@@ -24,7 +24,11 @@ describe("inspect of a container", () => {
       namespaces: { ipc: { mode: "container", container: "abc" } },
     },
   });
-  const object = inspectContainer(one, { folder: "/var/lib/sampan/containers/x", lower: ["/l2", "/l1"] });
+  const object = inspectContainer(one, {
+    volumes: "/v",
+    folder: "/var/lib/sampan/containers/x",
+    lower: ["/l2", "/l1"],
+  });
 
   test("has Docker's members in Docker's order", () =>
     expect(Object.keys(object)).toEqual(
@@ -78,7 +82,7 @@ describe("inspect of a container", () => {
       args: ["/x", "-c", "y"],
       config: { entrypoint: ["/x"], command: ["-c", "y"] },
     });
-    expect(inspectContainer(asked, { folder: "" }).Config).toMatchObject({
+    expect(inspectContainer(asked, { volumes: "/v", folder: "" }).Config).toMatchObject({
       Entrypoint: ["/x"],
       Cmd: ["-c", "y"],
     });

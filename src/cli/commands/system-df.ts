@@ -50,7 +50,13 @@ async function usageOf(engine: Engine): Promise<DiskUsage> {
     container,
     bytes: bytesIn(`${containerDir(engine.paths, container.id)}/upper`),
   }));
-  return { images: await engine.images.usage(), containers, volumes: [] };
+  const links = await engine.volumes.links();
+  const volumes = (await engine.volumes.list()).map(({ name, mountpoint }) => ({
+    name,
+    links: links.get(name) ?? 0,
+    bytes: bytesIn(mountpoint),
+  }));
+  return { images: await engine.images.usage(), containers, volumes };
 }
 
 function list<C extends Columns, F extends keyof C["headers"] & string>(

@@ -1,4 +1,6 @@
 /** Mounts: `--mount`, `-v` and `--tmpfs`; texts as the docker CLI's. */
+import { SampanError } from "../../common/error.ts";
+import { cleanPath } from "../../common/paths.ts";
 import { parseSize } from "../../common/sizes.ts";
 import type { Mount } from "../../container/config.ts";
 import { UsageError } from "../flags.ts";
@@ -7,7 +9,7 @@ type Draft = { -readonly [K in keyof Mount]: Mount[K] };
 
 const PROPAGATION = ["private", "rprivate", "shared", "rshared", "slave", "rslave"] as const;
 const RECURSIVE = ["enabled", "disabled", "writable", "readonly"] as const;
-const BARE = ["readonly", "ro", "volume-nocopy", "bind-nonrecursive"];
+const BARE = ["readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src", "overlay"];
 
 /** `type=bind,source=/a,target=/b,readonly,…`: one line of CSV. */
 export function readMount(text: string): Mount {
@@ -36,9 +38,17 @@ export function readMount(text: string): Mount {
       "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction",
     );
   if (mount.type === "bind" && mount.source === "") throw new Error("source is required");
+  if (mount.type === "image" && mount.source === "") throw new Error("source is required");
   if (mount.type === "tmpfs" && mount.source !== "") throw new Error("field Source must not be specified");
+  if (mount.overlay && mount.type !== "bind")
+    throw new Error(`cannot mix 'overlay' with mount type '${mount.type}'`);
+  if (mount.overlay && mount.idmap)
+    throw new Error(
+      "option 'overlay' cannot be combined with 'bind-idmap': its files are the container's own",
+    );
   if (mount.type === "bind") {
-    if (/^\.\.?(\/|$)/.test(mount.source)) mount.source = absolute(mount.source);
+    if (/^\.\.?(\/|$)/.test(mount.source) || mount.source.includes("/.."))
+      mount.source = absolute(mount.source);
     if (!mount.source.startsWith("/"))
       throw new Error(`invalid mount path: '${mount.source}' mount path must be absolute`);
   }
@@ -93,8 +103,23 @@ function assign(mount: Draft, key: string, value: string): boolean {
       mount.idmap = oneOf(["match-user"] as const);
       mount.owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
       return true;
+    case "bind-create-src":
+      if (truth()) mount.createSource = true;
+      return true;
+    case "overlay":
+      if (truth()) mount.overlay = true;
+      return true;
     case "volume-nocopy":
       mount.noCopy = truth();
+      return true;
+    case "volume-driver":
+      mount.driver = value;
+      return true;
+    case "volume-label":
+      mount.labels = { ...mount.labels, ...pair(value) };
+      return true;
+    case "volume-opt":
+      mount.driverOptions = { ...mount.driverOptions, ...pair(value) };
       return true;
     case "volume-subpath":
     case "image-subpath":
@@ -116,34 +141,66 @@ function assign(mount: Draft, key: string, value: string): boolean {
   }
 }
 
+/** `key=value`, or a key alone. */
+function pair(text: string): Record<string, string> {
+  const equals = text.indexOf("=");
+  return equals < 0 ? { [text]: "" } : { [text.slice(0, equals)]: text.slice(equals + 1) };
+}
+
 /** The fields of one line of CSV: a field in quotes may hold commas, two quotes in it are one. */
 function csv(line: string): string[] {
   const fields = [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"(?=,|$)|([^,]*))/g)];
   return fields.map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? "");
 }
 
+/** What the options of `-v` are: of each kind one at most. */
+const MODES: Readonly<Record<string, "access" | "label" | "propagation" | "copy" | "consistency">> = {
+  ro: "access",
+  rw: "access",
+  z: "label",
+  Z: "label",
+  nocopy: "copy",
+  consistent: "consistency",
+  cached: "consistency",
+  delegated: "consistency",
+  private: "propagation",
+  rprivate: "propagation",
+  shared: "propagation",
+  rshared: "propagation",
+  slave: "propagation",
+  rslave: "propagation",
+};
+
 /** `-v [SOURCE:]TARGET[:OPTIONS]`: a source with a slash is a folder, one without names a volume. */
 export function readVolume(text: string): Mount {
+  if (text === "") throw new UsageError("invalid empty volume spec");
   const parts = text.split(":");
   if (parts.length > 3) throw new UsageError(`invalid spec: ${text}: too many colons`);
-  if (parts.includes("")) throw new UsageError(`invalid spec: ${text || '""'}: empty section between colons`);
+  if (parts.includes("")) throw new UsageError(`invalid spec: ${text}: empty section between colons`);
   const [first = "", second, options = ""] = parts;
-  if (second === undefined) return { type: "volume", source: "", target: first };
-  const source = first.startsWith(".") || first.startsWith("~/") ? absolute(first) : first;
+  if (second === undefined) return { type: "volume", source: "", target: first, short: true };
+  const source = /^[./]|^~\//.test(first) ? absolute(first) : first;
   const bind = source.startsWith("/");
-  const mount: Draft = { type: bind ? "bind" : "volume", source, target: second };
-  if (!bind && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(source))
-    throw new UsageError(
-      `create ${source}: "${source}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
-    );
+  const mount: Draft = { type: bind ? "bind" : "volume", source, target: second, short: true };
   if (bind) mount.createSource = true;
+  const seen = new Set<string>();
+  const wrong = (field: string): SampanError =>
+    new SampanError(
+      "invalid",
+      `invalid volume specification: '${text}': invalid mount config for type "${mount.type}": field ${field} must not be specified`,
+    );
   for (const option of options === "" ? [] : options.split(",")) {
-    const propagation = PROPAGATION.find((each) => each === option);
-    if (propagation && bind) mount.propagation = propagation;
+    const kind = MODES[option];
+    if (kind === undefined || seen.has(kind))
+      throw new SampanError("invalid", `invalid mode: ${options}`, {
+        hint: "It takes ro or rw, nocopy for a volume, and for a folder how mounts travel: rprivate, rslave, rshared.",
+      });
+    seen.add(kind);
+    if (kind === "propagation" && !bind) throw wrong("BindOptions");
+    if (kind === "copy" && bind) throw wrong("VolumeOptions");
+    if (kind === "propagation") mount.propagation = option as NonNullable<Mount["propagation"]>;
     else if (option === "ro") mount.readonly = true;
-    else if (option === "nocopy" && !bind) mount.noCopy = true;
-    else if (!["rw", "z", "Z", "consistent", "cached", "delegated"].includes(option))
-      throw new UsageError(`invalid mode: ${options}`);
+    else if (option === "nocopy") mount.noCopy = true;
   }
   return mount;
 }
@@ -165,14 +222,11 @@ export function readTmpfs(text: string): Mount {
 }
 
 /** A path from here on; `.` and `..` are folded, since it is stored and read from another folder later. */
-function absolute(path: string): string {
-  const whole = path.startsWith("~/")
-    ? `${process.env["HOME"] ?? "/root"}${path.slice(1)}`
-    : `${process.cwd()}/${path}`;
-  const parts: string[] = [];
-  for (const part of whole.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== "" && part !== ".") parts.push(part);
-  }
-  return `/${parts.join("/")}`;
-}
+const absolute = (path: string): string =>
+  cleanPath(
+    path.startsWith("/")
+      ? path
+      : path.startsWith("~/")
+        ? `${process.env["HOME"] ?? "/root"}${path.slice(1)}`
+        : `${process.cwd()}/${path}`,
+  );

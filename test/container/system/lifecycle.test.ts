@@ -107,7 +107,7 @@ describe("a run in the foreground", () => {
 
 describe("created, started, looked at", () => {
   test("create makes a container that does not run", async () => {
-    const { id, name } = engine.containers.create(config(["true"]));
+    const { id, name } = await engine.containers.create(config(["true"]));
     expect(engine.containers.get(name).state.status).toBe("created");
     expect(engine.containers.list()).toEqual([]);
     expect(engine.containers.list({ all: true })).toHaveLength(1);
@@ -124,7 +124,7 @@ describe("created, started, looked at", () => {
   });
 
   test("names: conflicts, lookups by prefix, renaming", async () => {
-    const { id } = engine.containers.create(config(["true"]), { name: "one" });
+    const { id } = await engine.containers.create(config(["true"]), { name: "one" });
     expect(await message(() => engine.containers.create(config(["true"]), { name: "one" }))).toBe(
       `Conflict. The container name "/one" is already in use by container "${id}". You have to remove (or rename) that container to be able to reuse that name.`,
     );
@@ -194,7 +194,7 @@ describe("what fails to start", () => {
     const script = `${box.root}/script`;
     writeFileSync(script, "#!/bin/sh\nexit 7\n", { mode: 0o644 });
     const mounts = [{ type: "bind", source: script, target: "/script" }] as const;
-    const { id } = engine.containers.create(config(["/script"], { mounts }));
+    const { id } = await engine.containers.create(config(["/script"], { mounts }));
     expect(await message(() => engine.containers.start(id))).toContain("without an x bit");
     expect(engine.containers.get(id).state.exitCode).toBe(126);
     rmSync(script);
@@ -217,7 +217,7 @@ describe("the end", () => {
   });
 
   test("stop of one that does not run is nothing; kill is refused", async () => {
-    const { id } = engine.containers.create(config(["true"]));
+    const { id } = await engine.containers.create(config(["true"]));
     await engine.containers.stop(id);
     expect(await message(() => engine.containers.kill(id))).toBe(
       `cannot kill container: ${id}: container ${id} is not running`,
@@ -259,7 +259,7 @@ describe("the end", () => {
   });
 
   test("wait: for the end, the next end, the removal", async () => {
-    const { id } = engine.containers.create(config(["sh", "-c", "sleep 0.1; exit 4"]));
+    const { id } = await engine.containers.create(config(["sh", "-c", "sleep 0.1; exit 4"]));
     const next = engine.containers.wait(id, "next-exit");
     const removed = engine.containers.wait(id, "removed");
     await Bun.sleep(20);
@@ -413,7 +413,7 @@ describe("many at once", () => {
 
   test("start, stop and remove at the same time end in one of the states that they lead to", async () => {
     for (let round = 0; round < 5; round++) {
-      const { id } = engine.containers.create(config(["sleep", "1000"], { stopSignal: "KILL" }));
+      const { id } = await engine.containers.create(config(["sleep", "1000"], { stopSignal: "KILL" }));
       await Promise.allSettled([
         engine.containers.start(id).then((connection) => connection.close()),
         engine.containers.stop(id),

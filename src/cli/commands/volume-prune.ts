@@ -1,0 +1,43 @@
+/** `sampan volume prune`: removes volumes that no container uses. */
+import { collect } from "../../docker/filters.ts";
+import { humanSize4 } from "../../docker/human.ts";
+import { volumePruneChoice } from "../../docker/volumes.ts";
+import { Engine } from "../../engine.ts";
+import { command } from "../command.ts";
+import { confirm } from "../confirm.ts";
+import { readFilter } from "../filter.ts";
+import { type Flags, UsageError } from "../flags.ts";
+import { print, write } from "../output.ts";
+import { removedText } from "../pruned.ts";
+
+const FLAGS = {
+  all: { type: "bool", short: "a", help: "Remove all unused volumes, not just anonymous ones" },
+  filter: {
+    type: "list",
+    takes: "filter",
+    read: readFilter,
+    help: 'Provide filter values (e.g. "label=<label>")',
+  },
+  force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
+} as const satisfies Flags;
+
+export default command({
+  usage: "[OPTIONS]",
+  flags: FLAGS,
+  least: 0,
+  most: 0,
+  async run({ flags, where }) {
+    const filters = collect(flags.filter);
+    if (flags.all && filters["all"])
+      throw new UsageError("conflicting options: cannot specify both --all and --filter all=1", "plain");
+    const choice = volumePruneChoice(filters);
+    const all = flags.all === true || choice.all;
+    const which = all ? "all" : "anonymous";
+    const warning = `WARNING! This will remove ${which} local volumes not used by at least one container.`;
+    if (!flags.force && !confirm(warning)) return 0;
+    const { removed, reclaimed } = await Engine.open(where).volumes.prune({ all, filter: choice.filter });
+    write(1, removedText("Deleted Volumes", removed));
+    print(`Total reclaimed space: ${humanSize4(reclaimed)}`);
+    return 0;
+  },
+});
