@@ -1,14 +1,15 @@
 /** `sampan explain`: a container, or any process, as what it is to the kernel. */
 import { Engine } from "../../engine.ts";
 import {
-  asRun,
+  again,
   endingText,
   explain,
   explainEnd,
   explainPlan,
   explanationText,
+  FORMS,
+  isForm,
   planText,
-  runText,
   timelineText,
 } from "../../explain/index.ts";
 import { command } from "../command.ts";
@@ -22,7 +23,7 @@ const FLAGS = {
   as: {
     type: "string",
     takes: "form",
-    help: "The container again in another form: docker-run, a command line that makes it once more",
+    help: "The container again in another form, which makes it once more: sh, docker-run",
   },
   json: { type: "bool", help: "Everything as JSON" },
 } as const satisfies Flags;
@@ -36,12 +37,9 @@ export default command({
     const engine = Engine.open(where);
     const [reference = ""] = args;
     if (flags.as !== undefined) {
-      if (flags.as !== "docker-run")
-        throw new UsageError(`"${flags.as}" is not a valid value for --as: it takes docker-run`);
-      const { config, name } = engine.containers.get(reference);
-      const line = asRun(config, name);
-      if (flags.json) print(JSON.stringify(["docker", "run", ...line.parts.flat()], undefined, 2));
-      else write(1, runText(line, textStyle().columns));
+      if (!isForm(flags.as))
+        throw new UsageError(`"${flags.as}" is not a valid value for --as: it takes ${FORMS.join(", ")}`);
+      write(1, await again(engine, reference, flags.as, textStyle().columns));
       return 0;
     }
     if (flags.plan || flags.timeline) {

@@ -1,0 +1,162 @@
+/**
+ * The end of the script: from pivot_root to execve. Once the root has changed the machine's programs are out of reach, so all of it is
+ * done by one that is there already; and of those that every Debian has only perl makes any system call.
+ */
+
+import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import type { Step } from "../launch/index.ts";
+import { CAPABILITIES } from "../runtime/index.ts";
+import { quote } from "./as-run.ts";
+
+const COLUMNS = 100;
+
+/** Lines of a shell's comment. */
+export function comment(text: string): string {
+  let line = "#";
+  let lines = "";
+  for (const word of text.split(/\s+/)) {
+    if (line.length + 1 + word.length > COLUMNS) {
+      lines += `${line}\n`;
+      line = "#";
+    }
+    line += ` ${word}`;
+  }
+  return `${lines}${line}\n`;
+}
+
+/** Of asm/unistd.h. */
+const NUMBERS = {
+  x64: {
+    pivot_root: 155,
+    umount2: 166,
+    setsid: 112,
+    keyctl: 250,
+    prctl: 157,
+    seccomp: 317,
+    setgroups: 116,
+    setresgid: 119,
+    setresuid: 117,
+    capset: 126,
+  },
+  arm64: {
+    pivot_root: 41,
+    umount2: 39,
+    setsid: 157,
+    keyctl: 219,
+    prctl: 167,
+    seccomp: 277,
+    setgroups: 159,
+    setresgid: 149,
+    setresuid: 147,
+    capset: 91,
+  },
+} as const;
+
+/** From perl's exec env to the closing quote. Nothing in it has a single quote: it stands between two. */
+export function program(steps: readonly Step[]): string {
+  const inside = steps.filter(({ column }) => column === "inside");
+  const numbers = NUMBERS[process.arch === "arm64" ? "arm64" : "x64"];
+  const lines = inside.flatMap(perl);
+  const used = Object.entries(numbers).filter(([name]) =>
+    lines.some((line) => line.includes(`call(${name} `) || line.includes(`call("${name}`)),
+  );
+  const filter = inside.find((step) => step.call === "seccomp");
+  const execve = inside.find((step) => step.call === "execve");
+  const argv = execve?.call === "execve" ? execve.argv : [];
+  const env = execve?.call === "execve" ? execve.env : [];
+  return `${filter?.call === "seccomp" ? seccompText(filter.program) : ""}${comment(
+    "What is left no shell can do: after pivot_root this machine's programs are out of reach. Perl is loaded already, and makes " +
+      "the last system calls itself.",
+  )}exec env -i ${env.map(quote).join(" ")} \\
+  /usr/bin/perl -e '
+    my ($root, $filter, @words) = @ARGV;
+    my %number = (${used.map(([name, number]) => `${name} => ${number}`).join(", ")});
+    sub call { my ($name, @args) = @_; syscall($number{$name}, @args) < 0 and die "$name: $!\\n" }
+${lines.map((line) => `    ${line}\n`).join("")}  ' -- "$root" ${filter ? '"$filter"' : "''"} ${argv.map(quote).join(" ")}
+`;
+}
+
+/** The classic BPF program that judges each system call: compressed, since it is long and says the same thing often. */
+function seccompText(bpf: Uint8Array): string {
+  const text = gzipSync(bpf, { level: 9 }).toString("base64");
+  const lines = text.match(new RegExp(`.{1,${COLUMNS}}`, "g")) ?? [];
+  return `${comment(
+    `The seccomp filter: ${bpf.length / 8} instructions (struct sock_filter) that judge each system call by its number and arguments.`,
+  )}filter=$(base64 -d <<'END' | gzip -d | od -An -v -tx1 | tr -d ' \\n'
+${lines.join("\n")}
+END
+)
+`;
+}
+
+function perl(step: Step): string[] {
+  switch (step.call) {
+    case "keyring":
+      return ["call(keyctl => 1, 0);                                      # a session keyring of its own"];
+    case "netlink":
+      return [
+        'my $lo = pack("a16 s x22", "lo", 0x49); socket(my $s, 2, 2, 0); ioctl($s, 0x8914, $lo) or die "lo: $!\\n";  # lo is up',
+      ];
+    case "pivot":
+      return ['chdir $root; call(pivot_root => ".", "."); call(umount2 => ".", 2); chdir "/";'];
+    case "setsid":
+      return ['call("setsid");'];
+    case "chdir":
+      return [`chdir ${text(step.path)} or die "chdir: $!\\n";`];
+    case "seccomp":
+      return [
+        `call(seccomp => 1, ${step.flags}, pack("S x6 P", ${step.program.length / 8}, my $bpf = pack("H*", $filter)));`,
+      ];
+    case "bounding": {
+      const last = Number(readFileSync("/proc/sys/kernel/cap_last_cap", "latin1"));
+      const gone = CAPABILITIES.flatMap((_, bit) =>
+        bit > last || (step.mask >> BigInt(bit)) & 1n ? [] : [bit],
+      );
+      if (gone.length === 0) return [];
+      return [
+        `call(prctl => 24, $_) for ${gone.join(", ")};`,
+        ...comment(`never again: ${gone.map((bit) => CAPABILITIES[bit]).join(" ")}`)
+          .trimEnd()
+          .split("\n"),
+      ];
+    }
+    case "user":
+      return [
+        "call(prctl => 8, 1);                                       # keep capabilities while the user changes",
+        `call(setgroups => ${step.groups.length}, pack("L*", ${step.groups.join(", ")}));`,
+        `call(setresgid => ${`${step.gid}, `.repeat(3).slice(0, -2)}); call(setresuid => ${`${step.uid}, `.repeat(3).slice(0, -2)});`,
+      ];
+    case "capabilities": {
+      const { effective, permitted, inheritable, ambient } = step;
+      const sets = [0n, 32n].flatMap((shift) =>
+        [effective, permitted, inheritable].map((set) => `0x${((set >> shift) & 0xffffffffn).toString(16)}`),
+      );
+      const raised = CAPABILITIES.flatMap((_, bit) => ((ambient >> BigInt(bit)) & 1n ? [bit] : []));
+      return [
+        `call(capset => pack("L l", 0x20080522, 0), pack("L6", ${sets.join(", ")}));  # effective, permitted, inheritable`,
+        ...(raised.length > 0 ? [`call(prctl => 47, 2, $_, 0, 0) for ${raised.join(", ")};  # ambient`] : []),
+      ];
+    }
+    case "no_new_privs":
+      return ["call(prctl => 38, 1, 0, 0, 0);                             # no_new_privs"];
+    case "init":
+      return [
+        "if (my $child = fork) {                                    # this one stays as init",
+        "  $SIG{$_} = sub { kill shift, $child } for qw(HUP INT QUIT TERM USR1 USR2);",
+        "  1 while wait != $child; exit($? & 127 ? 128 + ($? & 127) : $? >> 8);",
+        "}",
+      ];
+    case "execve":
+      return ['exec { $words[0] } @words or die "$words[0]: $!\\n";'];
+    default:
+      return [];
+  }
+}
+
+/** A string of perl, without a single quote in it. */
+const text = (value: string): string =>
+  `"${value
+    .replace(/["$@\\]/g, "\\$&")
+    .replaceAll("'", "\\x27")
+    .replaceAll("\n", "\\n")}"`;
