@@ -11,6 +11,8 @@ const NEEDED: Record<string, string> = {
   "/usr/bin/skopeo": "skopeo",
   "/usr/bin/umoci": "umoci",
   "/usr/bin/newuidmap": "uidmap",
+  "/usr/bin/crun": "crun",
+  "/usr/sbin/runc": "runc",
   "/usr/bin/setpriv": "util-linux",
   "/usr/sbin/ip": "iproute2",
   "/usr/sbin/nft": "nftables",

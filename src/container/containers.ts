@@ -15,6 +15,7 @@ import { clearCgroup, discard } from "./finish.ts";
 import type { Info } from "./info.ts";
 import { hasRunFolder, runFolders } from "./live.ts";
 import type { LogChunk, LogQuery } from "./logs.ts";
+import type { Bundle } from "./oci.ts";
 import type { KeptPlan } from "./plan.ts";
 import type { Pruned, PruneFilters } from "./prune.ts";
 import { isAlive, look, recordEnd, settle } from "./reconcile.ts";
@@ -344,6 +345,12 @@ export class Containers {
     } finally {
       keeper?.close();
     }
+  }
+
+  /** As other runtimes take it: config.json, and where its root comes from. */
+  async bundle(reference: string): Promise<Bundle> {
+    const { bundle } = await import("./oci.ts");
+    return bundle(this.#context, this.#context.rows.find(reference));
   }
 
   /** How it ended, from what was left of it; of the last that were removed too. Undefined: it has not run, or runs. */

@@ -24,6 +24,7 @@ export { shortId } from "./ids.ts";
 export type { Info, Version } from "./info.ts";
 export { cgroupOf, NO_KEEPER } from "./keeper.ts";
 export type { LogChunk, LogQuery } from "./logs.ts";
+export type { Bundle } from "./oci.ts";
 export type { KeptPlan } from "./plan.ts";
 export type { Pruned, PruneFilters } from "./prune.ts";
 export type { ContainerRecord, ContainerState, Health, HealthProbe, Status } from "./record.ts";

@@ -112,7 +112,7 @@ export async function seccompOf(
   return seccompFilter(choice, capabilities);
 }
 
-function readProfile(path: string): string {
+export function readProfile(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {

@@ -1,5 +1,5 @@
 /** Explanations: any container, or any process, shown as what it is to the kernel. */
-export { again, FORMS, type Form, isForm } from "./again.ts";
+export { type Again, again, FORMS, type Form, isForm } from "./again.ts";
 export { asRun, type CommandLine, runText } from "./as-run.ts";
 export { type Diagnosis, diagnosisText, doctor, type Finding } from "./doctor/index.ts";
 export { type Cause, type Ending, explainEnd } from "./ending.ts";

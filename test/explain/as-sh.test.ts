@@ -64,52 +64,23 @@ function essence({ namespaces, cgroups, rootfs, process }: Explanation) {
   };
 }
 
+const words = (text: string): string[] => text.split(" ");
+
 const CASES: Readonly<Record<string, readonly string[]>> = {
   plain: ["busybox"],
   host: ["host"],
-  limits: [
-    "--memory",
-    "64m",
-    "--cpus",
-    "0.5",
-    "--pids-limit",
-    "50",
-    "--cpuset-cpus",
-    "0",
-    "--cpu-shares",
-    "512",
-    "busybox",
-  ],
-  files: [
-    ...[
-      "--read-only",
-      "--tmpfs",
-      "/tmp",
-      "-v",
-      "/usr/share:/data:ro",
-      "-v",
-      "/etc:/deep/er",
-      "--shm-size",
-      "1m",
-    ],
-    "busybox",
-  ],
+  limits: words("--memory 64m --cpus 0.5 --pids-limit 50 --cpuset-cpus 0 --cpu-shares 512 busybox"),
+  files: words("--read-only --tmpfs /tmp -v /usr/share:/data:ro -v /etc:/deep/er --shm-size 1m busybox"),
   rights: [
-    ...[
-      "--cap-drop",
-      "ALL",
-      "--cap-add",
-      "KILL",
-      "--security-opt",
-      "no-new-privileges",
-      "--user",
-      "1000:1001",
-    ],
-    ...["--group-add", "5", "--ulimit", "nofile=100:200", "--sysctl", "net.core.somaxconn=100"],
-    ...["--oom-score-adj", "100", "-e", 'A=it\'s "q" $x', "-w", "/tmp/new", "busybox"],
+    "-e",
+    'A=it\'s "q" $x',
+    ...words("--cap-drop ALL --cap-add KILL --security-opt no-new-privileges --user 1000:1001 --group-add 5"),
+    ...words(
+      "--ulimit nofile=100:200 --sysctl net.core.somaxconn=100 --oom-score-adj 100 -w /tmp/new busybox",
+    ),
   ],
   privileged: ["--privileged", "host"],
-  shared: ["--network", "host", "--pid", "host", "--uts", "host", "busybox"],
+  shared: words("--network host --pid host --uts host busybox"),
 };
 
 describe("the script makes the same process", () => {

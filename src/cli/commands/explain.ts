@@ -14,7 +14,7 @@ import {
 } from "../../explain/index.ts";
 import { command } from "../command.ts";
 import { type Flags, UsageError } from "../flags.ts";
-import { print, write } from "../output.ts";
+import { complain, print, write } from "../output.ts";
 import { textStyle } from "../style.ts";
 
 const FLAGS = {
@@ -23,7 +23,7 @@ const FLAGS = {
   as: {
     type: "string",
     takes: "form",
-    help: "The container again in another form, which makes it once more: sh, docker-run",
+    help: "The container again in another form, which makes it once more: sh, oci, docker-run, compose, ts",
   },
   json: { type: "bool", help: "Everything as JSON" },
 } as const satisfies Flags;
@@ -39,7 +39,9 @@ export default command({
     if (flags.as !== undefined) {
       if (!isForm(flags.as))
         throw new UsageError(`"${flags.as}" is not a valid value for --as: it takes ${FORMS.join(", ")}`);
-      write(1, await again(engine, reference, flags.as, textStyle().columns));
+      const { text, aside } = await again(engine, reference, flags.as, textStyle().columns);
+      write(1, text);
+      if (aside) complain(`# Its root filesystem, in the folder of config.json:\n${aside.trimEnd()}`);
       return 0;
     }
     if (flags.plan || flags.timeline) {
