@@ -52,11 +52,25 @@ static unsigned attributes_of(uint64_t ms) {
   return attr;
 }
 
+/* A value in quotes may hold commas (an SELinux label does); mount(2) takes the quotes away, fsconfig(2) does not. */
 static int set_option(int context, char *option) {
   char *value = strchr(option, '=');
   if (!value) return check(fsconfig(context, FSCONFIG_SET_FLAG, option, NULL, 0));
   *value++ = 0;
+  size_t len = strlen(value);
+  if (len > 1 && value[0] == '"' && value[len - 1] == '"') value[len - 1] = 0, value++;
   return check(fsconfig(context, FSCONFIG_SET_STRING, option, value, 0));
+}
+
+/* The next of the options that a comma parts, as strsep gives them; one in quotes ends no option. */
+static char *next_option(char **rest) {
+  char *start = *rest, *p = start;
+  if (!start) return NULL;
+  for (bool quoted = false; *p && (quoted || *p != ','); p++)
+    if (*p == '"') quoted = !quoted;
+  *rest = *p ? p + 1 : NULL;
+  *p = 0;
+  return start;
 }
 
 /* A filesystem of this type, mounted nowhere. `data` is what mount(8) has after -o. */
@@ -67,7 +81,7 @@ static int filesystem(struct run *run, const char *type, const char *source, con
   int context = check(fsopen(type, FSOPEN_CLOEXEC));
   if (context < 0) return context;
   int error = *source ? check(fsconfig(context, FSCONFIG_SET_STRING, "source", source, 0)) : 0;
-  for (char *rest = options, *option; error >= 0 && (option = strsep(&rest, ","));)
+  for (char *rest = options, *option; error >= 0 && (option = next_option(&rest));)
     if (*option) error = set_option(context, option);
   if (error >= 0 && flags & MS_SYNCHRONOUS) error = check(fsconfig(context, FSCONFIG_SET_FLAG, "sync", NULL, 0));
   if (error >= 0) error = check(fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0));

@@ -174,9 +174,13 @@ static int clone_inside(struct run *run, const struct arg *a) {
       .flags = a[0].n | CLONE_PARENT | CLONE_PARENT_SETTID,
       .parent_tid = (uintptr_t)&run->shared->pid,
   };
+  uint64_t mono = now_us(), real = clock_ns() / 1000;
   long pid = syscall(SYS_clone3, &args, sizeof args);
   if (pid < 0) return -errno;
   if (pid > 0) _exit(0);
+  /* In a time namespace the clock that steps are timed by may be another; the time of day is everybody's. */
+  run->born += (now_us() - mono) - (clock_ns() / 1000 - real);
+  if (run->procfs >= 0) close(run->procfs), run->procfs = -1; /* of the pid namespace before */
   die_with_parent(run);
   return 0;
 }

@@ -145,7 +145,7 @@ async function execSteps(
     peer: { pid: live.pid, start: live.start },
     namespaces: foreignNamespaces(own),
     process: {
-      ...processRights(own),
+      ...processRights(privileged ? { ...own, privileged } : own),
       ...(privileged ? { noNewPrivileges: false } : {}),
       terminal: tty,
       ...(config.size ? { consoleSize: { height: config.size.rows, width: config.size.columns } } : {}),

@@ -58,33 +58,46 @@ function rlimits(config: ContainerConfig): readonly SpecRlimit[] {
   return [...DEFAULT_LIMITS.filter(({ type }) => !named.has(type)), ...own];
 }
 
-/** user:role:type:level, where label options say one of them and not `disable`. */
-function selinux(options: readonly string[]): string | undefined {
-  if (options.length === 0 || options.includes("disable")) return undefined;
-  const parts: Record<string, string> = {
+/** user:role:type:level of the process and of its files, where label options say one of them and not `disable`. */
+function selinux({ privileged, security }: ContainerConfig): { process: string; files: string } | undefined {
+  const options = security.label ?? [];
+  if (privileged || options.length === 0 || options.includes("disable")) return undefined;
+  const parts = {
     user: "system_u",
     role: "system_r",
     type: "container_t",
+    filetype: "container_file_t",
     level: "s0",
   };
   for (const option of options) {
     const colon = option.indexOf(":");
-    parts[option.slice(0, colon)] = option.slice(colon + 1);
+    parts[option.slice(0, colon) as keyof typeof parts] = option.slice(colon + 1);
   }
-  return [parts["user"], parts["role"], parts["type"], parts["level"]].join(":");
+  const { user, role, type, filetype, level } = parts;
+  return {
+    process: [user, role, type, level].join(":"),
+    files: [user, "object_r", filetype, level].join(":"),
+  };
 }
+
+/** Taken if it is loaded, as Docker takes docker-default; docs/security.md says how to load it. */
+const APPARMOR_DEFAULT = "sampan-default";
 
 /** What every process of the container is held to, those that exec starts too. */
 export function processRights(
   config: ContainerConfig,
-): Pick<SpecProcess, "rlimits" | "noNewPrivileges" | "apparmorProfile" | "selinuxLabel" | "oomScoreAdj"> {
-  const { apparmor, noNewPrivileges, label } = config.security;
-  const selinuxLabel = config.privileged ? undefined : selinux(label ?? []);
+): Pick<
+  SpecProcess,
+  "rlimits" | "noNewPrivileges" | "apparmorProfile" | "apparmorDefault" | "selinuxLabel" | "oomScoreAdj"
+> {
+  const { apparmor, noNewPrivileges } = config.security;
+  const label = selinux(config);
   return {
     rlimits: rlimits(config),
     ...(noNewPrivileges ? { noNewPrivileges } : {}),
     ...(apparmor && apparmor !== "unconfined" ? { apparmorProfile: apparmor } : {}),
-    ...(selinuxLabel === undefined ? {} : { selinuxLabel }),
+    ...(apparmor || config.privileged ? {} : { apparmorDefault: APPARMOR_DEFAULT }),
+    ...(label ? { selinuxLabel: label.process } : {}),
     ...(config.oomScoreAdj === undefined ? {} : { oomScoreAdj: config.oomScoreAdj }),
   };
 }
@@ -143,8 +156,10 @@ function specLinux(config: ContainerConfig, own: readonly NamespaceName[], cgrou
       for (const { type } of specNamespaces([name as NamespaceName]))
         namespaces.push({ type, path: mode.path });
   }
+  const label = selinux(config);
   return {
     namespaces,
+    ...(label ? { mountLabel: label.files } : {}),
     devices,
     cgroupsPath,
     resources: { ...specResources(config.resources), devices: rules },

@@ -139,6 +139,8 @@ function hintFor(step: Step, errno: number): string | undefined {
       : "The disk is full.";
   if (step.call === "clone" && (errno === EPERM || errno === EINVAL))
     return "This host does not let this caller make these namespaces: see /proc/sys/user/max_user_namespaces and kernel.unprivileged_userns_clone.";
+  if (errno === ENOENT && step.call === "proc" && step.path.startsWith("self/attr/"))
+    return "No such profile is loaded: apparmor_parser -r FILE loads one, /sys/kernel/security/apparmor/profiles lists them.";
   if (errno === EPERM && step.call === "proc")
     return "This host does not let this caller change that value; leave the option out.";
   return undefined;

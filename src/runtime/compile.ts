@@ -23,6 +23,7 @@ import { DEFAULT_DEVICE_RULES, deviceSteps } from "./devices.ts";
 import { hostViewSteps } from "./host-view.ts";
 import { loopbackUp } from "./loopback.ts";
 import {
+  clockSteps,
   IDENTITY,
   type IdMaps,
   idMapSteps,
@@ -120,8 +121,6 @@ export function compile(input: Compile): Step[] {
 function begin(input: Compile): Story {
   const { spec, root } = input;
   if (!spec.process) throw new SampanError("invalid", "the specification has no process");
-  if (spec.linux?.timeOffsets && Object.keys(spec.linux.timeOffsets).length > 0)
-    throw new SampanError("refused", "linux.timeOffsets: clocks of a time namespace cannot be shifted here");
   const namespaces = namespacesOf(spec.linux, input.joins);
   const hostRoot = isHostRoot(root);
   if (!hostRoot && namespaces.mnt.kind !== "own")
@@ -151,6 +150,7 @@ function begin(input: Compile): Story {
       userNamespace: namespaces.user.kind !== "host",
       cgroupHost: input.cgroupHost,
       cgroupPath: input.cgroupPath,
+      mountLabel: spec.linux?.mountLabel ?? "",
     },
   };
 }
@@ -224,11 +224,14 @@ function birth(story: Story, cgroup: CgroupSteps): Step[] {
   const layers = mnt
     ? [
         ...propagationSteps(mounts, propagationOf(spec.linux?.rootfsPropagation), root),
-        ...layerSteps(root),
+        ...layerSteps(root, story.rootfs.mountLabel),
         ...stagedSteps(story),
       ]
     : [];
   const joins = joinSteps(namespaces, (name) => FLAG[name]);
+  const clocks = clockSteps(spec.linux?.timeOffsets, isOwn(namespaces, "time"));
+  // A namespace whose clocks were shifted is there already.
+  const rest = clocks.length > 0 ? own & ~CLONE.time : own;
   const maps = story.maps ? idMapSteps(story.maps, "--userns") : [];
   const mapped = maps.length > 0 ? [...maps, barrier("inside", "--userns")] : [];
 
@@ -236,14 +239,23 @@ function birth(story: Story, cgroup: CgroupSteps): Step[] {
     const first = [...cgroup.beside, ...enterCgroup(story, cgroup)];
     // A caller without root has its rights in that user namespace alone: what is the container's own is made in it.
     if (story.rootless !== undefined)
-      return [born(0), ...joins, sibling(own, "namespaces"), ...first, pdeathsigStep(), ...layers];
+      return [
+        born(0),
+        ...joins,
+        ...clocks,
+        sibling(rest, "namespaces"),
+        ...first,
+        pdeathsigStep(),
+        ...layers,
+      ];
     // Two stages: the layers are mounted as the host's root, then a sibling takes over inside the user namespace.
     return [
       born(own & CLONE.mnt),
       ...first,
       ...layers,
       ...joins,
-      sibling(own, "--userns"),
+      ...clocks,
+      sibling(rest, "--userns"),
       // Its maps are written when it is there, and it waits for them.
       ...(maps.length > 0 ? [barrier("outside", "--userns"), ...mapped] : []),
       pdeathsigStep(),
@@ -253,12 +265,14 @@ function birth(story: Story, cgroup: CgroupSteps): Step[] {
   }
   // Only children enter a pid namespace that was joined.
   const joinsPid = namespaces.pid.kind === "join" || namespaces.pid.kind === "path";
+  const first = clocks.length > 0 ? own & CLONE.user : own;
   return [
-    born(own),
+    born(first),
     ...cgroup.beside,
     ...mapped,
     ...joins,
-    ...(joinsPid ? [sibling(0, "--pid")] : []),
+    ...clocks,
+    ...(joinsPid || clocks.length > 0 ? [sibling(rest & ~first, joinsPid ? "--pid" : "namespaces")] : []),
     pdeathsigStep(),
     ...layers,
   ];

@@ -118,6 +118,30 @@ export function joinSteps(namespaces: Namespaces, why: (name: NamespaceName) => 
 
 const isUserJoin = (step: Step): boolean => step.call === "join" && (step.flags & CLONE.user) !== 0;
 
+/**
+ * A time namespace takes its offsets before its first process is in it (time_namespaces(7)): it is made for the children
+ * alone, and the sibling that takes over is the first.
+ */
+export function clockSteps(offsets: SpecLinux["timeOffsets"], own: boolean): Step[] {
+  const lines: string[] = [];
+  for (const clock in offsets) {
+    if (clock !== "monotonic" && clock !== "boottime")
+      throw new SampanError("invalid", `linux.timeOffsets: "${clock}" is no clock of a time namespace`, {
+        hint: "It takes monotonic and boottime.",
+      });
+    const { secs = 0, nanosecs = 0 } = offsets[clock] ?? {};
+    lines.push(`${clock} ${secs} ${nanosecs}\n`);
+  }
+  if (lines.length === 0) return [];
+  if (!own)
+    throw new SampanError("invalid", "linux.timeOffsets needs a time namespace of the container's own");
+  const why = "linux.timeOffsets";
+  return [
+    { call: "unshare", column: "inside", why, flags: CLONE.time },
+    { call: "proc", column: "inside", why, path: "self/timens_offsets", data: lines.join("") },
+  ];
+}
+
 /** Lines of uid_map and gid_map: id inside, id outside, how many. */
 export const idMap = (mappings: readonly SpecIdMapping[]): string =>
   mappings.map((m) => `${m.containerID} ${m.hostID} ${m.size}\n`).join("");

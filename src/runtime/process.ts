@@ -49,21 +49,31 @@ export function settingSteps(process: SpecProcess, context: ProcessContext): Ste
 }
 
 /** Labels that take effect at execve, where this kernel has the module that gives them a meaning. */
-function labelSteps({ apparmorProfile, selinuxLabel }: SpecProcess): Step[] {
+function labelSteps({ apparmorProfile, apparmorDefault, selinuxLabel }: SpecProcess): Step[] {
   const steps: Step[] = [];
   const label = (path: string, data: string, why: string): void => {
     steps.push({ call: "proc", column: "inside", why, path, data });
   };
+  // The module's own file where it exists (Linux 5.8), so that another module's label is not meant.
+  const file = (): string =>
+    existsSync("/proc/self/attr/apparmor/exec") ? "self/attr/apparmor/exec" : "self/attr/exec";
   if (apparmorProfile && apparmorProfile !== "unconfined") {
     if (!hasAppArmor())
       throw new SampanError(
         "refused",
         `--security-opt apparmor=${apparmorProfile}: this kernel runs without AppArmor`,
       );
-    // The module's own file where it exists (Linux 5.8), so that another module's label is not meant.
-    const file = existsSync("/proc/self/attr/apparmor/exec") ? "self/attr/apparmor/exec" : "self/attr/exec";
-    label(file, `exec ${apparmorProfile}`, `--security-opt apparmor=${apparmorProfile}`);
-  }
+    label(file(), `exec ${apparmorProfile}`, `--security-opt apparmor=${apparmorProfile}`);
+  } else if (apparmorDefault && hasAppArmor())
+    // The kernel itself says that a profile is not loaded, by refusing this write.
+    steps.push({
+      call: "proc",
+      column: "inside",
+      why: "AppArmor",
+      path: file(),
+      data: `exec ${apparmorDefault}`,
+      optional: true,
+    });
   if (selinuxLabel) {
     if (!hasSELinux())
       throw new SampanError("refused", `--security-opt label: this kernel runs without SELinux`);

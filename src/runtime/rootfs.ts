@@ -46,7 +46,15 @@ export interface RootfsContext {
   readonly userNamespace: boolean;
   readonly cgroupHost: CgroupHost;
   readonly cgroupPath: string | undefined;
+  /** SELinux label of the files in filesystems that are the container's own; empty: none. */
+  readonly mountLabel: string;
 }
+
+/** The kernel takes no label for proc, sysfs, mqueue and cgroups; there files have the policy's. */
+const LABELLED: readonly string[] = ["tmpfs", "devpts"];
+
+/** In quotes: its categories are parted by commas, as options are. */
+const labelOption = (label: string): string => `context="${label}"`;
 
 export const isHostRoot = (root: Root): boolean => root.kind === "directory" && root.path === "/";
 
@@ -99,7 +107,7 @@ function mountPointOf(path: string): string {
 }
 
 /** The filesystem itself, on its host path: the only part that needs the layers' own ownership and attributes. */
-export function layerSteps(root: Root): Step[] {
+export function layerSteps(root: Root, mountLabel: string): Step[] {
   if (root.kind === "directory") {
     if (root.path === "/") return [];
     return [bindOntoItself(root.path, "--rootfs")];
@@ -107,7 +115,11 @@ export function layerSteps(root: Root): Step[] {
   // Without root `/` cannot be a layer: the upper folder is the root, and host-view.ts puts the parts into it.
   if (root.kind === "host" && root.userxattr)
     return [{ ...bindOntoItself(root.target, "rootfs"), source: root.upper } as Step];
-  const options = [...(root.userxattr ? ["userxattr"] : []), ...(root.volatile ? ["volatile"] : [])];
+  const options = [
+    ...(root.userxattr ? ["userxattr"] : []),
+    ...(root.volatile ? ["volatile"] : []),
+    ...(mountLabel === "" ? [] : [labelOption(mountLabel)]),
+  ];
   const lower = root.kind === "host" ? ["/"] : root.lower;
   const writable =
     root.upper !== undefined && root.work !== undefined ? { upper: root.upper, work: root.work } : {};
@@ -169,19 +181,22 @@ export function mountSteps(mount: SpecMount, context: RootfsContext): Step[] {
         },
       );
   }
+  let { data } = options;
+  if (context.mountLabel !== "" && LABELLED.includes(type) && !data.includes("context="))
+    data = `${data === "" ? "" : `${data},`}${labelOption(context.mountLabel)}`;
   const step = {
     call: "mount",
     fstype: type,
     source: mount.source || type,
     target,
     flags: options.flags,
-    data: options.data,
+    data,
     create: "dir",
   } as const;
   // A gid that the user namespace does not map is refused; the slaves are then of the process's own group.
   const fallback =
     type === "devpts" && context.userNamespace
-      ? options.data
+      ? data
           .split(",")
           .filter((word) => !word.startsWith("gid="))
           .join(",")
@@ -301,17 +316,19 @@ export function cgroupMountSteps(mount: SpecMount, context: RootfsContext): Step
     const readonly = { set: MOUNT_ATTR.rdonly, clear: 0, recursiveAttributes: true, propagation: 0 };
     return [inside(why, { call: "bind", ...view, ...readonly })];
   }
-  if (host.kind === "none" || context.userNamespace) return [];
+  if (host.kind === "none" || (context.userNamespace && path === undefined)) return [];
+  // A hierarchy can be mounted anew where the cgroup namespace is of the mounter's user namespace: in the host's.
+  const anew = isOwn(namespaces, "cgroup") && !context.userNamespace;
   const steps: Step[] = [filesystem("tmpfs", target, "mode=755", flags & ~MS.rdonly)];
   for (const { mount: folder, controllers } of host.hierarchies) {
     const name = folder.slice(folder.lastIndexOf("/") + 1);
     const named = controllers[0]?.startsWith("name=") ?? false;
-    if (isOwn(namespaces, "cgroup"))
+    if (anew)
       steps.push(
         filesystem("cgroup", `${target}/${name}`, named ? `none,${controllers[0]}` : controllers.join(",")),
       );
     else if (path !== undefined)
-      // Seen from the host's cgroup namespace a fresh mount would show every container: bind the own folder alone.
+      // And from the host's cgroup namespace a fresh one would show every container: bind the own folder alone.
       steps.push(
         inside(why, {
           call: "bind",

@@ -26,6 +26,8 @@ export interface SpecProcess {
   readonly rlimits?: readonly SpecRlimit[];
   readonly noNewPrivileges?: boolean;
   readonly apparmorProfile?: string;
+  /** Not of the specification: a profile to take if the kernel has AppArmor and the profile is loaded. */
+  readonly apparmorDefault?: string;
   readonly selinuxLabel?: string;
   readonly oomScoreAdj?: number;
 }

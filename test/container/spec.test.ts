@@ -65,6 +65,38 @@ test("--privileged: all capabilities and devices, nothing masked, /sys writable"
   expect(mountAt("/sys", { privileged: true })?.options).not.toContain("ro");
 });
 
+describe("labels", () => {
+  test("AppArmor: the default profile, another, none", () => {
+    const of = (part: Partial<ContainerConfig>) => spec(part).process;
+    expect(of({})).toMatchObject({ apparmorDefault: "sampan-default" });
+    expect(of({ security: { apparmor: "mine" } })).toMatchObject({ apparmorProfile: "mine" });
+    for (const none of [
+      { privileged: true },
+      { security: { apparmor: "unconfined" } },
+      { security: { apparmor: "mine" } },
+    ])
+      expect(of(none)?.apparmorDefault).toBeUndefined();
+    expect(of({ security: { apparmor: "unconfined" } })?.apparmorProfile).toBeUndefined();
+  });
+
+  test("SELinux: the process's and its files', where one was asked for", () => {
+    const asked = spec({ security: { label: ["type:web_t", "level:s0:c1,c2"] } });
+    expect(asked.process?.selinuxLabel).toBe("system_u:system_r:web_t:s0:c1,c2");
+    expect(asked.linux?.mountLabel).toBe("system_u:object_r:container_file_t:s0:c1,c2");
+    expect(spec({ security: { label: ["filetype:data_t"] } }).linux?.mountLabel).toBe(
+      "system_u:object_r:data_t:s0",
+    );
+    for (const none of [
+      {},
+      { security: { label: ["disable"] } },
+      { privileged: true, security: { label: ["type:x"] } },
+    ]) {
+      expect(spec(none).process?.selinuxLabel).toBeUndefined();
+      expect(spec(none).linux?.mountLabel).toBeUndefined();
+    }
+  });
+});
+
 describe("mounts", () => {
   const bind = (part: object) =>
     ({ mounts: [{ type: "bind", source: "/tmp", target: "/x", ...part }] }) as const;

@@ -285,6 +285,49 @@ const VIEW = [
   ),
 ];
 
+/** Debian's kernel has AppArmor on. The profile was compiled where the guest was made: the guest has no compiler of it. */
+const APPARMOR = [
+  check(
+    "without its profile a container runs unconfined",
+    `
+    is "$(sampan run --rm busybox cat /proc/self/attr/apparmor/current)" unconfined`,
+  ),
+  check(
+    "a profile that is not loaded is refused by name",
+    `
+    refused sampan run --rm --security-opt apparmor=nope busybox true 2>/tmp/why
+    is "$(cat /tmp/why)" 'sampan: writing "exec nope" to /proc/self/attr/apparmor/exec: no such file or directory, asked for by --security-opt apparmor=nope
+No such profile is loaded: apparmor_parser -r FILE loads one, /sys/kernel/security/apparmor/profiles lists them.'`,
+  ),
+  check(
+    "sampan-default, once loaded, confines containers and what exec starts in them",
+    `
+    cat /sampan-default >/sys/kernel/security/apparmor/.load
+    is "$(sampan run --rm busybox cat /proc/self/attr/apparmor/current)" "sampan-default (enforce)"
+    start busybox sleep 100
+    is "$(sampan exec c cat /proc/self/attr/apparmor/current)" "sampan-default (enforce)"
+    is "$(sampan exec --privileged c cat /proc/self/attr/apparmor/current)" unconfined
+    sampan kill -s TERM c
+    is "$(sampan run --rm --privileged busybox cat /proc/self/attr/apparmor/current)" unconfined
+    is "$(sampan run --rm --security-opt apparmor=unconfined busybox cat /proc/self/attr/apparmor/current)" unconfined`,
+  ),
+  check(
+    "it forbids what a capability would allow",
+    `
+    attack() { sampan run --rm --cap-add ALL --security-opt seccomp=unconfined --security-opt systempaths=unconfined "$@" 2>/tmp/why; }
+    mount='mkdir /m && mount -t tmpfs tmpfs /m'
+    attack --security-opt apparmor=unconfined busybox sh -c "$mount"
+    refused attack busybox sh -c "$mount"
+    holds grep -qi 'permission denied' /tmp/why
+    old=$(cat /proc/sys/kernel/core_pattern)
+    refused attack busybox sh -c 'echo "|/tmp/x" >/proc/sys/kernel/core_pattern'
+    is "$(cat /proc/sys/kernel/core_pattern)" "$old"
+    refused attack busybox head -c 1 /proc/kcore
+    refused attack busybox sh -c 'echo h >/proc/sysrq-trigger'
+    attack busybox sh -c 'echo 10 >/proc/self/oom_score_adj && touch /x && kill -0 1'`,
+  ),
+];
+
 /** What needs a kernel of Debian 12, and a user to whom a part of the cgroups was given. */
 const HOST = [
   check(
@@ -341,6 +384,7 @@ export const CHECKS: readonly Check[] = [
   ...ENDS,
   ...DEVICES,
   ...VIEW,
+  ...APPARMOR,
   ...HOST,
   ...TRACES,
 ];

@@ -7,8 +7,9 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { Initramfs } from "../support/guest/cpio.ts";
 import type { Kernel } from "../support/guest/kernel.ts";
+import { run, unpacked } from "../support/guest/packages.ts";
 import { busyboxArchive, busyboxMembers, dockerArchive, layerTar } from "../support/image.ts";
-import { SAMPAN } from "../support/sandbox.ts";
+import { REPO, SAMPAN } from "../support/sandbox.ts";
 import { type Check, PRELUDE } from "./checks.ts";
 
 const BUSYBOX = "/bin/busybox";
@@ -28,6 +29,7 @@ export function guest(kernel: Kernel, checks: readonly Check[]): Uint8Array {
   const modules = kernel.modules(...MODULES);
   for (const file of modules) root.file(`modules/${basename(file)}`, readFileSync(file));
   root.file("modules/order", modules.map((file) => `${basename(file)}\n`).join(""));
+  root.file("sampan-default", compiledProfile());
   root.file("busybox.tar", image()).file("layers.tar", manyLayers());
   for (const [index, check] of checks.entries())
     root.file(`checks/${checkNumber(index)}`, `${PRELUDE}\n${check.script}\n`);
@@ -44,6 +46,22 @@ function addPrograms(root: Initramfs): void {
   root.file("bin/sampan", readFileSync(SAMPAN), 0o755);
   root.file("bin/sampan-launcher", readFileSync(`${SAMPAN}-launcher`), 0o755);
   for (const library of libraries(SAMPAN)) root.file(library.slice(1), readFileSync(library), 0o755);
+}
+
+/** The binary that the kernel loads, as Debian's apparmor_parser makes it for the features of Debian's kernel. */
+function compiledProfile(): Uint8Array {
+  const folder = mkdtempSync(join(tmpdir(), "sampan-guest-"));
+  try {
+    const from = unpacked("apparmor");
+    const features = ["--features-file", `${from}/usr/share/apparmor-features/features`];
+    const apart = ["--config-file", "/dev/null", "--base", `${from}/etc/apparmor.d`];
+    const only = ["--skip-kernel-load", "--skip-cache", "-o", `${folder}/compiled`];
+    const profile = `${REPO}/apparmor/sampan-default`;
+    run(folder, `${from}/sbin/apparmor_parser`, ...features, ...apart, ...only, profile);
+    return readFileSync(`${folder}/compiled`);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** The dynamic loader and the shared libraries of a program, by their paths. */

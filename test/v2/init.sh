@@ -15,6 +15,7 @@ fi
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
+mount -t securityfs security /sys/kernel/security
 mkdir -p /dev/shm /dev/pts /dev/mqueue
 mount -t devpts devpts /dev/pts
 for folder in /dev/shm /tmp /run /var/lib; do mount -t tmpfs tmpfs "$folder"; done
@@ -25,7 +26,7 @@ ip link set lo up
 for script in /checks/*; do
   number=${script##*/}
   echo "check $number"
-  timeout 60 sh -eu "$script" </dev/null >/tmp/output 2>&1
+  timeout 180 sh -eu "$script" </dev/null >/tmp/output 2>&1
   code=$?
   cat /tmp/output
   if [ $code = 0 ]; then echo "ok $number"; else echo "not ok $number $code"; fi

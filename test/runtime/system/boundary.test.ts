@@ -5,7 +5,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { allCapabilities, MASKED_PATHS, maskedPaths, READONLY_PATHS } from "../../../src/runtime/index.ts";
-import { World } from "../support.ts";
+import { DOCKER_NAMESPACES, World } from "../support.ts";
 
 const world = new World();
 afterAll(() => world.clean());
@@ -100,9 +100,12 @@ describe("the host's kernel", () => {
     expect(seen).toBe("");
   });
 
-  test("keeps its cgroups to itself", async () => {
+  test.each([[[]], [["user"]]] as const)("keeps its cgroups to itself, in %j too", async (more) => {
+    const namespaces = [...DOCKER_NAMESPACES, ...more];
+    expect(await world.sh("ls /sys/fs/cgroup", { namespaces })).not.toBe("");
     const seen = await world.sh(
       "for f in $(find /sys/fs/cgroup -maxdepth 2 -name cgroup.procs -o -maxdepth 2 -name release_agent); do echo 1 > $f; done 2>/dev/null && echo wrote; mkdir /sys/fs/cgroup/x /sys/fs/cgroup/*/x 2>/dev/null && echo made; mount -o remount,rw /sys/fs/cgroup 2>/dev/null && echo remounted; cat /sys/fs/cgroup/*/release_agent 2>/dev/null; echo end",
+      { namespaces },
     );
     expect(seen).toBe("end");
   });

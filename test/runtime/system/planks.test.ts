@@ -11,7 +11,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { processStart } from "../../../src/kernel/proc.ts";
-import { defaultMounts, killAll, matchUser, type Peer, type Root } from "../../../src/runtime/index.ts";
+import {
+  defaultMounts,
+  killAll,
+  matchUser,
+  type Peer,
+  type Root,
+  specNamespaces,
+} from "../../../src/runtime/index.ts";
 import { DOCKER_NAMESPACES, type Running, World } from "../support.ts";
 
 const world = new World();
@@ -80,6 +87,42 @@ describe("namespaces", () => {
     expect(text).toContain("changed");
   });
 
+  test.each([
+    [[...DOCKER_NAMESPACES, "time"]],
+    [["mnt", "time"]],
+    [[...DOCKER_NAMESPACES, "user", "time"]],
+  ] as const)("clocks are shifted in %j", async (namespaces) => {
+    const text = await world.sh(
+      "cut -d. -f1 /proc/uptime; cat /proc/self/timens_offsets; readlink /proc/self/ns/time",
+      {
+        namespaces,
+        linux: {
+          namespaces: specNamespaces(namespaces),
+          timeOffsets: { monotonic: { secs: 86_400 }, boottime: { secs: 864_000, nanosecs: 5 } },
+        },
+      },
+    );
+    const [uptime, monotonic, boottime, ns] = text.split("\n");
+    const here = Number(readFileSync("/proc/uptime", "latin1").split(".")[0]);
+    expect(Math.abs(Number(uptime) - here - 864_000)).toBeLessThan(60);
+    expect(monotonic).toMatch(/^monotonic +86400 +0$/);
+    expect(boottime).toMatch(/^boottime +864000 +5$/);
+    expect(ns).not.toBe(host("time"));
+  });
+
+  test("steps are timed by the keeper's clock, though the process has another", async () => {
+    const { connection, done } = await world.start(["true"], {
+      linux: {
+        namespaces: specNamespaces([...DOCKER_NAMESPACES, "time"]),
+        timeOffsets: { monotonic: { secs: 3_000 } },
+      },
+    });
+    await done;
+    const times = (connection.report?.steps ?? []).map(({ at = 0 }) => at);
+    expect(times.length).toBeGreaterThan(10);
+    for (const at of times) expect(at).toBeLessThan(60_000_000);
+  });
+
   test("loopback is up", async () => {
     expect(await world.sh("ping -c 1 -W 1 127.0.0.1 >/dev/null && echo up")).toBe("up");
   });
@@ -132,6 +175,13 @@ describe("the lesson", () => {
 });
 
 describe("the root filesystem", () => {
+  test("an option in quotes is taken without them", async () => {
+    const mounts = [
+      { destination: "/q", type: "tmpfs", source: "tmpfs", options: ['mode="710"', "size=4k"] },
+    ];
+    expect(await world.sh("stat -c %a /q; grep ' /q ' /proc/mounts", { mounts })).toMatch(/^710\n.*size=4k/);
+  });
+
   test("is a copy-on-write view of its layers, top-most first", async () => {
     const layer = (name: string, files: Record<string, string>): string => {
       const path = `${world.path}/layer-${name}`;

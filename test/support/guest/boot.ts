@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Kernel } from "./kernel.ts";
+import { QEMU } from "./packages.ts";
 
-const QEMU = "qemu-system-x86_64";
 const MACHINE = ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536"];
 const BARE = ["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"];
 /** The loglevel lets only panics onto the console; panic=-1 with -no-reboot ends the emulator on one. */
@@ -22,7 +22,6 @@ export interface BootOptions {
 
 /** The console's text, once the guest has powered off. */
 export async function boot(kernel: Kernel, initramfs: Uint8Array, options: BootOptions): Promise<string> {
-  installEmulator();
   const folder = mkdtempSync(join(tmpdir(), "sampan-guest-"));
   try {
     const image = join(folder, "initramfs");
@@ -39,14 +38,6 @@ export async function boot(kernel: Kernel, initramfs: Uint8Array, options: BootO
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function installEmulator(): void {
-  if (Bun.which(QEMU)) return;
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "qemu-system-x86"];
-  if (!Bun.spawnSync(install, { env, stdio: ["ignore", "ignore", "inherit"] }).success)
-    throw new Error(`this test needs ${QEMU}: as root, ${install.join(" ")}`);
 }
 
 async function listen(stream: ReadableStream<Uint8Array>, onLine?: (line: string) => void): Promise<string> {
