@@ -8,6 +8,8 @@ import { sh, words } from "./command.ts";
 
 /** The parent of every container's cgroup, whichever engine makes it. */
 export const CGROUP_PARENT = "/sampan-bench";
+/** Sampan's run folder, where it is for one that is installed: on the bench's own tmpfs. */
+export const SAMPAN_RUN = "/run/sampan";
 const CGROUPS = "/sys/fs/cgroup";
 /** Where v2 is mounted on a host that has v1 too. */
 const V2 = "unified";
@@ -28,7 +30,7 @@ export async function enter(folder: string): Promise<number> {
     ],
     {
       stdio: ["inherit", "inherit", "inherit"],
-      env: { ...process.env, [FOLDER]: folder },
+      env: { ...process.env, [FOLDER]: folder, SAMPAN_ROOT: `${folder}/sampan/root`, SAMPAN_RUN },
       detached: true,
     },
   );

@@ -111,7 +111,7 @@ async function report(
     "",
     table(rows),
     "",
-    "Medians of n samples. docker runs with `--network none`. bwrap has neither cgroup nor overlay.",
+    "Medians of n samples. sampan, podman and docker run with `--network none`; crun and runc make a network namespace with nothing in it. bwrap has neither cgroup nor overlay.",
   ].join("\n");
   console.log(text);
   if (flags.write) await writeBetweenMarkers(PAGE, text);

@@ -1,17 +1,23 @@
 /** A container through the library, with nothing to start but the container, against the fastest bare runtime. */
-import { DEFAULTS } from "../../src/container/config.ts";
+import { type ContainerConfig, DEFAULTS } from "../../src/container/config.ts";
 import { Engine } from "../../src/engine.ts";
 import { ATTACH } from "../../src/launch/index.ts";
 import { CGROUP_PARENT } from "../isolate.ts";
 import { type Contender, compare, contender } from "../sample.ts";
 import { atMostTimes, type Measure } from "./measure.ts";
 
-const CONFIG = { ...DEFAULTS, image: "busybox", command: ["true"], cgroupParent: CGROUP_PARENT };
+const CONFIG: ContainerConfig = {
+  ...DEFAULTS,
+  image: "busybox",
+  command: ["true"],
+  cgroupParent: CGROUP_PARENT,
+  namespaces: { net: { mode: "none" } },
+};
 
 export const engine: Measure = {
   name: "engine",
   async rows({ peers, busybox, folder, samples, signal }) {
-    const own = Engine.open({ root: `${folder}/library` });
+    const own = Engine.open({ root: `${folder}/library`, run: "/run/library" });
     await own.images.load(busybox.archive);
     const library: Contender = { name: "sampan", once: () => createStartWaitRemove(own) };
     const runtimes = peers.filter(({ name }) => name === "crun" || name === "runc");

@@ -19,7 +19,8 @@ export async function runtime(
 ): Promise<Peer> {
   const { folder, rootfs } = setup;
   const version = /version (\S+)/.exec(sh(program, "--version"))?.[1] ?? "";
-  const base: Command = [program, "--root", `${folder}/state`];
+  // Its state is in /run, where it is by default.
+  const base: Command = [program];
   sh("sh", "-c", 'cd "$1" && exec "$2" spec', "sh", folder, program);
   const template = await Bun.file(`${folder}/config.json`).text();
 

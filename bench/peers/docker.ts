@@ -50,7 +50,7 @@ async function startDaemon(folder: string, socket: string): Promise<() => Promis
   const log = Bun.file(`${folder}/dockerd.log`);
   const daemon = Bun.spawn(
     [
-      ...words`dockerd --data-root ${folder}/data --exec-root ${folder}/exec --host ${socket}`,
+      ...words`dockerd --data-root ${folder}/data --exec-root /run/docker --host ${socket}`,
       ...words`--pidfile ${folder}/pid --cgroup-parent ${CGROUP_PARENT}`,
       ...words`--bridge none --iptables=false --ip6tables=false --ip-forward=false`,
     ],

@@ -9,7 +9,7 @@ const ULIMITS = words`--ulimit nofile=20000:20000 --ulimit nproc=1000:1000`;
 
 export async function podman(program: string, { folder, layer }: Setup): Promise<Peer> {
   const base = [
-    ...words`${program} --root ${folder}/root --runroot ${folder}/run --tmpdir ${folder}/tmp`,
+    ...words`${program} --root ${folder}/root --runroot /run/containers --tmpdir /run/libpod`,
     ...words`--cgroup-manager cgroupfs --events-backend file --log-level error`,
   ];
   const options = [...ULIMITS, "--network", "none", "--cgroup-parent", CGROUP_PARENT];

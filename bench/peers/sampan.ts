@@ -1,16 +1,15 @@
-/** sampan: the executable that the build made, with a state root of its own. */
+/** sampan: the executable that the build made, which is told of its folders by the environment (see isolate.ts). */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { sh } from "../command.ts";
-import { CGROUP_PARENT } from "../isolate.ts";
+import { CGROUP_PARENT, SAMPAN_RUN } from "../isolate.ts";
 import type { Peer, Setup } from "./peer.ts";
 
 export const SAMPAN = new URL("../../dist/sampan", import.meta.url).pathname;
 
-export async function sampan(program: string, { folder, archive }: Setup): Promise<Peer> {
-  const root = `${folder}/root`;
-  const base = [program, "--root", root];
+export async function sampan(program: string, { archive }: Setup): Promise<Peer> {
+  const base = [program];
   sh(...base, "load", "--input", archive);
-  const options = ["--cgroup-parent", CGROUP_PARENT];
+  const options = ["--network", "none", "--cgroup-parent", CGROUP_PARENT];
   return {
     name: "sampan",
     version: sh(program, "--version").replace(/^.*version /, ""),
@@ -29,7 +28,7 @@ export async function sampan(program: string, { folder, archive }: Setup): Promi
       wait: (name) => [...base, "wait", name],
       logs: (name) => [...base, "logs", name],
       list: () => [...base, "ps"],
-      keepers: () => keepers(`${root}/run`),
+      keepers: () => keepers(SAMPAN_RUN),
     },
   };
 }
