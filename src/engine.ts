@@ -13,6 +13,7 @@ import {
   Events,
   type Info,
   Rows,
+  relinkVolume,
   removeTrees,
   type Version,
   version,
@@ -57,6 +58,7 @@ export class Engine {
       tell: (event) => events.append({ type: "volume", ...event }),
       removeTrees,
       renameIn: (ids, from, to) => rows.renameVolume(ids, from, to),
+      relink: (ids, name) => relinkVolume(at, rows, ids, name),
     });
   }
 

@@ -47,3 +47,4 @@ export {
 } from "./explain/index.ts";
 export type { ImageConfig, ImageRecord, Images } from "./image/index.ts";
 export { ATTACH, type Connection, type Exit, type Report, type Step } from "./launch/index.ts";
+export type { PrunedVolumes, VolumeRecord, Volumes, VolumeWish } from "./volume/index.ts";

@@ -230,6 +230,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/system-prune.ts"),
   },
   {
+    names: ["volume clone"],
+    summary: "Create a volume with the content of another",
+    load: () => import("./commands/volume-clone.ts"),
+  },
+  {
     names: ["volume create"],
     summary: "Create a volume",
     load: () => import("./commands/volume-create.ts"),
@@ -248,6 +253,11 @@ export const COMMANDS: readonly Entry[] = [
     names: ["volume prune"],
     summary: "Remove unused local volumes",
     load: () => import("./commands/volume-prune.ts"),
+  },
+  {
+    names: ["volume rename"],
+    summary: "Rename a volume; containers that use it follow",
+    load: () => import("./commands/volume-rename.ts"),
   },
   {
     names: ["volume rm", "volume remove"],

@@ -1,6 +1,6 @@
 /** One more process in a container that runs. */
 import { SampanError } from "../common/error.ts";
-import { type Connection, LaunchError, Launcher, type Plan, type Step } from "../launch/index.ts";
+import { type Connection, LaunchError, Launcher, NO_KEEPER, type Plan, type Step } from "../launch/index.ts";
 import {
   allCapabilities,
   callerIdMaps,
@@ -11,7 +11,7 @@ import {
   readCgroupHost,
 } from "../runtime/index.ts";
 import { attributesOf, type Context, places } from "./context.ts";
-import { cgroupOf, NO_KEEPER } from "./keeper.ts";
+import { cgroupOf } from "./keeper.ts";
 import { type Live, readPidFile } from "./live.ts";
 import type { ContainerState } from "./record.ts";
 import { mergeEnv } from "./resolve.ts";

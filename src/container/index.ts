@@ -1,4 +1,7 @@
 /** Containers: from what was asked for to a process, and everything about it until it is gone. */
+import type { Paths } from "../common/paths.ts";
+import { Rows } from "./rows.ts";
+
 export {
   type ContainerConfig,
   DEFAULTS,
@@ -22,13 +25,12 @@ export type { ExecConfig } from "./exec.ts";
 export { removeFolder } from "./finish.ts";
 export { shortId } from "./ids.ts";
 export type { Info, Version } from "./info.ts";
-export { cgroupOf, NO_KEEPER } from "./keeper.ts";
+export { cgroupOf } from "./keeper.ts";
 export type { LogChunk, LogQuery } from "./logs.ts";
 export type { Bundle } from "./oci.ts";
 export type { KeptPlan } from "./plan.ts";
 export type { Pruned, PruneFilters } from "./prune.ts";
 export type { ContainerRecord, ContainerState, Health, HealthProbe, Status } from "./record.ts";
-export { Rows } from "./rows.ts";
 export type { Size } from "./spec.ts";
 export type { StartOptions } from "./start.ts";
 export {
@@ -43,9 +45,18 @@ export { fromNanoseconds, NEVER, now, nowNanoseconds } from "./time.ts";
 export type { ProcessTable } from "./top.ts";
 export type { Changes } from "./update.ts";
 export type { WaitCondition } from "./wait.ts";
+export { Rows };
 
 /** The kernel and the machine, for `version`. */
 export const version = async () => (await import("./info.ts")).version();
+
+/** Containers that run say a volume's new name in case that they start again. */
+export const relinkVolume = async (
+  paths: Paths,
+  rows: Rows,
+  ids: readonly string[],
+  name: string,
+): Promise<void> => (await import("./volumes.ts")).relinkVolume(paths, rows, ids, name);
 
 /** Removes folders with all that is in them, whoever of the caller's ids it belongs to. */
 export const removeTrees = async (folders: readonly string[]): Promise<void> =>

@@ -123,23 +123,3 @@ export function keeperPlan(context: Context, container: StoredContainer, wishes:
     ...(stopAfter > 0 ? { stopAfter } : {}),
   };
 }
-
-/** Nothing is kept of a process that only somebody waits for: no log, no lock, no record. */
-export const NO_KEEPER: KeeperPlan = {
-  lock: "",
-  pidFile: "",
-  socket: "",
-  exitFile: "",
-  log: { driver: "none", path: "", maxSize: 0, maxFiles: 1 },
-  tty: false,
-  openStdin: false,
-  stdinOnce: true,
-  foreground: true,
-  restart: { policy: "no", maximum: 0 },
-  timeout: 0,
-  cgroups: [],
-  reap: [],
-  remove: [],
-  events: "",
-  eventMembers: "",
-};

@@ -3,12 +3,11 @@
  * may touch. So the removal of what is left is a process in one.
  */
 import { existsSync } from "node:fs";
-import { ATTACH, Launcher } from "../launch/index.ts";
+import { ATTACH, Launcher, NO_KEEPER } from "../launch/index.ts";
 import { allCapabilities, callerIdMaps, compile, readCgroupHost } from "../runtime/index.ts";
 import { volumeRoom } from "../volume/index.ts";
 import type { Context } from "./context.ts";
 import { removeFolder } from "./finish.ts";
-import { NO_KEEPER } from "./keeper.ts";
 import { capabilitySets, isRootless } from "./spec.ts";
 
 /** Removes folders with all that is in them. */

@@ -2,16 +2,26 @@
  * A container's volumes: which ones it gets when it is made, and how they come into its mount namespace when it starts.
  * Loaded only for containers that have any, or images, or copy-on-write folders, mounted.
  */
-import { chmodSync, chownSync, existsSync, mkdirSync, realpathSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { SampanError } from "../common/error.ts";
-import { cleanPath } from "../common/paths.ts";
+import { cleanPath, type Paths } from "../common/paths.ts";
 import { type ImageConfig, noSuchImage } from "../image/index.ts";
 import type { Step } from "../launch/index.ts";
 import type { SpecMount } from "../runtime/index.ts";
-import { type VolumeRecord, volumeRoom } from "../volume/index.ts";
+import { volumeRoom } from "../volume/index.ts";
 import type { ContainerConfig, Mount } from "./config.ts";
 import { type Context, places } from "./context.ts";
-import type { StoredContainer } from "./rows.ts";
+import type { Rows, StoredContainer } from "./rows.ts";
 import { isRootless } from "./spec.ts";
 import { driverSteps } from "./volume-driver.ts";
 
@@ -130,23 +140,27 @@ export async function prepareMounts(context: Context, container: StoredContainer
   const asked = container.mounts ?? container.config.mounts;
   for (const [index, mount] of asked.entries()) {
     const stage = (): string => {
-      const folder = `${at.staging}/${index}`;
+      const folder = `${at.staging}/${index}-mounted`;
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       return folder;
     };
     if (mount.type === "volume") {
       const volume = room.find(context, mount.source);
       if (!volume) throw room.noSuchVolume(mount.source);
-      const folder = room.volumeFolder(context.paths, volume.name);
       mkdirSync(volume.mountpoint, { recursive: true, mode: 0o755 });
-      let base = volume.mountpoint;
+      // By a link of its own: a keeper that starts it again finds the volume under the name that it has then.
+      const folder = `${at.staging}/${index}`;
+      pointAt(folder, room.volumeFolder(context.paths, volume.name));
+      let base = `${folder}/_data`;
       if (Object.keys(volume.options).length > 0) {
         base = stage();
         staged.push(...(await driverSteps(volume, base)));
       } else if (wantsContent(container, mount)) {
-        if (room.isEmpty(base) || existsSync(`${folder}/filling`)) filled.push(fill(mount, volume, folder));
+        if (room.isEmpty(base) || existsSync(`${folder}/filling`))
+          filled.push(fill(mount, volume.name, folder));
       }
-      mounts.set(mount.target, based(mount, base, volume));
+      if (mount.subpath && base === `${folder}/_data`) assertBeneath(volume.mountpoint, mount.subpath);
+      mounts.set(mount.target, based(mount, base));
     } else if (mount.type === "image") mounts.set(mount.target, imageMount(context, mount, stage, staged));
     else if (mount.overlay)
       mounts.set(mount.target, overlayBind(container, mount, `${at.binds}/${index}`, stage(), staged));
@@ -158,20 +172,43 @@ export async function prepareMounts(context: Context, container: StoredContainer
 const wantsContent = ({ config }: StoredContainer, { noCopy, subpath }: Mount): boolean =>
   !noCopy && subpath === undefined && !(config.exactly && config.rootfs?.path === "/");
 
-const fill = ({ target }: Mount, { name, mountpoint }: VolumeRecord, volume: string): Step => ({
+const fill = ({ target }: Mount, name: string, volume: string): Step => ({
   call: "copy",
   column: "inside",
   why: `volume ${name}`,
   path: cleanPath(target),
   volume,
-  target: mountpoint,
+  target: `${volume}/_data`,
 });
 
+/** A symbolic link that says `to` from now on, and never nothing. */
+function pointAt(link: string, to: string): void {
+  mkdirSync(link.slice(0, link.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+  const fresh = `${link}.new`;
+  rmSync(fresh, { force: true });
+  symlinkSync(to, fresh);
+  renameSync(fresh, link);
+}
+
+/** Containers that run say a volume's new name in case that they start again. */
+export async function relinkVolume(
+  paths: Paths,
+  rows: Rows,
+  ids: readonly string[],
+  name: string,
+): Promise<void> {
+  const { volumeFolder } = await volumeRoom();
+  for (const id of ids)
+    for (const [index, { type, source }] of (rows.byId(id)?.mounts ?? []).entries()) {
+      const link = `${places(paths, id).staging}/${index}`;
+      if (type === "volume" && source === name && existsSync(places(paths, id).run))
+        pointAt(link, volumeFolder(paths, name));
+    }
+}
+
 /** A mount of what lies at the subpath below a folder, and of nothing outside of it. */
-function based(mount: Mount, base: string, volume?: VolumeRecord): SpecMount {
+function based(mount: Mount, base: string): SpecMount {
   const { target, subpath = "", readonly = mount.type === "image" } = mount;
-  if (subpath !== "" && !(volume && Object.keys(volume.options).length > 0) && mount.type === "volume")
-    assertBeneath(base, subpath);
   return {
     destination: target,
     type: "bind",

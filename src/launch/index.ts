@@ -1,15 +1,16 @@
 export { ATTACH, Connection, connect } from "./connection.ts";
 export { FRAME } from "./frame.ts";
 export { LaunchError, Launcher, launch, launcherPath } from "./launch.ts";
-export type {
-  Exit,
-  HealthPlan,
-  KeeperPlan,
-  LogPlan,
-  Plan,
-  Report,
-  RestartPlan,
-  StepReport,
+export {
+  type Exit,
+  type HealthPlan,
+  type KeeperPlan,
+  type LogPlan,
+  NO_KEEPER,
+  type Plan,
+  type Report,
+  type RestartPlan,
+  type StepReport,
 } from "./plan.ts";
 export {
   type At,

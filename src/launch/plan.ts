@@ -78,6 +78,26 @@ export interface KeeperPlan {
   readonly stopAfter?: number;
 }
 
+/** Nothing is kept of a process that only somebody waits for: no log, no lock, no record. */
+export const NO_KEEPER: KeeperPlan = {
+  lock: "",
+  pidFile: "",
+  socket: "",
+  exitFile: "",
+  log: { driver: "none", path: "", maxSize: 0, maxFiles: 1 },
+  tty: false,
+  openStdin: false,
+  stdinOnce: true,
+  foreground: true,
+  restart: { policy: "no", maximum: 0 },
+  timeout: 0,
+  cgroups: [],
+  reap: [],
+  remove: [],
+  events: "",
+  eventMembers: "",
+};
+
 export interface Plan {
   readonly steps: readonly Step[];
   readonly keeper: KeeperPlan;

@@ -2,7 +2,7 @@
 import { SampanError } from "../common/error.ts";
 import { bytesIn } from "../common/tree.ts";
 import { collectGarbage } from "./folders.ts";
-import { validateWish } from "./name.ts";
+import { validateName, validateWish } from "./name.ts";
 import type { VolumeRecord, VolumeWish } from "./record.ts";
 import {
   ANONYMOUS,
@@ -14,6 +14,8 @@ import {
   links,
   noSuchVolume,
   type Place,
+  rename as renameRow,
+  users,
 } from "./rows.ts";
 import type { PrunedVolumes, VolumeHooks } from "./volumes.ts";
 
@@ -62,4 +64,15 @@ export async function prune(
   place.hooks.tell({ action: "prune", id: "", attributes: { reclaimed: String(reclaimed) } });
   await place.hooks.removeTrees(collectGarbage(place.store, place.paths));
   return { removed, reclaimed };
+}
+
+/** A new name; the containers that use it follow, those that run too: what is mounted stays mounted. */
+export async function rename(place: Whole, from: string, to: string): Promise<VolumeRecord> {
+  validateName(to);
+  renameRow(place, from, to, (containers) => place.hooks.renameIn(containers, from, to));
+  await place.hooks.relink(users(place.store, to), to);
+  const volume = find(place, to);
+  if (!volume) throw noSuchVolume(to);
+  place.hooks.tell({ action: "rename", id: to, attributes: { ...driver, oldName: from } });
+  return volume;
 }

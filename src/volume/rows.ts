@@ -34,6 +34,11 @@ export const noSuchVolume = (name: string): SampanError =>
     hint: "`sampan volume ls` lists those that exist.",
   });
 
+export const taken = (what: string, from: string, to: string): SampanError =>
+  new SampanError("conflict", `${what} ${from}: a volume named ${to} exists already`, {
+    hint: "Remove that one first, or choose another name.",
+  });
+
 function toRecord(place: Place, row: Row): VolumeRecord {
   if (row.moving !== "") finishMove(place, row.name);
   const { labels = {}, options = {} } = JSON.parse(row.record) as Kept;
@@ -74,13 +79,34 @@ const textOf = ({ labels = {}, options = {} }: Kept): string =>
  */
 export function ensure({ store, paths }: Place, name: string, wish: Kept): boolean {
   if (exists(store, name)) return false;
-  const moving = store.db
-    .query<{ name: string }, [string]>("SELECT name FROM volumes WHERE moving = ?")
-    .get(name);
-  if (moving) move({ store, paths }, moving.name, name);
+  finishMoveFrom({ store, paths }, name);
   makeFolder(paths, name);
   insert(store, name, wish);
   return true;
+}
+
+/**
+ * What was made beside becomes the volume of this name, in a transaction of its own; false if there is one already. The
+ * folder is moved before the row is there: of a command that is stopped in between only garbage is left.
+ */
+export function adopt(place: Place, folder: string, name: string, kept: Kept): boolean {
+  const { store, paths } = place;
+  return store.transaction(() => {
+    if (exists(store, name)) return false;
+    finishMoveFrom(place, name);
+    setAside(paths, name);
+    renameSync(folder, volumeFolder(paths, name));
+    insert(store, name, kept);
+    return true;
+  });
+}
+
+/** A volume that was called so a moment ago may still have its folder there. */
+function finishMoveFrom(place: Place, name: string): void {
+  const moving = place.store.db
+    .query<{ name: string }, [string]>("SELECT name FROM volumes WHERE moving = ?")
+    .get(name);
+  if (moving) move(place, moving.name, name);
 }
 
 export const exists = (store: Store, name: string): boolean =>
@@ -137,13 +163,11 @@ export function drop({ store }: Place, name: string): boolean {
 export function rename(place: Place, from: string, to: string, containers: (ids: string[]) => void): void {
   const { store, paths } = place;
   store.transaction(() => {
-    if (exists(store, to))
-      throw new SampanError("conflict", `rename ${from}: a volume named ${to} exists already`, {
-        hint: "Remove that one first, or choose another name.",
-      });
+    if (exists(store, to)) throw taken("rename", from, to);
     const row = store.db.query<Row, [string]>(`SELECT ${COLUMNS} FROM volumes WHERE name = ?`).get(from);
     if (!row) throw noSuchVolume(from);
     // The new name's place is free from here on, so that what lies there later can only be the volume itself.
+    finishMoveFrom(place, to);
     setAside(paths, to);
     if (row.moving !== "") move(place, from, row.moving);
     const ids = users(store, from);

@@ -20,6 +20,8 @@ export interface VolumeHooks {
   readonly removeTrees: (folders: readonly string[]) => Promise<void>;
   /** Containers say `to` where they said `from`; in the caller's transaction. */
   readonly renameIn: (containers: readonly string[], from: string, to: string) => void;
+  /** Those of them that run find it under its new name. */
+  readonly relink: (containers: readonly string[], name: string) => Promise<void>;
 }
 
 export interface PrunedVolumes {
@@ -79,5 +81,20 @@ export class Volumes {
   ): Promise<PrunedVolumes> {
     const { prune } = await import("./lifecycle.ts");
     return prune(this.#place, options);
+  }
+
+  /**
+   * Makes a volume with the content of another: owners, modes, times, attributes, links and holes. Files are shared with
+   * it where the filesystem can (reflink). What is written to it meanwhile may or may not be in the copy.
+   */
+  async clone(from: string, to: string): Promise<VolumeRecord> {
+    const { clone } = await import("./clone.ts");
+    return clone(this.#place, from, to);
+  }
+
+  /** Gives a volume another name. Containers that use it go on using it, by its new name. */
+  async rename(from: string, to: string): Promise<VolumeRecord> {
+    const { rename } = await import("./lifecycle.ts");
+    return rename(this.#place, from, to);
   }
 }

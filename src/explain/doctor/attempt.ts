@@ -2,7 +2,6 @@
  * One thing tried for real: a plan of a few steps whose last one executes a program that does not exist. Whoever gets so
  * far has done all the others, and no process is left of it.
  */
-import { NO_KEEPER } from "../../container/index.ts";
 import { errnoName, errnoText } from "../../kernel/errno.ts";
 import {
   CLONE,
@@ -10,6 +9,7 @@ import {
   LaunchError,
   launch,
   type NamespaceName,
+  NO_KEEPER,
   type Step,
 } from "../../launch/index.ts";
 import { callerIdMaps, IDENTITY, idMapSteps } from "../../runtime/index.ts";
