@@ -1,6 +1,7 @@
 /** The disk's use as `docker system df` shows it: one row for each kind of thing, and each thing by itself. */
 import type { ContainerRecord } from "../container/record.ts";
 import type { ImagesUsage } from "../image/usage.ts";
+import type { VolumeRecord } from "../volume/record.ts";
 import type { Columns } from "./format.ts";
 import { humanSize4 } from "./human.ts";
 
@@ -10,9 +11,9 @@ export interface ContainerUsage {
   readonly bytes: number;
 }
 
-/** A volume, the containers that name it, and the bytes in it. */
+/** A volume, how many containers use it, and the bytes in it. */
 export interface VolumeUsage {
-  readonly name: string;
+  readonly volume: VolumeRecord;
   readonly links: number;
   readonly bytes: number;
 }
@@ -106,26 +107,4 @@ export const USAGE_COLUMNS = {
     Size: "SIZE",
     Reclaimable: "RECLAIMABLE",
   },
-} as const satisfies Columns;
-
-export class VolumeUsageRow {
-  readonly #volume: VolumeUsage;
-  constructor(volume: VolumeUsage) {
-    this.#volume = volume;
-  }
-  get Name(): string {
-    return this.#volume.name;
-  }
-  get Links(): string {
-    return String(this.#volume.links);
-  }
-  get Size(): string {
-    return humanSize4(this.#volume.bytes);
-  }
-}
-
-export const VOLUME_USAGE_COLUMNS = {
-  type: "*formatter.volumeContext",
-  fields: ["Links", "Name", "Size"],
-  headers: { Name: "VOLUME NAME", Links: "LINKS", Size: "SIZE" },
 } as const satisfies Columns;

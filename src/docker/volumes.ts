@@ -1,11 +1,20 @@
 /** Volumes as rows of `docker volume ls`, as objects of `docker volume inspect`, and which of them a filter means. */
 import type { VolumeRecord } from "../volume/record.ts";
 import { booleanOf, checkFilters, type Filters, matchLabel } from "./filters.ts";
+import { humanSize4 } from "./human.ts";
+
+/** How many containers use it and what it holds, where `system df` has looked. */
+interface VolumeShare {
+  readonly links: number;
+  readonly bytes: number;
+}
 
 export class VolumeRow {
   readonly #volume: VolumeRecord;
-  constructor(volume: VolumeRecord) {
+  readonly #usage: VolumeShare | undefined;
+  constructor(volume: VolumeRecord, usage?: VolumeShare) {
     this.#volume = volume;
+    this.#usage = usage;
   }
   get Name(): string {
     return this.#volume.name;
@@ -29,10 +38,10 @@ export class VolumeRow {
     return this.#volume.labels[name] ?? "";
   }
   get Links(): string {
-    return "N/A";
+    return String(this.#usage?.links ?? "N/A");
   }
   get Size(): string {
-    return "N/A";
+    return this.#usage ? humanSize4(this.#usage.bytes) : "N/A";
   }
   get Availability(): string {
     return "N/A";

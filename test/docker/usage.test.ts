@@ -1,8 +1,20 @@
 /** `system df` beside what Docker prints of the same things. */
 import { expect, test } from "bun:test";
 import { ImageRow } from "../../src/docker/images.ts";
-import { type DiskUsage, usageRows, VolumeUsageRow } from "../../src/docker/usage.ts";
+import { type DiskUsage, usageRows } from "../../src/docker/usage.ts";
+import { VolumeRow } from "../../src/docker/volumes.ts";
+import type { VolumeRecord } from "../../src/volume/record.ts";
 import { container, image } from "./records.ts";
+
+const volume = (name: string): VolumeRecord => ({
+  name,
+  created: 0,
+  driver: "local",
+  labels: {},
+  options: {},
+  mountpoint: `/v/${name}`,
+  anonymous: false,
+});
 
 const lines = (usage: DiskUsage): string[] =>
   usageRows(usage).map((row) => [row.Type, row.TotalCount, row.Active, row.Size, row.Reclaimable].join(" "));
@@ -34,8 +46,8 @@ test("what is used is not reclaimable; shared layers count as nobody's own", () 
         { container: stopped, bytes: 200 },
       ],
       volumes: [
-        { name: "a", links: 1, bytes: 1000 },
-        { name: "b", links: 0, bytes: 2000 },
+        { volume: volume("a"), links: 1, bytes: 1000 },
+        { volume: volume("b"), links: 0, bytes: 2000 },
       ],
     }),
   ).toEqual([
@@ -58,6 +70,6 @@ test("rows of each thing", () => {
     "1MB",
     "2",
   ]);
-  const volume = new VolumeUsageRow({ name: "v", links: 3, bytes: 36 });
-  expect([volume.Name, volume.Links, volume.Size]).toEqual(["v", "3", "36B"]);
+  const v = new VolumeRow(volume("v"), { links: 3, bytes: 36 });
+  expect([v.Name, v.Links, v.Size]).toEqual(["v", "3", "36B"]);
 });

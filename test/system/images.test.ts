@@ -107,7 +107,7 @@ describe("the disk", () => {
     expect(await prune("label!=keep", "until=1h")).toContain("Deleted Images:\ndeleted: sha256:");
     const other = await box.cli("image", "inspect", "--platform", "linux/s390x", "two:1");
     expect(other.stderr).toMatch(
-      /^sampan: image with reference two:1 was found but its platform \(linux\/\w+\) does not match the specified platform \(linux\/s390x\)\n$/,
+      /^sampan: image with reference two:1 was found but its platform \(linux\/\w+\) does not match the specified platform \(linux\/s390x\)\nPull it or load an archive of it for that platform, or leave --platform out\.\n$/,
     );
     expect((await box.cli("history", "--platform", "linux/s390x", "two:1")).code).toBe(1);
     expect(
@@ -131,6 +131,26 @@ describe("the disk", () => {
       expect.stringMatching(/^Total reclaimed space: \d/),
     ]);
     expect(await box.ok("images", "--format", "{{.Repository}}")).toBe("two\nhost");
+  });
+
+  test("volumes are among it; system prune --volumes removes those without a name", async () => {
+    await box.ok("volume", "create", "named");
+    const anonymous = await box.ok("volume", "create");
+    const [, , , volumes] = folded(await box.ok("system", "df"));
+    expect(volumes).toBe("Local Volumes | 2 | 0 | 0B | 0B");
+    expect(folded(await box.ok("system", "df", "-v"))).toContain("named | 0 | 0B");
+    const refused = await box.cli("system", "prune", "--volumes", "--filter", "until=1h");
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: 'ERROR: The "until" filter is not supported with "--volumes"\n',
+    });
+    const asked = await box.cliWith({ stdin: "n\n" }, "system", "prune", "--volumes");
+    expect(asked.stdout).toContain("  - all anonymous volumes not used by at least one container\n");
+    expect(await box.ok("system", "prune", "-f", "--volumes", "--filter", "label!=keep")).toContain(
+      `Deleted Volumes:\n${anonymous}\n`,
+    );
+    expect(await box.ok("volume", "ls", "-q")).toBe("named");
+    await box.ok("volume", "rm", "named");
   });
 });
 

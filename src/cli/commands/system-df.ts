@@ -6,13 +6,8 @@ import { type Columns, formatRows, goJson } from "../../docker/format.ts";
 import { IMAGE_COLUMNS, ImageRow } from "../../docker/images.ts";
 import { PS_COLUMNS, PsRow } from "../../docker/ps.ts";
 import { table } from "../../docker/table.ts";
-import {
-  type DiskUsage,
-  USAGE_COLUMNS,
-  usageRows,
-  VOLUME_USAGE_COLUMNS,
-  VolumeUsageRow,
-} from "../../docker/usage.ts";
+import { type DiskUsage, USAGE_COLUMNS, usageRows } from "../../docker/usage.ts";
+import { VOLUME_COLUMNS, VolumeRow } from "../../docker/volumes.ts";
 import { Engine } from "../../engine.ts";
 import { familiarName } from "../../image/index.ts";
 import { command } from "../command.ts";
@@ -51,10 +46,10 @@ async function usageOf(engine: Engine): Promise<DiskUsage> {
     bytes: bytesIn(`${containerDir(engine.paths, container.id)}/upper`),
   }));
   const links = await engine.volumes.links();
-  const volumes = (await engine.volumes.list()).map(({ name, mountpoint }) => ({
-    name,
-    links: links.get(name) ?? 0,
-    bytes: bytesIn(mountpoint),
+  const volumes = (await engine.volumes.list()).map((volume) => ({
+    volume,
+    links: links.get(volume.name) ?? 0,
+    bytes: bytesIn(volume.mountpoint),
   }));
   return { images: await engine.images.usage(), containers, volumes };
 }
@@ -77,9 +72,9 @@ async function verbose(usage: DiskUsage, format: string): Promise<string> {
   const containers = usage.containers.map(
     ({ container, bytes }) => new PsRow(container, { truncate, size: { writable: bytes, all: 0 } }),
   );
-  const volumes = usage.volumes.map((volume) => new VolumeUsageRow(volume));
+  const volumes = usage.volumes.map(({ volume, ...share }) => new VolumeRow(volume, share));
   const all = { Images: images, Containers: containers, Volumes: volumes, BuildCache: [] };
-  const columns = { Images: IMAGE_COLUMNS, Containers: PS_COLUMNS, Volumes: VOLUME_USAGE_COLUMNS };
+  const columns = { Images: IMAGE_COLUMNS, Containers: PS_COLUMNS, Volumes: VOLUME_COLUMNS };
   if (format !== "" && format !== "json")
     return formatRows(format, [all], { ...USAGE_COLUMNS, fields: Object.keys(all) });
   if (format === "json") {
@@ -100,7 +95,7 @@ async function verbose(usage: DiskUsage, format: string): Promise<string> {
     "Containers space usage:\n",
     list(containers, PS_COLUMNS, CONTAINER_FIELDS),
     "Local Volumes space usage:\n",
-    list(volumes, VOLUME_USAGE_COLUMNS, ["Name", "Links", "Size"]),
+    list(volumes, VOLUME_COLUMNS, ["Name", "Links", "Size"]),
     "Build cache usage: 0B\n",
     table([["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"]]),
   ];

@@ -1,11 +1,13 @@
 /** `sampan system prune`: removes what nothing uses, of every kind. */
-import { collect, pruneChoice, pruneFilter } from "../../docker/filters.ts";
+import { collect, type Filters, pruneChoice, pruneFilter } from "../../docker/filters.ts";
 import { humanSize4 } from "../../docker/human.ts";
+import { volumePruneChoice } from "../../docker/volumes.ts";
 import { Engine } from "../../engine.ts";
+import type { PrunedVolumes } from "../../volume/index.ts";
 import { command } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { readFilter } from "../filter.ts";
-import type { Flags } from "../flags.ts";
+import { type Flags, UsageError } from "../flags.ts";
 import { print, write } from "../output.ts";
 import { imageLines, removedText } from "../pruned.ts";
 
@@ -18,6 +20,7 @@ const FLAGS = {
     help: 'Provide filter values (e.g. "label=<key>=<value>")',
   },
   force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
+  volumes: { type: "bool", help: "Prune anonymous volumes" },
 } as const satisfies Flags;
 
 export default command({
@@ -27,27 +30,42 @@ export default command({
   most: 0,
   async run({ flags, where }) {
     const filters = collect(flags.filter);
-    const all = flags.all ?? false;
+    const { all = false, volumes = false } = flags;
+    if (volumes && filters["until"])
+      throw new UsageError('ERROR: The "until" filter is not supported with "--volumes"', "plain");
     const choice = pruneChoice(filters);
-    if (!flags.force && !confirm(question(all, flags.filter))) return 0;
+    if (!flags.force && !confirm(question(all, volumes, flags.filter))) return 0;
     const engine = Engine.open(where);
     const containers = await engine.containers.prune(choice);
     write(1, removedText("Deleted Containers", containers.removed));
-    // Last, since what was removed before may have been what used them.
+    // What was removed before may have been what used the rest.
+    const volumeBytes = volumes ? (await pruneVolumes(engine, filters)).reclaimed : 0;
     const wanted = pruneFilter(filters);
     const images = await engine.images.prune({
       all,
       filter: ({ created, config }) => wanted({ created, labels: config.config?.Labels ?? {} }),
     });
     write(1, removedText("Deleted Images", imageLines(images.removed)));
-    print(`Total reclaimed space: ${humanSize4(containers.reclaimed + images.reclaimed)}`);
+    print(`Total reclaimed space: ${humanSize4(containers.reclaimed + volumeBytes + images.reclaimed)}`);
     return 0;
   },
 });
 
-function question(all: boolean, filters: readonly (readonly [name: string, value: string])[]): string {
+async function pruneVolumes(engine: Engine, filters: Filters): Promise<PrunedVolumes> {
+  const { filter } = volumePruneChoice(filters);
+  const pruned = await engine.volumes.prune({ filter });
+  write(1, removedText("Deleted Volumes", pruned.removed));
+  return pruned;
+}
+
+function question(
+  all: boolean,
+  volumes: boolean,
+  filters: readonly (readonly [name: string, value: string])[],
+): string {
   const kinds = [
     "all stopped containers",
+    ...(volumes ? ["all anonymous volumes not used by at least one container"] : []),
     all ? "all images without at least one container associated to them" : "all dangling images",
   ];
   const items = (lines: readonly string[]): string => lines.map((line) => `  - ${line}\n`).join("");
