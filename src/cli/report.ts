@@ -1,8 +1,9 @@
 /** How an error looks: what went wrong, and on a line of its own what to do about it. */
-import { SampanError } from "../common/error.ts";
+import { diskError, SampanError } from "../common/error.ts";
 import { complain } from "./output.ts";
 
-export function report(error: unknown, debug = false): void {
+export function report(thrown: unknown, debug = false): void {
+  const error = diskError(thrown, (thrown as { path?: string }).path ?? "a file");
   complain(`sampan: ${error instanceof Error ? error.message : String(error)}`);
   if (error instanceof SampanError && error.hint) complain(error.hint);
   if (debug && error instanceof Error && error.stack) complain(error.stack);

@@ -52,6 +52,27 @@ export function fileReason(error: unknown): string {
   return REASONS[code ?? ""] ?? message ?? String(error);
 }
 
+const NO_ROOM: Readonly<Record<string, string>> = {
+  ENOSPC: "no space left on device",
+  SQLITE_FULL: "no space left on device",
+  EDQUOT: "disk quota exceeded",
+  EROFS: "read-only file system",
+};
+
+/** Where the engine's own files cannot be written, that in words; any other error as it is. `what` lies on that disk. */
+export function diskError(error: unknown, what: string): unknown {
+  const { code = "" } = error as { code?: string };
+  const reason = NO_ROOM[code];
+  if (reason === undefined || error instanceof SampanError) return error;
+  return new SampanError("unavailable", `writing ${what}: ${reason}`, {
+    hint:
+      code === "EROFS"
+        ? "--root, or SAMPAN_ROOT, puts the engine's files elsewhere."
+        : "`sampan system prune` removes what nobody uses; --root, or SAMPAN_ROOT, puts the engine's files elsewhere.",
+    cause: error,
+  });
+}
+
 export class SampanError extends Error {
   override readonly name = "SampanError";
   readonly code: ErrorCode;

@@ -1,6 +1,6 @@
 /** A new container: what was asked for is checked, resolved against its image and written down. Nothing runs yet. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { SampanError } from "../common/error.ts";
+import { diskError, SampanError } from "../common/error.ts";
 import { checkPlatform, type ImageRecord, parsePlatform } from "../image/index.ts";
 import type { NamespaceName } from "../launch/index.ts";
 import { chooseCapabilities, hasSELinux, RLIMITS, sysctlNamespace } from "../runtime/index.ts";
@@ -129,8 +129,8 @@ export async function create(
     : undefined;
   const id = newId();
   const resolved = resolve(id, withIds(context, given), image?.config, hostname);
-  makeFolders(context, id, given.rootfs === undefined || given.rootfs.copyOnWrite);
-  const release = starting ? tryClaim(places(context.paths, id).folder) : undefined;
+  const { folder } = places(context.paths, id);
+  let release: Release | undefined;
   const created: Omit<StoredContainer, "name"> = {
     ...resolved,
     id,
@@ -140,7 +140,11 @@ export async function create(
     state: starting ? { ...CREATED, status: "starting" } : CREATED,
   };
   try {
-    if (starting) makeRun(context, id);
+    makeFolders(context, id, given.rootfs === undefined || given.rootfs.copyOnWrite);
+    if (starting) {
+      release = tryClaim(folder);
+      makeRun(context, id);
+    }
     const claim = mounting && (() => mounting.claim(id));
     const container = { ...created, name: context.rows.insert(created, options.name, claim) };
     mounting?.tell();
@@ -149,7 +153,7 @@ export async function create(
   } catch (error) {
     release?.();
     dropFolders(context, id);
-    throw error;
+    throw diskError(error, folder);
   }
 }
 

@@ -3,7 +3,7 @@
  * said with its cause, and the container is left as one that has not started.
  */
 import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { SampanError } from "../common/error.ts";
+import { diskError, SampanError } from "../common/error.ts";
 import {
   type Connection,
   LaunchError,
@@ -227,7 +227,10 @@ export async function start(
     return connection;
   } catch (thrown) {
     if (!launched) launcher.abandon();
-    const error = thrown instanceof LaunchError ? await explain(context, container, thrown) : thrown;
+    const error =
+      thrown instanceof LaunchError
+        ? await explain(context, container, thrown)
+        : diskError(thrown, at.folder);
     if (launched) clearCgroup(container);
     if (container.config.autoRemove) discard(context, container, true);
     else {

@@ -2,19 +2,25 @@
  * A step that failed, said in words: what was to be done, on what, why the kernel refused, what to do about it. The finer
  * diagnosis of a program that cannot be executed needs the container's files and is made above, by container/.
  */
+import { readFileSync } from "node:fs";
 import { type ErrorCode, SampanError } from "../common/error.ts";
 import { errnoName, errnoText } from "../kernel/errno.ts";
 import type { Plan, Report } from "./plan.ts";
-import type { Step } from "./step.ts";
+import { CLONE, type Step } from "./step.ts";
 
 const EPERM = 1;
 const ENOENT = 2;
 const ESRCH = 3;
 const ENOEXEC = 8;
+const ENOMEM = 12;
 const EACCES = 13;
 const EINVAL = 22;
 const ENOSPC = 28;
 const EBADMSG = 74;
+
+/** By their numbers of setrlimit(2). */
+const LIMITS =
+  "cpu fsize data stack core rss nproc nofile memlock as locks sigpending msgqueue nice rtprio rttime";
 
 /** What a step does, and on what: the subject of the sentence. */
 function doing(step: Step): { readonly words: string; readonly path?: string } {
@@ -71,8 +77,10 @@ function doing(step: Step): { readonly words: string; readonly path?: string } {
       return { words: `setting the domain name to ${step.name}` };
     case "proc":
       return { words: `writing "${step.data}" to /proc/${step.path}`, path: `/proc/${step.path}` };
-    case "rlimit":
-      return { words: `setting the resource limit ${step.resource}` };
+    case "rlimit": {
+      const limit = LIMITS.split(" ")[step.resource] ?? step.resource;
+      return { words: `setting the limit ${limit} to ${step.soft}:${step.hard}` };
+    }
     case "keyring":
       return { words: "making a session keyring" };
     case "bounding":
@@ -138,12 +146,44 @@ function hintFor(step: Step, errno: number): string | undefined {
       ? "The host's limit on namespaces is reached: see /proc/sys/user/max_*_namespaces."
       : "The disk is full.";
   if (step.call === "clone" && (errno === EPERM || errno === EINVAL))
-    return "This host does not let this caller make these namespaces: see /proc/sys/user/max_user_namespaces and kernel.unprivileged_userns_clone.";
+    return "This host does not let this caller make these namespaces: `sampan doctor` says what is in the way.";
+  if (errno === EPERM && step.call === "rlimit")
+    return "Only a caller with CAP_SYS_RESOURCE raises a hard limit (`ulimit -H -a` shows them), and nofile never above fs.nr_open.";
   if (errno === ENOENT && step.call === "proc" && step.path.startsWith("self/attr/"))
     return "No such profile is loaded: apparmor_parser -r FILE loads one, /sys/kernel/security/apparmor/profiles lists them.";
   if (errno === EPERM && step.call === "proc")
     return "This host does not let this caller change that value; leave the option out.";
   return undefined;
+}
+
+/** Settings that let nobody, or only root, make a user namespace: how they stand then, and how they are lifted. */
+const SHUT = [
+  ["user.max_user_namespaces", "0", "15000"],
+  ["kernel.unprivileged_userns_clone", "0", "1"],
+  ["kernel.apparmor_restrict_unprivileged_userns", "1", "0"],
+] as const;
+
+function setting(name: string): string | undefined {
+  try {
+    return readFileSync(`/proc/sys/${name.replaceAll(".", "/")}`, "latin1").trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The kernel's errno for this says little: ENOSPC, where a limit is meant. */
+function noUserNamespace(step: Step & { call: "clone" | "unshare" }, errno: number): SampanError {
+  const kernel = { syscall: step.call, errno: errnoName(errno) };
+  for (const [name, shut, open] of SHUT)
+    if (setting(name) === shut)
+      return new SampanError("refused", `this host does not allow user namespaces: ${name} is ${shut}`, {
+        kernel,
+        hint: `As root: sysctl -w ${name}=${open}`,
+      });
+  return new SampanError("refused", `making a user namespace: ${errnoText(errno)}`, {
+    kernel,
+    hint: "`sampan doctor` says what is in the way.",
+  });
 }
 
 /** No step of the plan failed, but what the keeper does for itself: its lock, its log, its socket. */
@@ -162,6 +202,8 @@ export function explainFailure(plan: Plan, report: Report): SampanError {
   const step = report.failed === undefined ? undefined : plan.steps[report.failed];
   if (!step) return withoutStep(report.detail ?? "the launcher", errno);
   if (step.call === "execve") return execFailure(step, errno, report.detail ?? step.candidates[0] ?? "");
+  if ((step.call === "clone" || step.call === "unshare") && step.flags & CLONE.user && errno !== ENOMEM)
+    return noUserNamespace(step, errno);
   const { words, path } = doing(step);
   const detail = report.detail ? ` (${report.detail})` : "";
   const code: ErrorCode = errno === EPERM ? "refused" : "system";

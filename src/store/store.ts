@@ -5,6 +5,7 @@
  */
 import { Database } from "bun:sqlite";
 import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
+import { diskError } from "../common/error.ts";
 import type { Paths } from "../common/paths.ts";
 import { flock, LOCK_EX } from "../kernel/flock.ts";
 import { MIGRATIONS } from "./schema.ts";
@@ -50,8 +51,9 @@ export class Store {
         this.db.run("COMMIT");
         return result;
       } catch (error) {
-        this.db.run("ROLLBACK");
-        throw error;
+        // Where the disk is full SQLite has rolled back already.
+        if (this.db.inTransaction) this.db.run("ROLLBACK");
+        throw diskError(error, this.#file);
       }
     });
   }
