@@ -36,13 +36,17 @@ export {
 } from "./container/index.ts";
 export { Engine, type EngineOptions } from "./engine.ts";
 export {
+  type Comparison,
+  compare,
   type Diagnosis,
   doctor,
   type Ending,
   type Explanation,
   explain,
   explainEnd,
+  explainPath,
   explainPlan,
+  type PathExplanation,
   type PlanExplanation,
 } from "./explain/index.ts";
 export type { ImageConfig, ImageRecord, Images } from "./image/index.ts";

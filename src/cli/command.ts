@@ -19,6 +19,8 @@ export interface Command<F extends Flags = Flags> {
   readonly most: number;
   /** Flags end at the first word that is none. */
   readonly interspersed?: false;
+  /** Flags end at this word if it is the first that is none: what follows is another command's. */
+  readonly last?: string;
   /** The exit code when the engine refuses; 1 where it is not said. */
   readonly failure?: number;
   /** Resolves to the exit code. */

@@ -100,12 +100,13 @@ export interface Parsed<F extends Flags> {
 
 /**
  * Reads a command's words. Without `interspersed` the first word that is no flag ends the flags, as `run` and `exec`
- * need it: what follows belongs to the program.
+ * need it: what follows belongs to the program. `last`: if this is the first such word, it ends them as well.
  */
 export function parseFlags<F extends Flags>(
   table: F,
   words: readonly string[],
   interspersed = true,
+  last?: string,
 ): Parsed<F> {
   const values: Record<string, unknown> = {};
   for (const name in table) if (table[name]?.type === "list") values[name] = [];
@@ -171,7 +172,7 @@ export function parseFlags<F extends Flags>(
     else if (word.startsWith("-") && word !== "-") short(word);
     else {
       args.push(word);
-      if (!interspersed) {
+      if (!interspersed || (word === last && args.length === 1)) {
         args.push(...words.slice(i));
         break;
       }

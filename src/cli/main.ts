@@ -69,7 +69,12 @@ async function call(entry: Entry, called: string, words: readonly string[], glob
   const name = `sampan ${called}`;
   const command = (await entry.load()).default;
   try {
-    const { flags, args, help } = parseFlags(command.flags, words, command.interspersed ?? true);
+    const { flags, args, help } = parseFlags(
+      command.flags,
+      words,
+      command.interspersed ?? true,
+      command.last,
+    );
     if (help) return show((await import("./help.ts")).commandHelp(entry, command, called));
     if (args.length < command.least || args.length > command.most)
       throw new UsageError(count(name, command), "arguments");

@@ -57,14 +57,14 @@ export function rootfs({ engine, pid, container, own, look }: RootfsInput): Root
 }
 
 /** Nothing can be read there: /dev/null over a file, an empty read-only tmpfs over a folder. */
-function isMask({ target, root, fstype, options, superOptions }: MountEntry): boolean {
+export function isMask({ target, root, fstype, options, superOptions }: MountEntry): boolean {
   if (root === "/null" && (fstype === "devtmpfs" || fstype === "tmpfs")) return true;
   if (fstype !== "tmpfs" || root !== "/" || !options.includes("ro")) return false;
   return superOptions.includes("size=0k") || /^\/(?:proc|sys\/(?:firmware|devices))(?:\/|$)/.test(target);
 }
 
 /** Of an overlay's options; kernels write the layers as `lowerdir=a:b` or `lowerdir+=a,lowerdir+=b`, top-most first. */
-function overlayFolders({ fstype, superOptions }: MountEntry): { lower: string[]; upper?: string } {
+export function overlayFolders({ fstype, superOptions }: MountEntry): { lower: string[]; upper?: string } {
   const lower: string[] = [];
   let upper: string | undefined;
   if (fstype !== "overlay") return { lower };
@@ -80,7 +80,11 @@ function overlayFolders({ fstype, superOptions }: MountEntry): { lower: string[]
   return { lower: lower.reverse(), ...(upper === undefined ? {} : { upper }) };
 }
 
-function layers(engine: Engine, lower: readonly string[], container: ContainerRecord | undefined): Layer[] {
+export function layers(
+  engine: Engine,
+  lower: readonly string[],
+  container: ContainerRecord | undefined,
+): Layer[] {
   const plain = lower.map((path) => ({ path }));
   if (!container?.imageId) return plain;
   try {
@@ -144,7 +148,7 @@ function mountLine(mount: MountEntry, hosts: readonly MountEntry[]): MountLine {
 }
 
 /** A path of the machine where the same filesystem is mounted there too; otherwise what the filesystem calls itself. */
-function sourceOf(mount: MountEntry, hosts: readonly MountEntry[]): string {
+export function sourceOf(mount: MountEntry, hosts: readonly MountEntry[]): string {
   let best: MountEntry | undefined;
   for (const host of hosts) {
     if (host.device !== mount.device) continue;

@@ -2,13 +2,17 @@
 import { Engine } from "../../engine.ts";
 import {
   again,
+  compare,
+  comparisonText,
   endingText,
   explain,
   explainEnd,
+  explainPath,
   explainPlan,
   explanationText,
   FORMS,
   isForm,
+  pathText,
   planText,
   timelineText,
 } from "../../explain/index.ts";
@@ -29,36 +33,45 @@ const FLAGS = {
 } as const satisfies Flags;
 
 export default command({
-  usage: "[OPTIONS] CONTAINER|PID",
+  usage:
+    "[OPTIONS] CONTAINER|PID [PATH | CONTAINER|PID]\n        sampan explain [OPTIONS] run [OPTIONS] IMAGE [COMMAND] [ARG...]",
   flags: FLAGS,
   least: 1,
-  most: 1,
-  async run({ flags, args, where }) {
+  most: Number.POSITIVE_INFINITY,
+  last: "run",
+  async run({ flags, args, name, where }) {
     const engine = Engine.open(where);
-    const [reference = ""] = args;
+    const [reference = "", other, ...more] = args;
+    const style = textStyle();
+    const show = (found: unknown, text: () => string): number => {
+      if (flags.json) print(JSON.stringify(found, undefined, 2));
+      else write(1, text());
+      return 0;
+    };
+    if (more.length > 0) throw new UsageError(`'${name}' requires at most 2 arguments`, "arguments");
+    if (other?.startsWith("/")) {
+      const found = await explainPath(engine, reference, other);
+      return show(found, () => pathText(found, style));
+    }
+    if (other !== undefined) {
+      const found = compare(await explain(engine, reference), await explain(engine, other));
+      return show(found, () => comparisonText(found, style));
+    }
     if (flags.as !== undefined) {
       if (!isForm(flags.as))
         throw new UsageError(`"${flags.as}" is not a valid value for --as: it takes ${FORMS.join(", ")}`);
-      const { text, aside } = await again(engine, reference, flags.as, textStyle().columns);
+      const { text, aside } = await again(engine, reference, flags.as, style.columns);
       write(1, text);
       if (aside) complain(`# Its root filesystem, in the folder of config.json:\n${aside.trimEnd()}`);
       return 0;
     }
     if (flags.plan || flags.timeline) {
       const plan = await explainPlan(engine, reference);
-      if (flags.json) print(JSON.stringify(plan, undefined, 2));
-      else write(1, (flags.timeline ? timelineText : planText)(plan, textStyle()));
-      return 0;
+      return show(plan, () => (flags.timeline ? timelineText : planText)(plan, style));
     }
     const end = await explainEnd(engine, reference);
-    if (end) {
-      if (flags.json) print(JSON.stringify(end, undefined, 2));
-      else write(1, endingText(end, textStyle()));
-      return 0;
-    }
+    if (end) return show(end, () => endingText(end, style));
     const found = await explain(engine, reference);
-    if (flags.json) print(JSON.stringify(found, undefined, 2));
-    else write(1, explanationText(found, textStyle()));
-    return 0;
+    return show(found, () => explanationText(found, style));
   },
 });
