@@ -347,7 +347,7 @@ int keep(struct plan *plan, int client) {
   uint64_t backoff = 100000;
   k->plan = plan;
   k->held = plan->foreground;
-  k->run = (struct run){.program = &plan->program, .born = now_us(), .stop_after = plan->stop_after, .tty = plan->tty, .pidfd = -1};
+  k->run = (struct run){.program = &plan->program, .born = now_us(), .stop_after = plan->stop_after, .tty = plan->tty, .pidfd = -1, .companion = -1};
   k->run.shared = mapping(shared_size(plan->program.count), true);
   if (!k->run.shared) complain("no memory for", "the report", ENOMEM), _exit(1);
   k->run.shared->failed = NO_STEP;

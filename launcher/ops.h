@@ -56,4 +56,6 @@
   X(kill, "p", O | A)                   /* cgroup */                                                 \
   X(read, "ps", O | A)                  /* path, key */                                              \
   X(rmdir, "p", O | A)                  /* path */                                                   \
-  X(copy, "spsp", I)                    /* base or "", path, volume or "", target */
+  X(copy, "spsp", I)                    /* base or "", path, volume or "", target */                 \
+  X(companion, "ls", O)                 /* argv, the file that says that it is ready, or "": fd 3 */ \
+  X(ask, "ps", O)                       /* unix socket, text */

@@ -125,6 +125,8 @@ struct run {
   int pidfd;
   int peer;       /* this process's end of the socketpair */
   int master;     /* the pty's, once it has come */
+  int companion;  /* its nurse's other end; -1: there is none */
+  pid_t nurse;
   /* What the child has found on its way. */
   bool child, joined, has_root, umask_set, sealed_fds;
   int root, procfs, null, empty, slave;
@@ -143,7 +145,7 @@ static inline int check(long r) { return r < 0 ? -errno : (int)r; }
 /* What the errno does not say, for the report; the first words stay. */
 void detail(struct run *run, const char *a, const char *b);
 
-/* ---- handlers by subject: mounts.c, process.c, host.c */
+/* ---- handlers by subject: mounts.c, process.c, host.c, companion.c */
 #define OP_HANDLER(name, operands, columns) int op_##name(struct run *run, const struct arg *a);
 EVERY_OP(OP_HANDLER)
 
@@ -163,6 +165,8 @@ void forget_root(struct run *run);
 int copy_tree(int from, int to);
 /* Removes the folder `name` in `at` with all that is in it, as far as it goes. `depth` is 0. */
 void delete_tree(int at, const char *name, int depth);
+/* Ends what op_companion started, and waits until it is gone. */
+void companion_end(struct run *run);
 /* Kills every process of the cgroup at `path` and of those beneath it. */
 int cgroup_kill(const char *path);
 /* The reaper that is pid 1 of a container with --init; never returns. */

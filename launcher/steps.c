@@ -241,6 +241,7 @@ int run_outside(struct run *run) {
   for (uint32_t i = 0; i < p->count; i++) shared->results[i] = (struct result){UNREACHED, UNREACHED, 0};
   run->pid = 0;
   run->pidfd = run->peer = run->master = -1;
+  run->companion = -1;
   run->root = run->procfs = run->null = run->empty = run->slave = -1;
   int error = 0;
   for (uint32_t i = 0; i < p->count && !error; i++) {
@@ -267,6 +268,7 @@ void run_abandon(struct run *run) {
 }
 
 void run_after(struct run *run) {
+  companion_end(run);
   for (uint32_t i = 0; i < run->program->count; i++) {
     const struct step *s = &run->program->steps[i];
     if (s->column != AFTER) continue;

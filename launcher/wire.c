@@ -149,7 +149,7 @@ static void consistent(struct cursor *c, const struct program *p) {
       executed = true;
       if (s->args[0].len == 0 || s->args[1].len == 0) refuse(c, "an execve of nothing");
     }
-    if (s->op == OP_spawn && s->args[0].len == 0) refuse(c, "a spawn of nothing");
+    if ((s->op == OP_spawn || s->op == OP_companion) && s->args[0].len == 0) refuse(c, "a spawn of nothing");
   }
 }
 

@@ -14,6 +14,9 @@ const NEEDED: Record<string, string> = {
   "/usr/bin/crun": "crun",
   "/usr/sbin/runc": "runc",
   "/usr/bin/setpriv": "util-linux",
+  "/usr/bin/pasta": "passt",
+  "/usr/bin/slirp4netns": "slirp4netns",
+  "/usr/bin/socat": "socat",
   "/usr/sbin/ip": "iproute2",
   "/usr/sbin/nft": "nftables",
 };

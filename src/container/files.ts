@@ -44,10 +44,11 @@ export function hostsText({ config, hostname }: Asked): string {
   return text;
 }
 
-/** The host's, with the lines that the configuration replaces. */
-export function resolvText({ config }: Pick<Asked, "config">): string {
+/** The host's, with the lines that the configuration replaces. `server`: whom to ask if nobody was named. */
+export function resolvText({ config }: Pick<Asked, "config">, server?: string): string {
   const host = read("/etc/resolv.conf");
-  const { dns, dnsSearch, dnsOptions } = config;
+  const { dnsSearch, dnsOptions } = config;
+  const dns = config.dns.length === 0 && server !== undefined ? [server] : config.dns;
   if (dns.length + dnsSearch.length + dnsOptions.length === 0) return host;
   const kept: string[] = [];
   for (const line of host.split("\n")) {
@@ -69,8 +70,8 @@ const hostnameText = ({ config, hostname }: Asked): string =>
   config.domainname ? `${hostname}.${config.domainname}\n` : `${hostname}\n`;
 
 /** Writes all three into a folder. */
-export function writeFiles(folder: string, record: Asked): void {
+export function writeFiles(folder: string, record: Asked, server?: string): void {
   writeFileSync(`${folder}/hostname`, hostnameText(record));
   writeFileSync(`${folder}/hosts`, hostsText(record));
-  writeFileSync(`${folder}/resolv.conf`, resolvText(record));
+  writeFileSync(`${folder}/resolv.conf`, resolvText(record, server));
 }

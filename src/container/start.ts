@@ -11,6 +11,7 @@ import {
   type NamespaceName,
   type Plan,
 } from "../launch/index.ts";
+import type { Uplink } from "../network/index.ts";
 import {
   type Compile,
   callerIdMaps,
@@ -34,13 +35,15 @@ import { isLocked, readPidFile } from "./live.ts";
 import { keepPlan } from "./plan.ts";
 import { readInRoot, withoutUpper } from "./root.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
-import { buildSpec, isRootless, type Size } from "./spec.ts";
+import { buildSpec, isRootless, joinsOthers, type Size } from "./spec.ts";
 
 export interface StartOptions {
   /** The caller reads the output and stays until the end. */
   readonly attach?: boolean;
   /** Of the terminal, from the first moment. */
   readonly size?: Size;
+  /** Told what the container will have to do without, though nobody asked for less. */
+  readonly warn?: (text: string) => void;
 }
 
 export interface Start extends StartOptions {
@@ -136,6 +139,21 @@ function shmOf(config: ContainerConfig, id: string): string | undefined {
   return folder;
 }
 
+/** Without root a network namespace of one's own is connected to the host's by a program of the caller's. */
+async function uplinkOf(
+  { config }: StoredContainer,
+  run: string,
+  warn: Start["warn"],
+): Promise<Uplink | undefined> {
+  const mode = config.namespaces.net?.mode;
+  if (!isRootless() || config.exactly || joinsOthers(config)) return undefined;
+  if (mode !== undefined && mode !== "private") return undefined;
+  const { forwarded, uplink } = await import("../network/index.ts");
+  const found = uplink(run, forwarded(config.ports));
+  if (found.warning !== undefined) warn?.(found.warning);
+  return found;
+}
+
 export async function buildPlan(context: Context, container: StoredContainer, options: Start): Promise<Plan> {
   const { config, id } = container;
   const at = places(context.paths, id);
@@ -151,7 +169,8 @@ export async function buildPlan(context: Context, container: StoredContainer, op
   const user = parseUser(container.user, passwd, group, config.groups);
   const maps = isRootless() ? callerIdMaps() : undefined;
   const net = config.namespaces.net;
-  if (net?.mode !== "container") writeFiles(at.run, container);
+  const uplink = await uplinkOf(container, at.run, options.warn);
+  if (net?.mode !== "container") writeFiles(at.run, container, uplink?.server);
   const shm = shmOf(config, id);
   const cgroupPath = cgroupOf(container);
   const cgroupHost = readCgroupHost();
@@ -183,6 +202,7 @@ export async function buildPlan(context: Context, container: StoredContainer, op
     ...(config.init ? { init: true } : {}),
     ...(maps ? { rootless: maps } : {}),
     ...(prepared ? { staged: { folder: at.run, steps: prepared.staged }, filled: prepared.filled } : {}),
+    ...(uplink ? { uplink: uplink.steps } : {}),
   });
   const health = hasHealthcheck(config.healthcheck)
     ? healthSteps(container, spec, {

@@ -13,6 +13,8 @@ export function plankOf(step: Step): Plank {
     case "unshare":
     case "barrier":
     case "spawn":
+    case "companion":
+    case "ask":
     case "netlink":
     case "hostname":
     case "domainname":
@@ -98,7 +100,10 @@ export function phrase(step: Step): string {
       return `unshare ${namespaceNames(step.flags)}`;
     case "barrier":
       return "wait for the other column";
+    case "ask":
+      return `ask ${short(step.socket)} ${step.text}`;
     case "spawn":
+    case "companion":
       return step.argv.join(" ");
     case "write":
       return `write ${text(step.data)} > ${short(step.path)}`;

@@ -35,8 +35,11 @@ function doing(step: Step): { readonly words: string; readonly path?: string } {
       return { words: "making a namespace" };
     case "barrier":
       return { words: "waiting for the other side" };
+    case "companion":
     case "spawn":
       return { words: `running ${step.argv[0]}`, ...(step.argv[0] ? { path: step.argv[0] } : {}) };
+    case "ask":
+      return { words: `asking ${step.socket}`, path: step.socket };
     case "write":
       return { words: `writing ${step.path}`, path: step.path };
     case "mkdir":

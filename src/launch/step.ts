@@ -56,6 +56,13 @@ export type Call =
   | { readonly call: "barrier"; readonly waits: "inside" | "outside" }
   /** Executes a host program and waits for it: newuidmap and its like only. `{pid}` alone as an argument is the child's pid. */
   | { readonly call: "spawn"; readonly argv: readonly string[] }
+  /**
+   * Starts a host program that serves the container as long as its process lives, and waits until it is ready: until it
+   * has written the file `ready`, or a byte to fd 3. It ends with the process, and with the keeper. `{pid}` as in `spawn`.
+   */
+  | { readonly call: "companion"; readonly argv: readonly string[]; readonly ready?: string }
+  /** Says `text` on the unix socket of a companion; an answer with `"error"` in it is a failure. */
+  | { readonly call: "ask"; readonly socket: string; readonly text: string }
   // ---- files of the host
   /**
    * Writes `data` to an existing file with one write(2). With `pid`, `{pid}` in path and data is the child's pid as the

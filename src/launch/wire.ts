@@ -57,6 +57,8 @@ const NUMBER: Readonly<Record<CallName, number>> = {
   read: 41,
   rmdir: 42,
   copy: 43,
+  companion: 44,
+  ask: 45,
 };
 const COLUMN = { outside: 0, inside: 1, after: 2 } as const;
 const CREATE: Record<Create, number> = { none: 0, dir: 1, file: 2 };
@@ -167,6 +169,14 @@ function step(w: Writer, s: Step): void {
       break;
     case "spawn":
       w.l(s.argv);
+      break;
+    case "companion":
+      w.l(s.argv);
+      w.s(s.ready);
+      break;
+    case "ask":
+      w.s(s.socket);
+      w.s(s.text);
       break;
     case "write":
       w.s(s.path);

@@ -72,6 +72,8 @@ export interface Compile {
   readonly filled?: readonly Step[];
   /** Of the caller who is not root, whose container lives in a user namespace (see callerIdMaps). */
   readonly rootless?: IdMaps;
+  /** What connects a network namespace of the container's own to the host's without root. */
+  readonly uplink?: readonly Step[];
 }
 
 /** What compile works out once and hands to each part of the story. */
@@ -233,7 +235,8 @@ function birth(story: Story, cgroup: CgroupSteps): Step[] {
   // A namespace whose clocks were shifted is there already.
   const rest = clocks.length > 0 ? own & ~CLONE.time : own;
   const maps = story.maps ? idMapSteps(story.maps, "--userns") : [];
-  const mapped = maps.length > 0 ? [...maps, barrier("inside", "--userns")] : [];
+  // The uplink joins the child's namespaces by its files in /proc, which after its first barrier are closed to a user.
+  const mapped = maps.length > 0 ? [...maps, ...(story.uplink ?? []), barrier("inside", "--userns")] : [];
 
   if (entersEarly(story)) {
     const first = [...cgroup.beside, ...enterCgroup(story, cgroup)];

@@ -2,7 +2,8 @@
  * Without root: which ids a user namespace of the caller can have. With a range in /etc/subuid and /etc/subgid the
  * setuid programs newuidmap and newgidmap map it; without, the caller itself is the only id, root inside.
  */
-import { accessSync, constants, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { findProgram } from "../kernel/programs.ts";
 import type { IdMaps } from "./namespaces.ts";
 import type { SpecIdMapping } from "./spec.ts";
 
@@ -42,17 +43,6 @@ export function mappings(self: number, ranges: readonly Range[]): SpecIdMapping[
   return list;
 }
 
-function program(name: string): string | undefined {
-  for (const folder of ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin"])
-    try {
-      accessSync(`${folder}/${name}`, constants.X_OK);
-      return `${folder}/${name}`;
-    } catch {
-      // Not there.
-    }
-  return undefined;
-}
-
 /** The maps for a user namespace of this caller. */
 export function callerIdMaps(uid = process.getuid?.() ?? 0, gid = process.getgid?.() ?? 0): IdMaps {
   const user = text("/etc/passwd")
@@ -69,7 +59,7 @@ export function callerIdMaps(uid = process.getuid?.() ?? 0, gid = process.getgid
   });
   if (uids.length === 0 || gids.length === 0)
     return single(`/etc/${uids.length === 0 ? "subuid" : "subgid"} has no range for this user`);
-  const helpers = { uid: program("newuidmap"), gid: program("newgidmap") };
+  const helpers = { uid: findProgram("newuidmap"), gid: findProgram("newgidmap") };
   if (!helpers.uid || !helpers.gid)
     return single("newuidmap and newgidmap (package uidmap) are not installed");
   return {

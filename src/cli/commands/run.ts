@@ -5,7 +5,7 @@ import { command } from "../command.ts";
 import { exitCode } from "../ended.ts";
 import { type Flags, UsageError } from "../flags.ts";
 import { readDetachKeys } from "../keys.ts";
-import { print } from "../output.ts";
+import { complain, print } from "../output.ts";
 import { configure } from "../run/config.ts";
 import { CONTAINER_FLAGS } from "../run/flags.ts";
 import { withImage } from "../run/image.ts";
@@ -50,6 +50,7 @@ export default command({
       engine.containers.run(config, {
         ...(flags.name ? { name: flags.name } : {}),
         attach: !detach,
+        warn: (text) => complain(`WARNING: ${text}`),
         ...sizeFor(config.tty),
       }),
     );

@@ -28,6 +28,8 @@ async function asUser(ranges: string, ...lines: string[]): Promise<string[]> {
   writeFileSync(`${folder}/script`, lines.join("\n"));
   const script = [
     "mount --make-rprivate /",
+    // A user may open this device almost everywhere; here as well.
+    "mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200",
     "touch /etc/subuid /etc/subgid",
     `mount --bind ${folder}/sub /etc/subuid`,
     `mount --bind ${folder}/sub /etc/subgid`,

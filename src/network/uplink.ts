@@ -1,0 +1,196 @@
+/**
+ * The network of a container whose owner is not root: nobody may make a bridge for it, so a program in the host's network
+ * namespace carries its packets in and out through sockets of the caller's own. pasta gives the container the host's own
+ * addresses and is the quicker; slirp4netns makes a small network of its own. Either is the container's companion: it
+ * is started by the plan, so also when the keeper starts the container again, and goes with it.
+ */
+import { accessSync, constants, readFileSync } from "node:fs";
+import { SampanError } from "../common/error.ts";
+import { findProgram } from "../kernel/programs.ts";
+import type { Report, Step } from "../launch/index.ts";
+import type { PortBinding, PublishedPort } from "./types.ts";
+
+/** What this host has for it. */
+export interface UplinkFacts {
+  readonly pasta: string | undefined;
+  readonly slirp: string | undefined;
+  /** The caller may open /dev/net/tun. */
+  readonly tun: boolean;
+  /** There is a default route, from which pasta takes the container's addresses. */
+  readonly route: boolean;
+  /** Servers of the host's resolv.conf that only the host's own loopback reaches. */
+  readonly loopbackServers: boolean;
+}
+
+export interface Uplink {
+  readonly steps: readonly Step[];
+  /** The server that the container is to ask; absent: those of the host. */
+  readonly server?: string;
+  /** Why there is no network. */
+  readonly warning?: string;
+}
+
+export type Forwarded = Pick<PublishedPort, "protocol" | "address" | "port" | "target">;
+
+const read = (path: string): string => {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return "";
+  }
+};
+
+function mayOpen(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const DEFAULT_4 = /^\S+\t00000000\t/m;
+const DEFAULT_6 = /^0{32} 00 .* (?!lo$)\S+$/m;
+
+export function uplinkFacts(): UplinkFacts {
+  const resolv = read("/etc/resolv.conf");
+  return {
+    pasta: findProgram("pasta"),
+    slirp: findProgram("slirp4netns"),
+    tun: mayOpen("/dev/net/tun"),
+    route: DEFAULT_4.test(read("/proc/net/route")) || DEFAULT_6.test(read("/proc/net/ipv6_route")),
+    loopbackServers: /^\s*nameserver\s+(127\.|::1)/m.test(resolv),
+  };
+}
+
+/** Link-local, so that it is nobody's: what is asked there goes to the host's resolver. */
+const PASTA_SERVER = "169.254.1.1";
+const SLIRP_SERVER = "10.0.2.3";
+
+/** What was asked for as it is: each port of a range leads to the one at its place. */
+export function forwarded(ports: readonly PortBinding[]): Forwarded[] {
+  return ports.map(({ protocol, target, address, first }) => ({
+    protocol,
+    target,
+    address: address || "0.0.0.0",
+    port: first,
+  }));
+}
+
+/** `folder` is the container's run folder. */
+export function uplink(folder: string, ports: readonly Forwarded[], facts = uplinkFacts()): Uplink {
+  for (const { protocol, port } of ports)
+    if (protocol === "sctp")
+      throw new SampanError(
+        "refused",
+        `--publish ${port}/sctp: without root only tcp and udp can be published`,
+        {
+          hint: "Run the command as root, where the kernel itself forwards.",
+        },
+      );
+  const why = lack(facts);
+  if (why === undefined)
+    return facts.pasta && facts.route
+      ? pasta(facts.pasta, folder, ports, facts)
+      : slirp(facts.slirp ?? "", folder, ports);
+  const [port] = ports;
+  if (port)
+    throw new SampanError("unavailable", `--publish ${port.port}: this container has no network: ${why}`);
+  return { steps: [], warning: `the container has no network: ${why}` };
+}
+
+function lack({ pasta, slirp, tun, route }: UplinkFacts): string | undefined {
+  if (!pasta && !slirp)
+    return "neither pasta nor slirp4netns is installed, one of which every user's container needs (packages passt and slirp4netns)";
+  if (!tun) return "/dev/net/tun cannot be opened (its mode should be 0666)";
+  if (!slirp && !route)
+    return "this machine has no default route, which pasta needs (package slirp4netns does without)";
+  return undefined;
+}
+
+const PASTA_FLAG = { tcp: "-t", udp: "-u", sctp: "" } as const;
+const ANY = ["0.0.0.0", "::"];
+
+/** `-t 8080:80`, or with the address in front; a port on all addresses of both families is said once. */
+function pastaPorts(ports: readonly Forwarded[]): string[] {
+  const words: string[] = [];
+  for (const protocol of ["tcp", "udp"] as const) {
+    const specs = new Set<string>();
+    for (const { address, port, target } of ports.filter((p) => p.protocol === protocol)) {
+      const everywhere = ANY.every((any) =>
+        ports.some(
+          (p) => p.protocol === protocol && p.port === port && p.target === target && p.address === any,
+        ),
+      );
+      specs.add(everywhere && ANY.includes(address) ? `${port}:${target}` : `${address}/${port}:${target}`);
+    }
+    for (const spec of specs.size > 0 ? specs : ["none"]) words.push(PASTA_FLAG[protocol], spec);
+  }
+  return words;
+}
+
+function pasta(program: string, folder: string, ports: readonly Forwarded[], facts: UplinkFacts): Uplink {
+  const ready = `${folder}/pasta.pid`;
+  const argv = [
+    program,
+    "--foreground",
+    "--config-net",
+    "--quiet",
+    ...pastaPorts(ports),
+    // What listens on the host's loopback is the host's own, and the container's loopback the container's.
+    "-T",
+    "none",
+    "-U",
+    "none",
+    "--no-map-gw",
+    ...(facts.loopbackServers ? ["--dns-forward", PASTA_SERVER] : []),
+    "--pid",
+    ready,
+    "{pid}",
+  ];
+  return {
+    steps: [{ call: "companion", column: "outside", why: "--network", argv, ready }],
+    ...(facts.loopbackServers ? { server: PASTA_SERVER } : {}),
+  };
+}
+
+function slirp(program: string, folder: string, ports: readonly Forwarded[]): Uplink {
+  const socket = `${folder}/slirp.sock`;
+  const argv = [
+    program,
+    "--configure",
+    "--mtu=65520",
+    "--disable-host-loopback",
+    "--ready-fd=3",
+    ...(ports.length > 0 ? [`--api-socket=${socket}`] : []),
+    "{pid}",
+    "tap0",
+  ];
+  const steps: Step[] = [{ call: "companion", column: "outside", why: "--network", argv }];
+  for (const { protocol, address, port, target } of ports) {
+    // It forwards IPv4 only; a port on all addresses has an entry for each family.
+    if (address === "::" && ports.some((p) => p.address === "0.0.0.0" && p.port === port)) continue;
+    const asked = {
+      execute: "add_hostfwd",
+      arguments: { proto: protocol, host_addr: address, host_port: port, guest_port: target },
+    };
+    steps.push({ call: "ask", column: "outside", why: "--publish", socket, text: JSON.stringify(asked) });
+  }
+  return { steps, server: SLIRP_SERVER };
+}
+
+/** What a program that would not serve says, where it is a port that it could not have. */
+export function explainUplink(step: Step, report: Pick<Report, "detail">): SampanError | undefined {
+  const spec = /Failed to bind .*'-[tu] (?:(\S+)\/)?(\d+):/.exec(report.detail ?? "");
+  const asked = step.call === "ask" ? /"host_addr":"(.*?)","host_port":(\d+)/.exec(step.text) : undefined;
+  const [, address = "0.0.0.0", port] = spec ?? asked ?? [];
+  if (port === undefined) return undefined;
+  const least = Number(read("/proc/sys/net/ipv4/ip_unprivileged_port_start")) || 0;
+  return Number(port) < least
+    ? new SampanError("refused", `Bind for ${address}:${port} failed: ports below ${least} are root's`, {
+        hint: `Publish another port, or let users have this one: sysctl net.ipv4.ip_unprivileged_port_start=${port}`,
+      })
+    : new SampanError("conflict", `Bind for ${address}:${port} failed: port is already allocated`, {
+        hint: `\`ss -ltunp sport = :${port}\` says who has it.`,
+      });
+}
