@@ -70,7 +70,7 @@ struct plan {
 };
 
 #define PLAN_MAGIC 0x4e504d53u /* "SMPN", least byte first */
-#define PLAN_VERSION 1u
+#define PLAN_VERSION 2u
 #define PLAN_MOST (64u << 20)
 
 /* Bytes of arena that a plan of this many bytes can need: no operand costs more than six times its room on the wire. */

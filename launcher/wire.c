@@ -4,9 +4,13 @@
  * after each line. The bytes stay where they are (texts carry their NUL on the wire) and everything that points at
  * them goes into an arena whose size follows from theirs: nothing is allocated here, and nothing later.
  *
- * Numbers have their least byte first. A text is its length, its bytes, a NUL; bytes are a length and themselves; a
- * list is a count and its members. A program is a count of steps; a step is four bytes (op, column, optional, 0) and
- * the operands that ops.h names.
+ * What is alike lies together, each in the order in which it is read, since that is what the engine can write in the
+ * fewest calls: first the numbers of 32 bits, least byte first, then the texts, each with a NUL after it, then bytes as
+ * they are. The head says how much there is of the first two. A list is its count among the numbers and its texts among
+ * the texts; bytes have their length among the numbers. A text with a NUL inside would be two of them, and then one
+ * is left over at the end: all three must end exactly there.
+ *
+ * A program is a count of steps; a step is one number (op, column, optional, 0) and the operands that ops.h names.
  */
 #include "sampan.h"
 
@@ -24,17 +28,23 @@ static const struct {
 #undef A
 };
 
-struct cursor {
+struct part {
   const uint8_t *at, *end;
+};
+
+struct cursor {
+  struct part numbers, texts, bytes;
   uint8_t *arena;
   const char *wrong;
 };
 
-static size_t left(const struct cursor *c) { return (size_t)(c->end - c->at); }
+static size_t left(const struct part *p) { return (size_t)(p->end - p->at); }
 
 static void refuse(struct cursor *c, const char *why) {
   if (!c->wrong) c->wrong = why;
-  c->at = c->end;
+  c->numbers.at = c->numbers.end;
+  c->texts.at = c->texts.end;
+  c->bytes.at = c->bytes.end;
 }
 
 static void *room(struct cursor *c, size_t size) {
@@ -45,9 +55,9 @@ static void *room(struct cursor *c, size_t size) {
 
 static uint32_t number(struct cursor *c) {
   uint32_t n = 0;
-  if (left(c) < sizeof n) return refuse(c, "it ends within a number"), 0;
-  memcpy(&n, c->at, sizeof n);
-  c->at += sizeof n;
+  if (left(&c->numbers) < sizeof n) return refuse(c, "it has too few numbers"), 0;
+  memcpy(&n, c->numbers.at, sizeof n);
+  c->numbers.at += sizeof n;
   return n;
 }
 
@@ -65,19 +75,18 @@ static uint32_t below(struct cursor *c, uint32_t limit) {
 static bool yes(struct cursor *c) { return below(c, 2) == 1; }
 
 static struct arg bytes(struct cursor *c) {
-  struct arg a = {.b = c->at, .len = number(c)};
-  if (a.len > left(c)) return refuse(c, "bytes that reach past its end"), (struct arg){.s = ""};
-  a.b = c->at;
-  c->at += a.len;
+  struct arg a = {.len = number(c)};
+  if (a.len > left(&c->bytes)) return refuse(c, "bytes that reach past its end"), (struct arg){.s = ""};
+  a.b = c->bytes.at;
+  c->bytes.at += a.len;
   return a;
 }
 
 static struct arg text(struct cursor *c) {
-  struct arg a = bytes(c);
-  if (c->wrong) return (struct arg){.s = ""};
-  if (left(c) < 1 || *c->at != 0 || memchr(a.b, 0, a.len)) return refuse(c, "a text with a NUL inside or none after"), (struct arg){.s = ""};
-  c->at++;
-  return a;
+  const uint8_t *from = c->texts.at, *nul = left(&c->texts) ? memchr(from, 0, left(&c->texts)) : NULL;
+  if (!nul) return refuse(c, "it has too few texts"), (struct arg){.s = ""};
+  c->texts.at = nul + 1;
+  return (struct arg){.b = from, .len = (uint32_t)(nul - from)};
 }
 
 static struct arg path(struct cursor *c) {
@@ -89,8 +98,8 @@ static struct arg path(struct cursor *c) {
 
 static struct arg list(struct cursor *c) {
   struct arg a = {.len = number(c)};
-  /* A text takes five bytes at least, so a count that could not fit is refused before it costs anything. */
-  if (a.len > left(c) / 5) refuse(c, "a list that reaches past its end"), a.len = 0;
+  /* A text takes a byte at least, so a count that could not fit is refused before it costs anything. */
+  if (a.len > left(&c->texts)) refuse(c, "a list that reaches past its end"), a.len = 0;
   a.list = room(c, (a.len + 1) * sizeof *a.list);
   for (uint32_t i = 0; i < a.len; i++) a.list[i] = (char *)text(c).s;
   a.list[a.len] = NULL;
@@ -99,7 +108,7 @@ static struct arg list(struct cursor *c) {
 
 static struct arg numbers(struct cursor *c) {
   struct arg a = {.len = number(c)};
-  if (a.len > left(c) / 4) refuse(c, "a list that reaches past its end"), a.len = 0;
+  if (a.len > left(&c->numbers) / 4) refuse(c, "a list that reaches past its end"), a.len = 0;
   uint32_t *out = room(c, a.len * sizeof *out);
   for (uint32_t i = 0; i < a.len; i++) out[i] = number(c);
   a.numbers = out;
@@ -155,7 +164,7 @@ static void consistent(struct cursor *c, const struct program *p) {
 
 static struct program program(struct cursor *c) {
   struct program p = {.count = number(c)};
-  if (p.count > left(c) / 4) refuse(c, "more steps than it has bytes"), p.count = 0;
+  if (p.count > left(&c->numbers) / 4) refuse(c, "more steps than it has bytes"), p.count = 0;
   struct step *steps = room(c, p.count * sizeof *steps);
   memset(steps, 0, p.count * sizeof *steps);
   p.steps = steps;
@@ -164,13 +173,20 @@ static struct program program(struct cursor *c) {
   return p;
 }
 
-size_t plan_arena(size_t len) { return len * 6 + 4096; }
+/* What grows most is an empty text: a byte that becomes an operand of 16. */
+size_t plan_arena(size_t len) { return len * 20 + 4096; }
 
 const char *plan_decode(struct plan *plan, const uint8_t *start, size_t len, void *arena) {
-  struct cursor c = {.at = start, .end = start + len, .arena = arena};
+  uint32_t head[4];
   if (len > PLAN_MOST) return "it is larger than 64 MiB";
-  if (number(&c) != PLAN_MAGIC) return "it does not begin as a plan does";
-  if (number(&c) != PLAN_VERSION) return "it is of another version than this launcher";
+  if (len < sizeof head) return "it ends within its head";
+  memcpy(head, start, sizeof head);
+  if (head[0] != PLAN_MAGIC) return "it does not begin as a plan does";
+  if (head[1] != PLAN_VERSION) return "it is of another version than this launcher";
+  size_t rest = len - sizeof head;
+  if (head[2] > rest / 4 || head[3] > rest - head[2] * 4) return "parts that reach past its end";
+  const uint8_t *numbers = start + sizeof head, *texts = numbers + head[2] * 4, *bytes = texts + head[3];
+  struct cursor c = {{numbers, texts}, {texts, bytes}, {bytes, start + len}, arena, NULL};
   *plan = (struct plan){0};
   plan->lock = text(&c).s;
   plan->pid_file = text(&c).s;
@@ -204,6 +220,6 @@ const char *plan_decode(struct plan *plan, const uint8_t *start, size_t len, voi
     plan->health = program(&c);
   }
   plan->program = program(&c);
-  if (!c.wrong && left(&c)) c.wrong = "bytes after its end";
+  if (!c.wrong && (left(&c.numbers) || left(&c.texts) || left(&c.bytes))) c.wrong = "more in it than it says";
   return c.wrong;
 }

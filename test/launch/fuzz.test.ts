@@ -139,6 +139,15 @@ test("a whole plan is accepted", async () => {
   expect(await feed([encode(whole)])).toMatchObject({ code: 0, out: "1 accepted, 0 refused\n", err: "" });
 });
 
+test("a text with a NUL inside would be two: it is refused, wherever it stands", async () => {
+  const records = [
+    encode({ ...whole, steps: [...steps.slice(0, -1), after({ call: "rmdir", path: "/sys/x\0/etc" })] }),
+    encode({ ...whole, keeper: { ...whole.keeper, lock: "/l\0/m" } }),
+    encode({ ...whole, keeper: { ...whole.keeper, remove: ["/a", "/b\0"] } }),
+  ];
+  expect(await feed(records)).toMatchObject({ code: 0, out: "0 accepted, 3 refused\n", err: "" });
+});
+
 test("25,000 random and mutated plans are each accepted or refused, never a crash", async () => {
   const random = generator(20261124);
   const good = encode(whole).slice();
