@@ -16,28 +16,54 @@ export interface Context {
   readonly orphans: string[];
 }
 
-/** Every path that belongs to one container. */
-export const places = (paths: Paths, id: string) => {
-  const folder = containerDir(paths, id);
-  const run = runDir(paths, id);
-  return {
-    folder,
-    upper: `${folder}/upper`,
-    work: `${folder}/work`,
-    log: `${folder}/log`,
-    exit: `${folder}/exit.json`,
-    plan: `${folder}/plan.json`,
-    health: `${folder}/health.json`,
-    /** What is written to binds with `overlay`. */
-    binds: `${folder}/binds`,
-    run,
-    lock: `${run}/lock`,
-    pid: `${run}/pid`,
-    socket: `${run}/attach.sock`,
-    /** Where filesystems that mounts are taken from are put together, in the container's own mount namespace. */
-    staging: `${run}/mounts`,
-  };
-};
+/** Every path that belongs to one container; each is put together when it is asked for, since a list asks for two of many. */
+export class Places {
+  readonly folder: string;
+  readonly run: string;
+
+  constructor(paths: Paths, id: string) {
+    this.folder = containerDir(paths, id);
+    this.run = runDir(paths, id);
+  }
+
+  get upper(): string {
+    return `${this.folder}/upper`;
+  }
+  get work(): string {
+    return `${this.folder}/work`;
+  }
+  get log(): string {
+    return `${this.folder}/log`;
+  }
+  get exit(): string {
+    return `${this.folder}/exit.json`;
+  }
+  get plan(): string {
+    return `${this.folder}/plan.json`;
+  }
+  get health(): string {
+    return `${this.folder}/health.json`;
+  }
+  /** What is written to binds with `overlay`. */
+  get binds(): string {
+    return `${this.folder}/binds`;
+  }
+  get lock(): string {
+    return `${this.run}/lock`;
+  }
+  get pid(): string {
+    return `${this.run}/pid`;
+  }
+  get socket(): string {
+    return `${this.run}/attach.sock`;
+  }
+  /** Where filesystems that mounts are taken from are put together, in the container's own mount namespace. */
+  get staging(): string {
+    return `${this.run}/mounts`;
+  }
+}
+
+export const places = (paths: Paths, id: string): Places => new Places(paths, id);
 
 /**
  * Where every container's root is mounted: one folder serves all, since each mounts in a namespace of its own and nobody

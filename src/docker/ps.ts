@@ -69,7 +69,8 @@ export class PsRow {
   get Image(): string {
     const { image, rootfs } = this.#record.config;
     const name = image || rootfs?.path || "";
-    if (/^sha256:[0-9a-f]{64}$/.test(name)) return this.#options.truncate ? shortId(name) : name;
+    if (name.startsWith("sha256:") && /^sha256:[0-9a-f]{64}$/.test(name))
+      return this.#options.truncate ? shortId(name) : name;
     return name;
   }
   get Command(): string {

@@ -3,18 +3,19 @@
 /** Rows of cells → lines. Docker's lists have a least width of 10, `top` has none; both pad with 3 blanks. */
 export function table(rows: readonly (readonly string[])[], least = 10): string {
   const widths: number[] = [];
+  const each: number[] = [];
   for (const row of rows)
     for (let i = 0; i < row.length - 1; i++) {
       const cell = row[i] ?? "";
-      widths[i] = Math.max(widths[i] ?? least, (isPlain(cell) ? cell.length : Bun.stringWidth(cell)) + 3);
+      const width = isPlain(cell) ? cell.length : Bun.stringWidth(cell);
+      each.push(width);
+      if (width + 3 > (widths[i] ?? 0)) widths[i] = Math.max(width + 3, least);
     }
   let text = "";
+  let cells = 0;
   for (const row of rows) {
-    for (let i = 0; i < row.length - 1; i++) {
-      const cell = row[i] ?? "";
-      const width = isPlain(cell) ? cell.length : Bun.stringWidth(cell);
-      text += cell + " ".repeat((widths[i] ?? 0) - width);
-    }
+    for (let i = 0; i < row.length - 1; i++)
+      text += (row[i] ?? "").padEnd((row[i] ?? "").length + (widths[i] ?? 0) - (each[cells++] ?? 0));
     text += `${row[row.length - 1] ?? ""}\n`;
   }
   return text;

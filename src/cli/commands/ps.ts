@@ -56,9 +56,10 @@ export default command({
       flags.size || /\.Size\b/.test(flags.format ?? "")
         ? (await import("../sizes.ts")).sizesOf(engine)
         : undefined;
+    const options = { truncate, now: Date.now() };
     const rows = mapped(
       records,
-      (record) => new PsRow(record, { truncate, ...(sizes ? { size: sizes(record) } : {}) }),
+      (record) => new PsRow(record, sizes ? { ...options, size: sizes(record) } : options),
     );
     const format = flags.format ?? "";
     if (flags.quiet) {
@@ -69,19 +70,20 @@ export default command({
       const { formatRows } = await import("../../docker/format.ts");
       write(1, await formatRows(format, rows, PS_COLUMNS));
     } else {
-      const columns = [
-        "ID",
-        "Image",
-        "Command",
-        "RunningFor",
-        "Status",
-        "Ports",
-        "Names",
-        ...(flags.size ? (["Size"] as const) : []),
-      ] as const;
-      const headers = mapped(columns, (column) => PS_COLUMNS.headers[column]);
-      write(1, table([headers, ...mapped(rows, (row) => mapped(columns, (column) => row[column]))]));
+      const { headers } = PS_COLUMNS;
+      const lines = [cells(headers, flags.size)];
+      for (const row of rows) lines.push(cells(row, flags.size));
+      write(1, table(lines));
     }
     return 0;
   },
 });
+
+type Cells = Pick<PsRow, "ID" | "Image" | "Command" | "RunningFor" | "Status" | "Ports" | "Names" | "Size">;
+
+/** What stands in a line, of the headers and of each container. */
+function cells(from: Cells, size = false): string[] {
+  const line = [from.ID, from.Image, from.Command, from.RunningFor, from.Status, from.Ports, from.Names];
+  if (size) line.push(from.Size);
+  return line;
+}
