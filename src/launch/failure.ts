@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { type ErrorCode, SampanError } from "../common/error.ts";
 import { errnoName, errnoText } from "../kernel/errno.ts";
+import { doctorRows } from "./doctor-row.ts";
 import type { Plan, Report } from "./plan.ts";
 import { CLONE, type Step } from "./step.ts";
 
@@ -199,6 +200,16 @@ function withoutStep(detail: string, errno: number): SampanError {
   });
 }
 
+/** What this caller may not do is a row of the check-up, which says why and what helps. */
+function withRow(hint: string | undefined, step: Step, errno: number): string | undefined {
+  const row = errno === EPERM || errno === EACCES ? doctorRows(step)[0] : undefined;
+  if (row === undefined) return hint;
+  const leads = `The row "${row}" of \`sampan doctor\` says what is in the way.`;
+  return hint === undefined
+    ? leads
+    : `${hint.replace(": `sampan doctor` says what is in the way.", ".")} ${leads}`;
+}
+
 /** The error that names the step, its object and the cause. */
 export function explainFailure(plan: Plan, report: Report): SampanError {
   const errno = report.errno ?? 0;
@@ -210,7 +221,7 @@ export function explainFailure(plan: Plan, report: Report): SampanError {
   const { words, path } = doing(step);
   const detail = report.detail ? ` (${report.detail})` : "";
   const code: ErrorCode = errno === EPERM ? "refused" : "system";
-  const hint = hintFor(step, errno);
+  const hint = withRow(hintFor(step, errno), step, errno);
   return new SampanError(code, `${words}: ${errnoText(errno)}${detail}, asked for by ${step.why}`, {
     kernel: { syscall: step.call, errno: errnoName(errno), ...(path === undefined ? {} : { path }) },
     ...(hint === undefined ? {} : { hint }),

@@ -1,4 +1,5 @@
 export { ATTACH, Connection, connect } from "./connection.ts";
+export { doctorRows } from "./doctor-row.ts";
 export { FRAME } from "./frame.ts";
 export { LaunchError, Launcher, launch, launcherPath } from "./launch.ts";
 export {

@@ -39,7 +39,9 @@ describe("where containers run", () => {
       "ipc",
       "cgroup",
       "overlay",
-      "proc, pivot_root",
+      "filesystems",
+      "pivot_root",
+      "device nodes",
       "seccomp",
     ])
       expect(find(found, name)).toMatchObject({ state: "works", needed: true });

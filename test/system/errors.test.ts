@@ -157,6 +157,6 @@ test("a limit that the kernel refuses to this caller", async () => {
   );
   expect(said).toBe(
     "sampan: setting the limit nofile to 99999999:99999999: operation not permitted, asked for by --ulimit nofile\n" +
-      "Only a caller with CAP_SYS_RESOURCE raises a hard limit (`ulimit -H -a` shows them), and nofile never above fs.nr_open.\n125",
+      'Only a caller with CAP_SYS_RESOURCE raises a hard limit (`ulimit -H -a` shows them), and nofile never above fs.nr_open. The row "root\'s rights" of `sampan doctor` says what is in the way.\n125',
   );
 });

@@ -39,13 +39,27 @@ function version(host: CgroupHost): Finding {
   return {
     ...common,
     state: "no",
-    detail: host.note ?? "no cgroup filesystem is mounted",
-    fix: host.note
-      ? "systemd-run --user --scope -p Delegate=yes sampan …, on a cgroup v2 host"
-      : "mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+    detail: "no cgroup filesystem is mounted",
+    fix: "mount -t cgroup2 cgroup2 /sys/fs/cgroup",
     costs: "every limit, stats, pause; containers run without",
     needed: false,
   };
+}
+
+/** The part of the v2 tree that a user was given. */
+function delegation(host: CgroupHost): Finding[] {
+  if (!isRootless()) return [];
+  const common = { area: "cgroups", name: "delegation", needed: false } as const;
+  if (host.delegated !== undefined) return [{ ...common, state: "works", detail: host.delegated }];
+  return [
+    {
+      ...common,
+      state: "no",
+      detail: host.note ?? "no cgroup of the v2 tree belongs to this user",
+      fix: "systemd-run --user --scope -p Delegate=yes sampan …, on a cgroup v2 host",
+      costs: "every limit, stats, pause; containers run without",
+    },
+  ];
 }
 
 /** Where a container's controllers would come from. */
@@ -143,6 +157,6 @@ function extras(host: CgroupHost): Finding[] {
 
 export async function cgroupFindings(): Promise<Finding[]> {
   const host = readCgroupHost();
-  if (host.kind === "none") return [version(host)];
-  return [version(host), await making(host), ...controllers(host), ...extras(host)];
+  if (host.kind === "none") return [host.note ? [] : [version(host)], delegation(host)].flat();
+  return [version(host), ...delegation(host), await making(host), ...controllers(host), ...extras(host)];
 }

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, rmdirSync, statfsSync } from "node:fs";
 import type { Paths } from "../../common/paths.ts";
 import { removeFolder } from "../../container/index.ts";
-import { MS } from "../../kernel/flags.ts";
+import { MS, S_IF } from "../../kernel/flags.ts";
 import { parseMountinfo } from "../../kernel/proc.ts";
 import type { Step } from "../../launch/index.ts";
 import { size } from "../layout.ts";
@@ -57,6 +57,50 @@ function overlay(place: string, options: readonly string[]): Step {
   });
 }
 
+/** A folder of the host becomes the root of the attempt. */
+const ownRoot = (place: string): Step[] => [
+  inside({
+    call: "bind",
+    at: "host",
+    source: `${place}/lower`,
+    target: `${place}/lower`,
+    recursive: true,
+    set: 0,
+    clear: 0,
+    create: "none",
+    propagation: 0,
+  }),
+  inside({ call: "root", path: `${place}/lower` }),
+];
+
+const QUIET = MS.nosuid | MS.nodev | MS.noexec;
+
+/** What every container has mounted. */
+const FILESYSTEMS: readonly Step[] = (
+  [
+    ["proc", "/proc", ""],
+    ["tmpfs", "/dev", "mode=755"],
+    ["devpts", "/dev/pts", "newinstance,ptmxmode=0666,mode=0620"],
+    ["sysfs", "/sys", ""],
+    ["mqueue", "/dev/mqueue", ""],
+  ] as const
+).map(([fstype, target, data]) =>
+  inside({ call: "mount", fstype, source: fstype, target, flags: QUIET, data, create: "dir" }),
+);
+
+const NODE: readonly Step[] = [
+  inside({
+    call: "mount",
+    fstype: "tmpfs",
+    source: "tmpfs",
+    target: "/dev",
+    flags: MS.nosuid,
+    data: "",
+    create: "dir",
+  }),
+  inside({ call: "mknod", target: "/dev/null", mode: S_IF.chr | 0o666, major: 1, minor: 3, uid: 0, gid: 0 }),
+];
+
 const finding = (
   name: string,
   refusal: Refusal | undefined,
@@ -98,23 +142,13 @@ export async function fileFindings(paths: Paths): Promise<Finding[]> {
     const whole = folders(place, "whole");
     const user = folders(place, "user");
     const bind = folders(place, "bind");
-    const [plain, nested, idmapped] = await Promise.all([
-      attempt([
-        ...born("mnt", "pid"),
-        PRIVATE,
-        overlay(whole, attributes),
-        inside({ call: "root", path: `${whole}/root` }),
-        inside({
-          call: "mount",
-          fstype: "proc",
-          source: "proc",
-          target: "/proc",
-          flags: MS.nosuid | MS.nodev | MS.noexec,
-          data: "",
-          create: "dir",
-        }),
-        inside({ call: "pivot" }),
-      ]),
+    const root = folders(place, "own");
+    const fresh = [...born("mnt", "pid", "net", "ipc"), PRIVATE, ...ownRoot(root)];
+    const [plain, mounted, nodes, pivoted, nested, idmapped] = await Promise.all([
+      attempt([...born("mnt", "pid"), PRIVATE, overlay(whole, attributes)]),
+      attempt([...fresh, ...FILESYSTEMS]),
+      attempt([...fresh, ...NODE]),
+      attempt([...fresh, inside({ call: "pivot" })]),
       isRootless() ? undefined : attempt([...born("mnt", "user"), PRIVATE, overlay(user, ["userxattr"])]),
       isRootless()
         ? undefined
@@ -135,23 +169,33 @@ export async function fileFindings(paths: Paths): Promise<Finding[]> {
             }),
           ]),
     ]);
-    const failed = plain?.step?.call;
     const found = [
       disk(paths.root),
-      finding("overlay", failed === "overlay" || failed === "clone" ? plain : undefined, {
+      finding("overlay", plain, {
         fix: "put the state folder on ext4 or xfs (ftype=1): --root, SAMPAN_ROOT; modprobe overlay",
         costs: "all of run but --rootfs DIR",
         needed: true,
       }),
-      finding("proc, pivot_root", plain && failed !== "overlay" ? plain : undefined, {
-        fix:
-          failed === "mount"
-            ? "something hides parts of this /proc: in a container, --security-opt systempaths=unconfined"
-            : "start from a root that is a mount, not the initramfs",
+      finding("filesystems", mounted, {
+        fix: "something hides parts of this /proc or /sys: in a container, --security-opt systempaths=unconfined",
+        costs: "all of run",
+        needed: true,
+      }),
+      finding("pivot_root", pivoted, {
+        fix: "start from a root that is a mount, not the initramfs",
         costs: "all of run",
         needed: true,
       }),
     ];
+    // Without root the machine's own nodes are bound instead.
+    if (!isRootless())
+      found.push(
+        finding("device nodes", nodes, {
+          fix: "a root with CAP_MKNOD, in a cgroup whose device rules let nodes be made (m)",
+          costs: "all of run",
+          needed: true,
+        }),
+      );
     if (!isRootless())
       found.push(
         finding("overlay, user namespace", nested, {

@@ -219,6 +219,17 @@ export function rootlessFindings(): Finding[] {
       needed: false,
     });
   }
+  const first = Number(sysctl("net.ipv4.ip_unprivileged_port_start") ?? 1024);
+  found.push({
+    area,
+    name: "low ports",
+    state: first <= 80 ? "works" : "limited",
+    detail: `users may listen on ports from ${first} on`,
+    ...(first <= 80
+      ? {}
+      : { fix: "sysctl -w net.ipv4.ip_unprivileged_port_start=80", costs: "publishing ports below it" }),
+    needed: false,
+  });
   return found;
 }
 
