@@ -36,6 +36,7 @@ export {
 } from "./container/index.ts";
 export { Engine, type EngineOptions } from "./engine.ts";
 export {
+  type Ahead,
   type Comparison,
   compare,
   type Diagnosis,
@@ -43,6 +44,7 @@ export {
   type Ending,
   type Explanation,
   explain,
+  explainAhead,
   explainEnd,
   explainPath,
   explainPlan,

@@ -17,6 +17,7 @@ import { hasRunFolder, runFolders } from "./live.ts";
 import type { LogChunk, LogQuery } from "./logs.ts";
 import type { Bundle } from "./oci.ts";
 import type { KeptPlan } from "./plan.ts";
+import type { Preview } from "./preview.ts";
 import type { Pruned, PruneFilters } from "./prune.ts";
 import { isAlive, look, recordEnd, settle } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -345,6 +346,12 @@ export class Containers {
     } finally {
       keeper?.close();
     }
+  }
+
+  /** The plan of a container that is not made: nothing is. */
+  async preview(config: ContainerConfig): Promise<Preview> {
+    const { preview } = await import("./preview.ts");
+    return preview(this.#context, config);
   }
 
   /** As other runtimes take it: config.json, and where its root comes from. */

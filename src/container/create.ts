@@ -113,6 +113,21 @@ function hasVolumes({ mounts, volumesFrom }: ContainerConfig, image: ImageRecord
   return false;
 }
 
+export type Draft = Omit<StoredContainer, "name" | "state" | "mounts"> & {
+  readonly image: ImageRecord | undefined;
+};
+
+/** What was asked for, checked and resolved: everything that can be refused before anything is made. */
+export function draft(context: Context, given: ContainerConfig): Draft {
+  check(given);
+  const image = given.rootfs ? undefined : context.images.get(given.image);
+  if (image && given.platform)
+    checkPlatform(image.config, given.image, parsePlatform(given.platform.toLowerCase()));
+  const id = newId();
+  const resolved = resolve(id, withIds(context, given), image?.config, hostname);
+  return { ...resolved, id, created: Date.now(), imageId: image?.id ?? "", image };
+}
+
 export async function create(
   context: Context,
   given: ContainerConfig,
@@ -120,22 +135,15 @@ export async function create(
   starting: boolean,
 ): Promise<Created> {
   if (options.name !== undefined) validateName(options.name);
-  check(given);
-  const image = given.rootfs ? undefined : context.images.get(given.image);
-  if (image && given.platform)
-    checkPlatform(image.config, given.image, parsePlatform(given.platform.toLowerCase()));
+  const { image, ...asked } = draft(context, given);
+  const { id } = asked;
   const mounting = hasVolumes(given, image)
     ? await (await import("./volumes.ts")).mountingOf(context, given, image?.config)
     : undefined;
-  const id = newId();
-  const resolved = resolve(id, withIds(context, given), image?.config, hostname);
   const { folder } = places(context.paths, id);
   let release: Release | undefined;
   const created: Omit<StoredContainer, "name"> = {
-    ...resolved,
-    id,
-    created: Date.now(),
-    imageId: image?.id ?? "",
+    ...asked,
     ...(mounting ? { mounts: mounting.mounts } : {}),
     state: starting ? { ...CREATED, status: "starting" } : CREATED,
   };

@@ -29,6 +29,7 @@ export { cgroupOf } from "./keeper.ts";
 export type { LogChunk, LogQuery } from "./logs.ts";
 export type { Bundle } from "./oci.ts";
 export type { KeptPlan } from "./plan.ts";
+export type { Preview } from "./preview.ts";
 export type { Pruned, PruneFilters } from "./prune.ts";
 export type { ContainerRecord, ContainerState, Health, HealthProbe, Status } from "./record.ts";
 export type { Size } from "./spec.ts";

@@ -1,5 +1,8 @@
 /** Explanations: any container, or any process, shown as what it is to the kernel. */
+
 export { type Again, again, FORMS, type Form, isForm } from "./again.ts";
+export { type Ahead, explainAhead, type Obstacle } from "./ahead.ts";
+export { aheadText } from "./ahead-text.ts";
 export { asRun, type CommandLine, runText } from "./as-run.ts";
 export { type Comparison, compare, type Difference } from "./compare.ts";
 export { comparisonText } from "./compare-text.ts";

@@ -46,30 +46,32 @@ function introduction(plan: PlanExplanation, style: Style): string {
   );
 }
 
-export function planText(plan: PlanExplanation, style: Style): string {
-  let text = introduction(plan, style);
+export const planText = (plan: PlanExplanation, style: Style): string =>
+  introduction(plan, style) + planksText(plan.lines, style);
+
+/** The steps by plank; those that have not been done have no time. */
+export function planksText(all: readonly PlanLine[], style: Style): string {
+  let text = "";
+  const timed = all.some(({ us }) => us !== undefined);
   for (const [plank, aside] of PLANKS) {
-    const lines = plan.lines.filter((line) => line.plank === plank);
+    const lines = all.filter((line) => line.plank === plank);
     if (lines.length === 0) continue;
     const why = Math.min(24, Math.max(8, ...lines.map((line) => line.why.length)));
-    const room = style.columns - why - 24;
+    const room = style.columns - why - (timed ? 24 : 14);
     const rows = groups(lines).map(({ lines: run, words }) => {
       const [first] = run;
       const failed = run.find(({ errno }) => errno !== undefined);
+      const said = fit(
+        plain(words) + (failed?.errno ? ` (${errnoName(failed.errno)}, passed over)` : ""),
+        room,
+      );
       const time = first?.us === undefined ? "" : microseconds(sum(run));
-      return [
-        first?.column ?? "",
-        time,
-        fit(plain(words) + (failed?.errno ? ` (${errnoName(failed.errno)}, passed over)` : ""), room),
-        first?.why ?? "",
-      ];
+      return [first?.column ?? "", ...(timed ? [time] : []), said, first?.why ?? ""];
     });
-    text += heading(
-      plank[0]?.toUpperCase() + plank.slice(1),
-      `${aside} · ${microseconds(sum(lines))}`,
-      style,
-    );
-    text += table({ head: ["COLUMN", "TIME", "STEP", "ASKED FOR BY"], rows, right: [1] }, style);
+    const took = timed ? ` · ${microseconds(sum(lines))}` : "";
+    text += heading(plank[0]?.toUpperCase() + plank.slice(1), `${aside}${took}`, style);
+    const head = ["COLUMN", ...(timed ? ["TIME"] : []), "STEP", "ASKED FOR BY"];
+    text += table({ head, rows, right: timed ? [1] : [] }, style);
   }
   return text;
 }

@@ -54,30 +54,27 @@ function containerOf(engine: Engine, reference: string): { readonly id: string; 
 export async function explainPlan(engine: Engine, reference: string): Promise<PlanExplanation> {
   const { id, name } = containerOf(engine, reference);
   const kept = await engine.containers.plan(id);
-  if (kept) {
-    const plan = planLines(kept, id, name);
-    // What the engine itself puts over /etc was asked for by nobody.
-    const own = `-v ${engine.paths.run}/`;
-    const lines = plan.lines.map((line) =>
-      line.why.startsWith(own) ? { ...line, why: line.why.slice(line.why.lastIndexOf(":") + 1) } : line,
-    );
-    return { ...plan, lines };
-  }
+  if (kept) return planLines(kept, { id, name, run: engine.paths.run });
   throw new SampanError("not-found", `container ${name} has no plan: it has not been started`, {
     hint: `Start it first: sampan start ${name}`,
   });
 }
 
-export function planLines({ steps, report }: KeptPlan, id: string, name: string): PlanExplanation {
+/** `run`: the engine's folder of running containers; what it binds over /etc from there was asked for by nobody. */
+export function planLines(
+  { steps, report }: KeptPlan,
+  { id, name, run }: { readonly id: string; readonly name: string; readonly run: string },
+): PlanExplanation {
   const lines = steps.map((step, index): PlanLine => {
     const { us, at, errno } = report.steps[index] ?? {};
+    const { why } = step;
     return {
       index,
       column: step.column,
       plank: plankOf(step),
       call: step.call,
       words: phrase(step),
-      why: step.why,
+      why: why.startsWith(`-v ${run}/`) ? why.slice(why.lastIndexOf(":") + 1) : why,
       ...(us === undefined ? {} : { us }),
       ...(at === undefined ? {} : { at }),
       ...(errno === undefined ? {} : { errno }),

@@ -2,10 +2,12 @@
 import { Engine } from "../../engine.ts";
 import {
   again,
+  aheadText,
   compare,
   comparisonText,
   endingText,
   explain,
+  explainAhead,
   explainEnd,
   explainPath,
   explainPlan,
@@ -17,8 +19,9 @@ import {
   timelineText,
 } from "../../explain/index.ts";
 import { command } from "../command.ts";
-import { type Flags, UsageError } from "../flags.ts";
+import { type Flags, parseFlags, UsageError } from "../flags.ts";
 import { complain, print, write } from "../output.ts";
+import { configure } from "../run/config.ts";
 import { textStyle } from "../style.ts";
 
 const FLAGS = {
@@ -48,6 +51,16 @@ export default command({
       else write(1, text());
       return 0;
     };
+    if (reference === "run" && other !== undefined) {
+      const { default: run } = await import("./run.ts");
+      const asked = parseFlags(run.flags, args.slice(1), false);
+      const found = await explainAhead(
+        engine,
+        configure(asked.flags, asked.args, asked.flags.detach ?? false),
+        where,
+      );
+      return show(found, () => aheadText(found, style));
+    }
     if (more.length > 0) throw new UsageError(`'${name}' requires at most 2 arguments`, "arguments");
     if (other?.startsWith("/")) {
       const found = await explainPath(engine, reference, other);

@@ -1,0 +1,76 @@
+/**
+ * The plan that a configuration would have, with nothing made: no row, no folder, no process. What a plan reads on its way
+ * (the container's own three files, folders that -v would make) stands for a moment in a folder that is removed again, and
+ * in the plan by the name that it would have.
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import type { Step } from "../launch/index.ts";
+import type { ContainerConfig, Mount } from "./config.ts";
+import { type Context, places } from "./context.ts";
+import { draft } from "./create.ts";
+import { CREATED } from "./rows.ts";
+import { buildPlan } from "./start.ts";
+
+export interface Preview {
+  readonly steps: readonly Step[];
+  readonly id: string;
+  /** Folders of this machine and volumes that would be made. */
+  readonly makes: readonly string[];
+}
+
+export async function preview(context: Context, given: ContainerConfig): Promise<Preview> {
+  const { image: _, ...asked } = draft(context, given);
+  const temporary = mkdtempSync(`${tmpdir()}/sampan-preview-`);
+  try {
+    const names = new Map([[`${temporary}/run`, context.paths.run]]);
+    const makes: string[] = [];
+    const stand = (mount: Mount, index: number): Mount => {
+      const real =
+        mount.type === "volume"
+          ? `${context.paths.root}/volumes/${mount.source || "NEW"}/_data`
+          : mount.type === "bind" && mount.createSource && !existsSync(mount.source)
+            ? mount.source
+            : undefined;
+      if (real === undefined) return mount;
+      const folder = `${temporary}/${index}.`;
+      mkdirSync(folder);
+      names.set(folder, real);
+      if (!existsSync(real))
+        makes.push(mount.type === "volume" ? `volume ${mount.source || "without a name"}` : real);
+      return { ...mount, type: "bind", source: folder };
+    };
+    const config = { ...asked.config, mounts: asked.config.mounts.map(stand) };
+    const elsewhere = { ...context, paths: { ...context.paths, run: `${temporary}/run` } };
+    mkdirSync(places(elsewhere.paths, asked.id).run, { recursive: true });
+    const container = { ...asked, config, name: "new", state: CREATED };
+    const { steps } = await buildPlan(elsewhere, container, { fresh: true });
+    const hidden = new Set<string>();
+    const real = steps
+      .map((step) => renamed(step, names))
+      // The run folder is hidden by both of its names.
+      .filter((step) => step.call !== "mask" || (!hidden.has(step.target) && hidden.add(step.target)));
+    return { steps: real, id: asked.id, makes };
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+/** Every text in a step, with the names that things would have. */
+function renamed(step: Step, names: ReadonlyMap<string, string>): Step {
+  const text = (value: string): string => {
+    let said = value;
+    for (const [from, to] of names) said = said.replaceAll(from, to);
+    return said;
+  };
+  return Object.fromEntries(
+    Object.entries(step).map(([key, value]) => [
+      key,
+      typeof value === "string"
+        ? text(value)
+        : Array.isArray(value)
+          ? value.map((each: unknown) => (typeof each === "string" ? text(each) : each))
+          : value,
+    ]),
+  ) as unknown as Step;
+}
