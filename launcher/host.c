@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <linux/bpf.h>
 #include <linux/netlink.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -40,7 +42,8 @@ int op_write(struct run *run, const struct arg *a) {
   return error;
 }
 
-int op_spawn(struct run *run, const struct arg *a) {
+/* Executes a program of the host and waits for it; 0 if it ended well. */
+static int execute(struct run *run, char **argv, uint32_t count) {
   static char *const ENV[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
   int status;
   pid_t pid = fork();
@@ -48,18 +51,20 @@ int op_spawn(struct run *run, const struct arg *a) {
   if (pid == 0) {
     char pid_text[16];
     with_pid(run, pid_text, sizeof pid_text, "{pid}", 5);
-    for (uint32_t i = 0; i < a[0].len; i++)
-      if (!strcmp(a[0].list[i], "{pid}")) a[0].list[i] = pid_text;
+    for (uint32_t i = 0; i < count; i++)
+      if (!strcmp(argv[i], "{pid}")) argv[i] = pid_text;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    execve(a[0].list[0], a[0].list, ENV);
+    execve(argv[0], argv, ENV);
     _exit(errno == ENOENT ? 127 : 126);
   }
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
   if (status == 0) return 0;
   if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return -ENOENT;
-  detail(run, a[0].list[0], WIFEXITED(status) ? " refused" : " was killed");
+  detail(run, argv[0], WIFEXITED(status) ? " refused" : " was killed");
   return -ECANCELED;
 }
+
+int op_spawn(struct run *run, const struct arg *a) { return execute(run, a[0].list, a[0].len); }
 
 /* ---- cgroups */
 
@@ -197,39 +202,103 @@ int op_bpf_device(struct run *run, const struct arg *a) {
 
 /* ---- netlink */
 
-/* How many messages there are, each asked to be acknowledged; -EBADMSG where the lengths do not add up. */
-static int count_messages(const uint8_t *at, size_t len) {
+/*
+ * How many acknowledgements there will be; -EBADMSG where the lengths do not add up or nothing would be answered. Of a
+ * batch of nf_tables only the last change asks for one: the kernel answers what it refuses in any case.
+ */
+static int count_acks(const uint8_t *at, size_t len) {
   int count = 0;
   while (len > 0) {
     struct nlmsghdr head;
     if (len < sizeof head) return -EBADMSG;
     memcpy(&head, at, sizeof head);
     size_t size = NLMSG_ALIGN((size_t)head.nlmsg_len);
-    if (head.nlmsg_len < sizeof head || head.nlmsg_len > len || !(head.nlmsg_flags & NLM_F_ACK)) return -EBADMSG;
+    if (head.nlmsg_len < sizeof head || head.nlmsg_len > len) return -EBADMSG;
     at += size < len ? size : len;
     len -= size < len ? size : len;
-    count++;
+    count += head.nlmsg_flags & NLM_F_ACK ? 1 : 0;
   }
-  return count;
+  return count ? count : -EBADMSG;
 }
 
-int op_netlink(struct run *run, const struct arg *a) {
-  (void)run;
-  int count = count_messages(a[1].b, a[1].len);
-  if (count < 0) return count;
-  int fd = check(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, (int)a[0].n));
-  if (fd < 0) return fd;
-  int error = check(send(fd, a[1].b, a[1].len, 0));
+static bool holds(const struct arg *messages, uint32_t at, uint32_t size) {
+  return messages->len >= size && at <= messages->len - size;
+}
+
+/* What only the moment knows goes into the messages: the child's pid, and interfaces' numbers. */
+static int fill_in(struct run *run, int fd, const struct arg *a) {
+  uint8_t *to = (uint8_t *)(uintptr_t)a[1].b; /* the plan's own memory */
+  uint32_t pid = (uint32_t)run->shared->pid;
+  for (uint32_t i = 0; i < a[2].len; i++) {
+    if (!holds(&a[1], a[2].numbers[i], 4)) return -EBADMSG;
+    memcpy(to + a[2].numbers[i], &pid, 4);
+  }
+  for (uint32_t i = 0; i < a[3].len; i++) { /* seven digits of a name: the kernel's largest pid has them */
+    if (!holds(&a[1], a[3].numbers[i], 7)) return -EBADMSG;
+    uint32_t rest = pid;
+    for (int digit = 6; digit >= 0; digit--, rest /= 10) to[a[3].numbers[i] + (uint32_t)digit] = (uint8_t)('0' + rest % 10);
+  }
+  if (a[4].len != a[5].len) return -EBADMSG;
+  for (uint32_t i = 0; i < a[4].len; i++) {
+    struct ifreq ask = {0};
+    size_t len = strlen(a[5].list[i]);
+    if (!holds(&a[1], a[4].numbers[i], 4) || len >= sizeof ask.ifr_name) return -EBADMSG;
+    memcpy(ask.ifr_name, a[5].list[i], len);
+    if (ioctl(fd, SIOCGIFINDEX, &ask) < 0) return detail(run, "no interface ", a[5].list[i]), -errno;
+    memcpy(to + a[4].numbers[i], &ask.ifr_ifindex, 4);
+  }
+  return 0;
+}
+
+/* The kernel's own words for a refusal, where it has any: attributes behind the error. */
+static void kernel_words(struct run *run, const struct nlmsghdr *m) {
+  const struct nlmsgerr *e = NLMSG_DATA(m);
+  size_t at = NLMSG_HDRLEN + sizeof *e;
+  if (!(m->nlmsg_flags & NLM_F_ACK_TLVS)) return;
+  if (!(m->nlmsg_flags & NLM_F_CAPPED)) at += NLMSG_ALIGN(e->msg.nlmsg_len - NLMSG_HDRLEN);
+  for (struct nlattr head; at + sizeof head <= m->nlmsg_len; at += NLA_ALIGN((size_t)head.nla_len)) {
+    memcpy(&head, (const char *)m + at, sizeof head);
+    if (head.nla_len < sizeof head || at + head.nla_len > m->nlmsg_len) return;
+    const char *text = (const char *)m + at + sizeof head;
+    if (head.nla_type == NLMSGERR_ATTR_MSG && memchr(text, 0, head.nla_len - sizeof head)) return detail(run, text, "");
+  }
+}
+
+/* Netlink answers before send returns, so that what is not there then will never be. */
+static int converse(struct run *run, int fd, const struct arg *a, int count) {
+  _Alignas(struct nlmsghdr) char answer[8192];
+  int error = fill_in(run, fd, a);
+  if (!error) error = check(send(fd, a[1].b, a[1].len, 0));
   while (error >= 0 && count > 0) {
-    _Alignas(struct nlmsghdr) char answer[8192];
-    ssize_t n = recv(fd, answer, sizeof answer, 0);
-    if (n < 0) error = -errno;
+    ssize_t n = recv(fd, answer, sizeof answer, MSG_DONTWAIT);
+    if (n < 0) return errno == EAGAIN ? -EPROTO : -errno;
     for (struct nlmsghdr *m = (struct nlmsghdr *)answer; error >= 0 && n > 0 && NLMSG_OK(m, (size_t)n); m = NLMSG_NEXT(m, n)) {
-      if (m->nlmsg_type != NLMSG_ERROR) continue;
+      if (m->nlmsg_type != NLMSG_ERROR || m->nlmsg_len < NLMSG_LENGTH(sizeof(struct nlmsgerr))) continue;
       error = ((struct nlmsgerr *)NLMSG_DATA(m))->error;
+      if (error < 0) kernel_words(run, m);
       count--;
     }
   }
-  close(fd);
   return error < 0 ? error : 0;
+}
+
+static int netlink(struct run *run, const struct arg *a, int count) {
+  int fd = check(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, (int)a[0].n)), one = 1;
+  if (fd < 0) return fd;
+  setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one);
+  setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof one);
+  int error = converse(run, fd, a, count);
+  close(fd);
+  return error;
+}
+
+/* What the messages build on may have been removed by somebody, or something may be in its place: repair, then again. */
+int op_netlink(struct run *run, const struct arg *a) {
+  int count = count_acks(a[1].b, a[1].len);
+  if (count < 0) return count;
+  int error = netlink(run, a, count);
+  if (a[6].len == 0 || (error != -ENODEV && error != -ENOENT && error != -EEXIST && error != -EBUSY)) return error;
+  *run->shared->detail = 0;
+  int repaired = execute(run, a[6].list, a[6].len);
+  return repaired < 0 ? repaired : netlink(run, a, count);
 }

@@ -51,7 +51,8 @@
   X(seccomp, "bu", I)                   /* program, flags */                                         \
   X(init, "", I)                                                                                     \
   X(execve, "lll", I)                   /* candidates, argv, env */                                  \
-  X(netlink, "ub", O | I)               /* protocol, messages */                                     \
+  X(netlink, "ubnnnll", O | I | A)      /* protocol, messages, where the pid goes, where it goes as a text, */ \
+                                        /* where numbers of interfaces go, their names, repair */    \
   X(bpf_device, "pb", O)                /* cgroup, program */                                        \
   X(kill, "p", O | A)                   /* cgroup */                                                 \
   X(read, "ps", O | A)                  /* path, key */                                              \

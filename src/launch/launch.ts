@@ -2,11 +2,13 @@
  * Starts the launcher and gives it a plan. The launcher becomes the keeper of what the plan makes, in a session of its
  * own: it is this process's child only until this process leaves.
  */
-import { closeSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { Connection } from "./connection.ts";
 import { FRAME, HEADER, header } from "./frame.ts";
-import type { Plan, Report } from "./plan.ts";
+import { NO_KEEPER, type Plan, type Report } from "./plan.ts";
+import { decodeReport } from "./report.ts";
+import type { Step } from "./step.ts";
 import { encode } from "./wire.ts";
 
 /** The launcher's path: beside the executable, or in dist/ when the sources are run as they are. */
@@ -107,3 +109,30 @@ function writeNow(fd: number, plan: Uint8Array): Uint8Array {
 
 /** Starts a launcher for a plan that is at hand. */
 export const launch = (plan: Plan): Promise<Connection> => Launcher.start().launch(plan);
+
+/**
+ * Runs a plan that leaves no process to its end, and waits for it: what a caller that is not asynchronous needs, such as a
+ * reader that repairs. The launcher gets a file in place of a socket, reads the plan from it and writes its report behind.
+ * `folder` is one that the caller may write to.
+ */
+export function launchNow(steps: readonly Step[], folder: string): Report {
+  const path = `${folder}/.plan-${crypto.getRandomValues(new Uint8Array(8)).toHex()}`;
+  const bytes = encode({ steps, keeper: NO_KEEPER });
+  const written = openSync(path, "wx+", 0o600);
+  const client = openSync(path, "r+");
+  try {
+    unlinkSync(path);
+    writeSync(written, header(FRAME.plan, bytes.length));
+    writeSync(written, bytes);
+    const stdio = ["ignore", "ignore", "inherit", client] as const;
+    Bun.spawnSync({ cmd: [launcherPath()], env: environment(), stdio: [...stdio] });
+    const start = 2 * HEADER + bytes.length;
+    const report = new Uint8Array(Math.max(0, fstatSync(written).size - start));
+    readSync(written, report, 0, report.length, start);
+    if (report.length === 0) throw new SampanError("system", "the launcher ended without a report");
+    return decodeReport(report);
+  } finally {
+    closeSync(written);
+    closeSync(client);
+  }
+}

@@ -36,6 +36,16 @@ export type At = "host" | "root";
 /** What to make at a mount target that does not exist: a folder, an empty file, or nothing. */
 export type Create = "dir" | "file" | "none";
 
+/** Places in netlink messages (byte offsets) for what only the launcher knows when it sends them. */
+export interface Fill {
+  /** The child's pid as the host sees it: 32 bits. */
+  readonly pid?: readonly number[];
+  /** The same as seven decimal digits, within a name. */
+  readonly digits?: readonly number[];
+  /** The number of an interface of the namespace where the step runs, by its name: 32 bits. */
+  readonly links?: readonly { readonly at: number; readonly name: string }[];
+}
+
 export type Call =
   // ---- processes and namespaces
   /**
@@ -175,8 +185,18 @@ export type Call =
   | { readonly call: "pivot" }
   | { readonly call: "chroot" }
   // ---- network and devices, by programs and messages that TypeScript encoded
-  /** Sends each netlink message on a socket of this protocol in the namespace where the step runs, and waits for its ack. */
-  | { readonly call: "netlink"; readonly protocol: number; readonly messages: Uint8Array }
+  /**
+   * Sends netlink messages at once on a socket of this protocol, in the namespace where the step runs; the acks that they ask
+   * for must all come. `repair` is a program of the host that is executed if the answer is that something is missing or in
+   * the way (ENODEV, ENOENT, EEXIST, EBUSY); the messages are then sent once more.
+   */
+  | {
+      readonly call: "netlink";
+      readonly protocol: number;
+      readonly messages: Uint8Array;
+      readonly fill?: Fill;
+      readonly repair?: readonly string[];
+    }
   /** Loads an eBPF program (BPF_PROG_TYPE_CGROUP_DEVICE, an array of struct bpf_insn) and attaches it to the cgroup v2 folder. */
   | { readonly call: "bpf_device"; readonly cgroup: string; readonly program: Uint8Array }
   /**

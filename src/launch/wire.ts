@@ -305,8 +305,7 @@ function step(w: Writer, s: Step): void {
       w.l(s.env);
       break;
     case "netlink":
-      w.u(s.protocol);
-      w.b(s.messages);
+      netlink(w, s);
       break;
     case "bpf_device":
       w.s(s.cgroup);
@@ -330,6 +329,24 @@ function step(w: Writer, s: Step): void {
     case "init":
       break;
   }
+}
+
+const NOTHING: readonly never[] = [];
+
+function netlink(w: Writer, s: Step & { readonly call: "netlink" }): void {
+  w.u(s.protocol);
+  w.b(s.messages);
+  w.n(s.fill?.pid ?? NOTHING);
+  w.n(s.fill?.digits ?? NOTHING);
+  const places: number[] = [];
+  const names: string[] = [];
+  for (const { at, name } of s.fill?.links ?? NOTHING) {
+    places.push(at);
+    names.push(name);
+  }
+  w.n(places);
+  w.l(names);
+  w.l(s.repair ?? NOTHING);
 }
 
 function program(w: Writer, steps: readonly Step[]): void {
