@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 #include <linux/netlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -197,6 +198,29 @@ int op_bpf_device(struct run *run, const struct arg *a) {
   int error = program < 0 ? program : check(syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach));
   if (program >= 0) close(program); /* the cgroup holds it */
   close(cgroup);
+  return error;
+}
+
+/* ---- sockets */
+
+/*
+ * A port that leads to the container is the container's: nobody else can bind it, and whoever asks the kernel who has it
+ * is told. It listens, since two that only bound it could both have it; what arrives is sent on before it gets here.
+ */
+int op_hold(struct run *run, const struct arg *a) {
+  (void)run;
+  struct sockaddr_storage address = {0};
+  int one = 1;
+  if (a[2].len < sizeof address.ss_family || a[2].len > sizeof address) return -EBADMSG;
+  memcpy(&address, a[2].b, a[2].len);
+  int fd = check(socket(address.ss_family, (int)a[0].n | SOCK_CLOEXEC, (int)a[1].n));
+  if (fd < 0) return fd;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+  int error = check(bind(fd, (struct sockaddr *)&address, a[2].len));
+  if (!error && a[0].n != SOCK_DGRAM) error = check(listen(fd, 0));
+  if (!error) error = check(fcntl(fd, F_DUPFD_CLOEXEC, FD_HELD));
+  close(fd);
   return error;
 }
 

@@ -4,6 +4,7 @@
  * life below is a condition under which it goes on turning.
  */
 #include "keeper.h"
+#include <linux/close_range.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -264,6 +265,7 @@ static void live(struct keeper *k) {
   health_stop();
   drain(k);
   run_after(&k->run); /* kills what is left in the cgroup, which lets go of the pipes */
+  close_range(FD_HELD, ~0U, 0);
   drain(k);
   close_stdio(k);
   if (k->run.pidfd >= 0) close(k->run.pidfd);
@@ -376,6 +378,7 @@ int keep(struct plan *plan, int client) {
     k->restarts++;
     while ((error = begin(k))) { /* what it needs may come back: a mount, a device */
       run_after(&k->run);
+      close_range(FD_HELD, ~0U, 0);
       k->status = 128;
       k->finished_ns = clock_ns();
       die(k);

@@ -59,4 +59,5 @@
   X(rmdir, "p", O | A)                  /* path */                                                   \
   X(copy, "spsp", I)                    /* base or "", path, volume or "", target */                 \
   X(companion, "ls", O)                 /* argv, the file that says that it is ready, or "": fd 3 */ \
-  X(ask, "ps", O)                       /* unix socket, text */
+  X(ask, "ps", O)                       /* unix socket, text */                                               \
+  X(hold, "uub", O)                     /* socket type, protocol, address */

@@ -95,6 +95,7 @@ enum {
   FD_STDERR,
   FD_CONTAINER, /* pidfd of the container's process: health probes join it */
   FD_FREE,
+  FD_HELD = 256, /* and all above: sockets that keep ports of the host */
 };
 
 struct result {

@@ -15,6 +15,7 @@ import { clearCgroup, discard } from "./finish.ts";
 import type { Info } from "./info.ts";
 import { hasRunFolder, runFolders } from "./live.ts";
 import type { LogChunk, LogQuery } from "./logs.ts";
+import { loadNetwork, takeNetwork } from "./networking.ts";
 import type { Bundle } from "./oci.ts";
 import type { KeptPlan } from "./plan.ts";
 import type { Preview } from "./preview.ts";
@@ -59,12 +60,14 @@ export class Containers {
   /** Makes a container and starts it. Detached, the connection is closed already. */
   async run(config: ContainerConfig, options: CreateOptions & StartOptions = {}): Promise<Running> {
     const launcher = Launcher.start();
-    const { container, release } = await create(this.#context, config, options, true).catch((error) => {
-      launcher.abandon();
-      throw error;
-    });
+    const { container, release, attached } = await create(this.#context, config, options, true).catch(
+      (error) => {
+        launcher.abandon();
+        throw error;
+      },
+    );
     try {
-      const connection = await this.#launch(container, { ...options, fresh: true }, launcher);
+      const connection = await this.#launch(container, { ...options, fresh: true, attached }, launcher);
       const live = { ...CREATED, status: "running", pid: connection.report?.pid ?? 0 } as const;
       return { container: { ...container, state: live }, connection };
     } finally {
@@ -98,15 +101,17 @@ export class Containers {
   }
 
   /** Starts one that does not run; the claim is the caller's. */
-  #begin(container: StoredContainer, options: StartOptions): Promise<Connection> {
+  async #begin(container: StoredContainer, options: StartOptions): Promise<Connection> {
     const { id } = container;
     const launcher = Launcher.start();
-    orAbandon(launcher, () => {
+    const network = await loadNetwork(container.config);
+    const attached = orAbandon(launcher, () => {
       rmSync(places(this.#context.paths, id).exit, { force: true });
       makeRun(this.#context, id);
-      this.#context.rows.setState(id, { ...CREATED, status: "starting" });
+      const take = network && (() => takeNetwork(network, this.#context, container));
+      return this.#context.rows.setState(id, { ...CREATED, status: "starting" }, take);
     });
-    return this.#launch(container, options, launcher);
+    return this.#launch(container, { ...options, attached }, launcher);
   }
 
   async #launch(container: StoredContainer, options: Start, launcher: Launcher): Promise<Connection> {

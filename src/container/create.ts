@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from
 import { diskError, SampanError } from "../common/error.ts";
 import { checkPlatform, type ImageRecord, parsePlatform } from "../image/index.ts";
 import type { NamespaceName } from "../launch/index.ts";
+import type { Attached } from "../network/index.ts";
 import { chooseCapabilities, hasSELinux, RLIMITS, sysctlNamespace } from "../runtime/index.ts";
 import { type Release, tryClaim } from "./claim.ts";
 import type { ContainerConfig, NamespaceMode } from "./config.ts";
@@ -10,6 +11,7 @@ import { attributesOf, type Context, mountTarget, places } from "./context.ts";
 import { newId } from "./ids.ts";
 import { cgroupOf, logPlan } from "./keeper.ts";
 import { assertSource } from "./mounts.ts";
+import { loadNetwork, networksOf, takeNetwork } from "./networking.ts";
 import { resolve } from "./resolve.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { joinsOthers, validateNamespaces } from "./spec.ts";
@@ -103,6 +105,8 @@ export interface Created {
   readonly container: StoredContainer;
   /** Held with `starting`: nobody else touches it until the caller releases it. */
   readonly release: Release | undefined;
+  /** With `starting`: what it has got of its networks. */
+  readonly attached?: Attached;
 }
 
 /** Whether anything is mounted that has to be looked up or made first. */
@@ -140,6 +144,8 @@ export async function create(
   const mounting = hasVolumes(given, image)
     ? await (await import("./volumes.ts")).mountingOf(context, given, image?.config)
     : undefined;
+  const wanted = networksOf(given);
+  const network = await loadNetwork(given);
   const { folder } = places(context.paths, id);
   let release: Release | undefined;
   const created: Omit<StoredContainer, "name"> = {
@@ -153,11 +159,16 @@ export async function create(
       release = tryClaim(folder);
       makeRun(context, id);
     }
-    const claim = mounting && (() => mounting.claim(id));
+    let attached: Attached | undefined;
+    const claim = (): void => {
+      mounting?.claim(id);
+      network?.joinAll(context, id, wanted);
+      if (network && starting) attached = takeNetwork(network, context, created);
+    };
     const container = { ...created, name: context.rows.insert(created, options.name, claim) };
     mounting?.tell();
     context.events.append({ type: "container", action: "create", id, attributes: attributesOf(container) });
-    return { container, release };
+    return { container, release, ...(attached ? { attached } : {}) };
   } catch (error) {
     release?.();
     dropFolders(context, id);

@@ -8,6 +8,7 @@ import type { Exit } from "../launch/index.ts";
 import { cgroupFolders, cgroupPids, oomKills, readCgroupHost, removeCgroup, thaw } from "../runtime/index.ts";
 import { attributesOf, type Context, places, sharedShm } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
+import { releaseNetwork } from "./networking.ts";
 import { remainsOf } from "./remains.ts";
 import type { StoredContainer, StoredState } from "./rows.ts";
 import { isRootless } from "./spec.ts";
@@ -55,14 +56,17 @@ export function lostState(container: StoredContainer, machine: boolean, startedA
 
 /**
  * Writes how it ended, or removes it if that is what was asked for. The claim is the caller's. `taken`: the caller goes on to
- * tell the keeper, which then removes the folders of such a one while the caller is already gone.
+ * tell the keeper, which then removes the folders of such a one while the caller is already gone. `lost`: the keeper was
+ * killed, and could not put things in order.
  */
 export function record(
   context: Context,
   container: StoredContainer,
   state: StoredState,
   taken = false,
+  lost = false,
 ): void {
+  releaseNetwork(context, container, lost);
   if (container.mounts) noteUnmounts(context, container);
   if (container.config.autoRemove) {
     if (taken && !isRootless()) forget(context, container, true, state);

@@ -1,7 +1,7 @@
 /** What the keeper is told: where to log, whom to ask, when to start the container again, whom to call at the end. */
 import { SampanError } from "../common/error.ts";
 import type { Paths } from "../common/paths.ts";
-import type { KeeperPlan, LogPlan, Step } from "../launch/index.ts";
+import { enginePath, type KeeperPlan, type LogPlan, type Step } from "../launch/index.ts";
 import { cgroupPath, killFolders, readCgroupHost } from "../runtime/index.ts";
 import type { ContainerConfig, Healthcheck } from "./config.ts";
 import { attributesOf, type Context, places } from "./context.ts";
@@ -75,15 +75,8 @@ function healthPlan(
   };
 }
 
-/**
- * The command that records an end: this executable, or the one that was built from these sources. It is executed with an
- * empty environment, so it is told where everything lies.
- */
-function reapCommand({ root, run }: Paths, id: string): string[] {
-  const compiled = import.meta.url.startsWith("file:///$bunfs/");
-  const self = compiled ? process.execPath : new URL("../../dist/sampan", import.meta.url).pathname;
-  return [self, "reap", id, root, run];
-}
+/** The command that records an end. It is executed with an empty environment, so it is told where everything lies. */
+const reapCommand = ({ root, run }: Paths, id: string): string[] => [enginePath(), "reap", id, root, run];
 
 export interface KeeperWishes {
   readonly foreground: boolean;

@@ -20,6 +20,7 @@ import {
 } from "./finish.ts";
 import { cgroupOf, hasHealthcheck } from "./keeper.ts";
 import { isLocked, type Live, readPidFile } from "./live.ts";
+import { releaseNetwork } from "./networking.ts";
 import type { ContainerState, Health } from "./record.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { fromNanoseconds } from "./time.ts";
@@ -76,10 +77,11 @@ export function settle(context: Context, container: StoredContainer): ContainerS
     return asShown(container.state);
   }
   clearCgroup(container);
-  if (live) return ended(context, container, lostState(container, false, live.startedAt));
-  if (!present) return ended(context, container, lostState(container, true));
+  if (live) return ended(context, container, lostState(container, false, live.startedAt), true);
+  if (!present) return ended(context, container, lostState(container, true), true);
   // Whoever wanted to start it was stopped before there was a process. The run folder stays for the next look: a keeper
   // that is only now coming up finds its lock there, and with it held the container lives after all.
+  releaseNetwork(context, container, true);
   if (container.config.autoRemove) {
     discard(context, container, true);
     return undefined;
@@ -119,8 +121,9 @@ function ended(
   context: Context,
   container: StoredContainer,
   state: StoredContainer["state"],
+  lost = false,
 ): ContainerState | undefined {
-  record(context, container, state);
+  record(context, container, state, false, lost);
   return container.config.autoRemove ? undefined : asShown(state);
 }
 

@@ -201,9 +201,11 @@ export class Rows {
     return this.#store.db.query<{ n: number }, []>("SELECT count(*) AS n FROM containers").get()?.n ?? 0;
   }
 
-  setState(id: string, state: StoredState): void {
-    this.#store.transaction(() => {
+  /** Writes what was seen of it last; `also` is done in the same transaction. */
+  setState<T>(id: string, state: StoredState, also?: () => T): T | undefined {
+    return this.#store.transaction(() => {
       this.#store.db.query("UPDATE containers SET state = ? WHERE id = ?").run(stateText(state), id);
+      return also?.();
     });
   }
 

@@ -11,7 +11,7 @@ import {
   type NamespaceName,
   type Plan,
 } from "../launch/index.ts";
-import type { Uplink } from "../network/index.ts";
+import { type Attached, load, type Uplink } from "../network/index.ts";
 import {
   type Compile,
   callerIdMaps,
@@ -32,6 +32,7 @@ import { clearCgroup, discard, removeRun } from "./finish.ts";
 import { healthSteps } from "./health.ts";
 import { cgroupOf, hasHealthcheck, keeperPlan } from "./keeper.ts";
 import { isLocked, readPidFile } from "./live.ts";
+import { loadNetwork, releaseNetwork } from "./networking.ts";
 import { keepPlan } from "./plan.ts";
 import { readInRoot, withoutUpper } from "./root.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
@@ -49,6 +50,8 @@ export interface StartOptions {
 export interface Start extends StartOptions {
   /** It was made just now. */
   readonly fresh?: boolean;
+  /** What it has got of its networks. */
+  readonly attached?: Attached | undefined;
 }
 
 /** The process whose namespaces another container joins. */
@@ -191,6 +194,7 @@ export async function buildPlan(context: Context, container: StoredContainer, op
   });
   const capabilities = spec.process?.capabilities?.bounding ?? [];
   const seccomp = await seccompOf(config, capabilities);
+  const network = await loadNetwork(config);
   const steps = compile({
     id,
     spec,
@@ -201,6 +205,7 @@ export async function buildPlan(context: Context, container: StoredContainer, op
     ...(seccomp ? { seccomp } : {}),
     ...(config.init ? { init: true } : {}),
     ...(maps ? { rootless: maps } : {}),
+    ...(network && options.attached ? { network: network.stepsOf(context, options.attached) } : {}),
     ...(prepared ? { staged: { folder: at.run, steps: prepared.staged }, filled: prepared.filled } : {}),
     ...(uplink ? { uplink: uplink.steps } : {}),
   });
@@ -252,6 +257,7 @@ export async function start(
         ? await explain(context, container, thrown)
         : diskError(thrown, at.folder);
     if (launched) clearCgroup(container);
+    releaseNetwork(context, container, launched && !(thrown instanceof LaunchError));
     if (container.config.autoRemove) discard(context, container, true);
     else {
       const said = error instanceof SampanError ? error : undefined;
@@ -272,6 +278,9 @@ async function explain(
   container: StoredContainer,
   error: LaunchError,
 ): Promise<SampanError> {
+  const { plan, report } = error;
+  const step = report.failed === undefined ? undefined : plan.steps[report.failed];
+  if (step?.call === "hold") return (await load()).explainHold(step, error);
   const { explainStart } = await import("./explain-start.ts");
   return explainStart(error, rootOf(context, container), container.config);
 }

@@ -366,6 +366,8 @@ function settings(steps: readonly Step[]): string {
         lines.push(`echo ${quote(step.name)} > /proc/sys/kernel/domainname`);
         break;
       case "proc":
+        // The script's container has no link to a network, only its loopback.
+        if (step.why === "--network") break;
         lines.push(
           step.path.includes("attr/")
             ? `# Its label would be: ${comment(step.data).slice(2).trimEnd()}`

@@ -16,6 +16,7 @@ export function plankOf(step: Step): Plank {
     case "companion":
     case "ask":
     case "netlink":
+    case "hold":
     case "hostname":
     case "domainname":
       return "namespaces";
@@ -172,7 +173,9 @@ export function phrase(step: Step): string {
     case "execve":
       return `execve ${step.argv.join(" ")}`;
     case "netlink":
-      return "netlink: lo up";
+      return netlinkText(step);
+    case "hold":
+      return `bind port ${((step.address[2] ?? 0) << 8) | (step.address[3] ?? 0)} of the host`;
     case "bpf_device":
       return `bpf: ${step.program.length / 8} instructions judge devices`;
     case "kill":
@@ -184,4 +187,15 @@ export function phrase(step: Step): string {
     case "copy":
       return `copy ${short(`${step.base ?? ""}${step.path}`)} into ${short(step.target)}`;
   }
+}
+
+/** What a netlink step is for; the messages themselves are the kernel's to read. */
+function netlinkText(step: Step & { readonly call: "netlink" }): string {
+  if (step.protocol === 12) {
+    if (step.why === "--publish")
+      return `netlink: published ports ${step.column === "after" ? "out of" : "into"} nf_tables`;
+    return "netlink: are the rules in nf_tables?";
+  }
+  if (step.column === "outside") return "netlink: a link into the container's namespace";
+  return step.messages.length === 32 ? "netlink: lo up" : "netlink: lo up, addresses, routes";
 }

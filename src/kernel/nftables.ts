@@ -17,6 +17,7 @@ const MSG = {
   newRule: 6,
   newSet: 9,
   newElement: 12,
+  getElement: 13,
   delElement: 14,
 } as const;
 
@@ -354,5 +355,18 @@ export function elements(
     }
   }
   w.close(nested);
+  w.end();
+}
+
+/** Asks for one element, not within a batch: an error if it is not there. */
+export function getElement(w: NetlinkWriter, table: string, set: string, key: Uint8Array): void {
+  header(w, MSG.getElement, NLM_F.ack);
+  w.attrText(ELEMENTS.table, table);
+  w.attrText(ELEMENTS.set, set);
+  const list = w.open(ELEMENTS.list);
+  const one = w.open(LIST_MEMBER);
+  value(w, ELEMENT.key, key);
+  w.close(one);
+  w.close(list);
   w.end();
 }

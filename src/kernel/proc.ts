@@ -1,5 +1,5 @@
 /** What /proc says of a process, parsed; a process that is gone is undefined, never an error. */
-import { readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** Of /proc/PID/stat (proc_pid_stat(5)); times in clock ticks of 1/100 s. */
 export interface ProcStat {
@@ -165,4 +165,20 @@ export function namespaceId(pid: number | "self", name: string): string | undefi
   } catch {
     return undefined;
   }
+}
+
+/** Who has a socket open, by its inode; undefined: nobody whom this caller may look at. */
+export function processOfSocket(inode: string): Pick<ProcStat, "pid" | "comm"> | undefined {
+  for (const name of readdirSync("/proc")) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) continue;
+    try {
+      for (const fd of readdirSync(`/proc/${pid}/fd`))
+        if (readlinkSync(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`)
+          return { pid, comm: parseStat(procFile(pid, "stat") ?? "").comm };
+    } catch {
+      // It ended, or is another user's.
+    }
+  }
+  return undefined;
 }

@@ -111,6 +111,8 @@ function doing(step: Step): { readonly words: string; readonly path?: string } {
       };
     case "netlink":
       return { words: "setting up the network" };
+    case "hold":
+      return { words: "taking a port of the host" };
     case "bpf_device":
       return { words: `attaching the device program to ${step.cgroup}`, path: step.cgroup };
     case "kill":

@@ -21,6 +21,12 @@ export function launcherPath(): string {
   return new URL("../../dist/sampan-launcher", import.meta.url).pathname;
 }
 
+/** The engine's own executable, for commands that keepers execute: this one, or the one that was built from these sources. */
+export function enginePath(): string {
+  if (import.meta.url.startsWith("file:///$bunfs/")) return process.execPath;
+  return new URL("../../dist/sampan", import.meta.url).pathname;
+}
+
 /** What the command at a container's end needs to find the same engine. The rest of the caller's stays with the caller. */
 function environment(): Record<string, string | undefined> {
   const kept: Record<string, string | undefined> = {};

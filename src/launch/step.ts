@@ -197,6 +197,16 @@ export type Call =
       readonly fill?: Fill;
       readonly repair?: readonly string[];
     }
+  /**
+   * Binds a socket of this type and protocol to an address (a struct sockaddr) and keeps it until the process has ended: a
+   * port of the host that nobody else can take meanwhile.
+   */
+  | {
+      readonly call: "hold";
+      readonly type: number;
+      readonly protocol: number;
+      readonly address: Uint8Array;
+    }
   /** Loads an eBPF program (BPF_PROG_TYPE_CGROUP_DEVICE, an array of struct bpf_insn) and attaches it to the cgroup v2 folder. */
   | { readonly call: "bpf_device"; readonly cgroup: string; readonly program: Uint8Array }
   /**

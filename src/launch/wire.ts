@@ -61,6 +61,7 @@ const NUMBER: Readonly<Record<CallName, number>> = {
   copy: 43,
   companion: 44,
   ask: 45,
+  hold: 46,
 };
 const COLUMN = { outside: 0, inside: 1, after: 2 } as const;
 const CREATE: Record<Create, number> = { none: 0, dir: 1, file: 2 };
@@ -306,6 +307,11 @@ function step(w: Writer, s: Step): void {
       break;
     case "netlink":
       netlink(w, s);
+      break;
+    case "hold":
+      w.u(s.type);
+      w.u(s.protocol);
+      w.b(s.address);
       break;
     case "bpf_device":
       w.s(s.cgroup);

@@ -146,7 +146,90 @@ export class NetworkRows {
     return found;
   }
 
+  insertEndpoint(container: string, network: string, position: number, asked: EndpointConfig): void {
+    this.#store.db
+      .query(
+        "INSERT INTO endpoints (container, network, position, asked, active, ipv4, ipv6) VALUES (?, ?, ?, ?, 0, ?, ?)",
+      )
+      .run(container, network, position, JSON.stringify(asked), asked.ipv4 ?? null, asked.ipv6 ?? null);
+  }
+
+  deleteEndpoint(container: string, network: string): void {
+    this.#store.db.query("DELETE FROM endpoints WHERE container = ? AND network = ?").run(container, network);
+  }
+
+  setActive({ container, network, interface: name, ipv4, ipv6, mac }: Endpoint): void {
+    this.#store.db
+      .query(
+        "UPDATE endpoints SET active = 1, interface = ?, ipv4 = ?, ipv6 = ?, mac = ? WHERE container = ? AND network = ?",
+      )
+      .run(name ?? null, ipv4 ?? null, ipv6 ?? null, mac ?? null, container, network.id);
+  }
+
+  /** All that are taken on a network. */
+  addresses(network: string, version: 4 | 6): string[] {
+    const column = version === 4 ? "ipv4" : "ipv6";
+    const rows = this.#store.db
+      .query<{ a: string }, [string]>(
+        `SELECT ${column} AS a FROM endpoints WHERE network = ? AND ${column} IS NOT NULL`,
+      )
+      .all(network);
+    const found: string[] = [];
+    for (const { a } of rows) found.push(a);
+    return found;
+  }
+
+  /** The name of the container that has an address. */
+  holderOf(network: string, address: string): string | undefined {
+    const column = address.includes(":") ? "ipv6" : "ipv4";
+    return this.#store.db
+      .query<{ name: string }, [string, string]>(
+        `SELECT c.name FROM endpoints e JOIN containers c ON c.id = e.container WHERE e.network = ? AND e.${column} = ?`,
+      )
+      .get(network, address)?.name;
+  }
+
+  /** Ids of networks that some container uses now. */
+  inUse(): Set<string> {
+    const rows = this.#store.db
+      .query<{ network: string }, []>("SELECT DISTINCT network FROM endpoints WHERE active = 1")
+      .all();
+    return new Set(rows.map(({ network }) => network));
+  }
+
   // ---- published ports
+
+  insertPort(port: PublishedPort, planned: boolean): void {
+    this.#store.db
+      .query(
+        "INSERT INTO ports (protocol, address, port, container, target, destination, planned) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      )
+      .run(
+        port.protocol,
+        port.address,
+        port.port,
+        port.container,
+        port.target,
+        port.destination,
+        planned ? 1 : 0,
+      );
+  }
+
+  deletePort({ protocol, address, port }: PublishedPort): void {
+    this.#store.db
+      .query("DELETE FROM ports WHERE protocol = ? AND address = ? AND port = ?")
+      .run(protocol, address, port);
+  }
+
+  /** Those who have a port of the host, whatever the address. */
+  holdersOf(protocol: string, port: number): { address: string; container: string; name: string }[] {
+    return this.#store.db
+      .query<{ address: string; container: string; name: string }, [string, number]>(
+        `SELECT p.address, p.container, c.name FROM ports p JOIN containers c ON c.id = p.container
+         WHERE p.protocol = ? AND p.port = ?`,
+      )
+      .all(protocol, port);
+  }
 
   /** Of one container, or of all. */
   ports(container?: string): PublishedPort[] {

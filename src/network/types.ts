@@ -1,6 +1,6 @@
 /** A network's data: what was asked for, what it is, and which container has which address on it. Types only. */
 
-/** `ipvlan` is not among them: a macvlan does what it does for containers. `null` is what `none` is made of. */
+/** `null` is what `none` is made of. */
 export type NetworkDriver = "bridge" | "macvlan" | "host" | "null";
 
 /** One address range of a network. Addresses and ranges are canonical text: `172.18.0.0/16`, `fd00::/64`. */
@@ -28,6 +28,8 @@ export interface NetworkConfig {
   readonly options: Readonly<Record<string, string>>;
   readonly ipamOptions: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+  /** Its bridge was there before it, so it outlives it. */
+  readonly foreign?: true;
 }
 
 export interface Network extends NetworkConfig {

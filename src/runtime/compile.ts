@@ -70,6 +70,12 @@ export interface Compile {
   readonly staged?: { readonly folder: string; readonly steps: readonly Step[] };
   /** What is copied from the root into new volumes, before anything is mounted over it. */
   readonly filled?: readonly Step[];
+  /** What connects a network namespace of its own with the world, made beforehand (see src/network/steps.ts). */
+  readonly network?: {
+    readonly outside: readonly Step[];
+    readonly inside: readonly Step[];
+    readonly after: readonly Step[];
+  };
   /** Of the caller who is not root, whose container lives in a user namespace (see callerIdMaps). */
   readonly rootless?: IdMaps;
   /** What connects a network namespace of the container's own to the host's without root. */
@@ -109,13 +115,15 @@ export function compile(input: Compile): Step[] {
     // Whatever comes first, the process is never for a moment in a cgroup without its limits.
     ...cgroup.before,
     ...birth(story, cgroup),
+    ...wires(story),
     ...filesystem(story),
     ...(entersEarly(story) ? [] : enterCgroup(story, cgroup)),
     ...cgroupView(story),
     ...(story.hostRoot || !isOwn(namespaces, "mnt") ? [] : leaveHost(story)),
-    ...identity(story),
+    ...identity(story, cgroup),
     ...settingSteps(story.process, context(story)),
     ...processSteps(story.process, context(story)),
+    ...(story.network?.after ?? []),
     ...cgroup.after,
   ];
 }
@@ -196,6 +204,22 @@ function withDeviceRules(resources: SpecResources): SpecResources {
 const entersEarly = ({ namespaces, rootless }: Story): boolean =>
   namespaces.user.kind === "join" || (namespaces.user.kind !== "host" && rootless === undefined);
 
+/** The child that is told to the kernel as the links' other end must be the one that stays. */
+function isReplaced(story: Story): boolean {
+  for (const _ in story.spec.linux?.timeOffsets) return true;
+  return entersEarly(story) || joinsPid(story);
+}
+/** Only children enter a pid namespace that was joined. */
+const joinsPid = ({ namespaces }: Story): boolean =>
+  namespaces.pid.kind === "join" || namespaces.pid.kind === "path";
+
+/** The keeper's part of the network, while the child puts its root together. */
+function wires(story: Story): Step[] {
+  if (!story.network) return [];
+  const first = isReplaced(story) ? [barrier("outside", "--network")] : [];
+  return [...first, ...story.network.outside];
+}
+
 /** Into the v1 hierarchies, as soon as the keeper has made their folders; then the namespace that begins there. */
 const enterCgroup = ({ namespaces }: Story, { beside, join }: CgroupSteps): Step[] => [
   ...(beside.length > 0 ? [barrier("inside", "cgroup")] : []),
@@ -266,8 +290,6 @@ function birth(story: Story, cgroup: CgroupSteps): Step[] {
       ...(mnt && !story.hostRoot ? [bindOntoItself(rootPath(root), "rootfs")] : []),
     ];
   }
-  // Only children enter a pid namespace that was joined.
-  const joinsPid = namespaces.pid.kind === "join" || namespaces.pid.kind === "path";
   const first = clocks.length > 0 ? own & CLONE.user : own;
   return [
     born(first),
@@ -275,7 +297,9 @@ function birth(story: Story, cgroup: CgroupSteps): Step[] {
     ...mapped,
     ...joins,
     ...clocks,
-    ...(joinsPid || clocks.length > 0 ? [sibling(rest & ~first, joinsPid ? "--pid" : "namespaces")] : []),
+    ...(joinsPid(story) || clocks.length > 0
+      ? [sibling(rest & ~first, joinsPid(story) ? "--pid" : "namespaces")]
+      : []),
     pdeathsigStep(),
     ...layers,
   ];
@@ -362,8 +386,8 @@ function leaveHost(story: Story): Step[] {
 }
 
 /** What the container is called, and kernel settings that its own namespaces hold. */
-function identity(story: Story): Step[] {
-  const { spec, namespaces } = story;
+function identity(story: Story, cgroup: CgroupSteps): Step[] {
+  const { spec, namespaces, network } = story;
   const steps: Step[] = [];
   if (isOwn(namespaces, "uts")) {
     if (spec.hostname)
@@ -371,7 +395,11 @@ function identity(story: Story): Step[] {
     if (spec.domainname)
       steps.push({ call: "domainname", column: "inside", why: "--domainname", name: spec.domainname });
   }
-  if (isOwn(namespaces, "net"))
+  if (network) {
+    // Who met the keeper for its cgroups since has met it for this too.
+    if (entersEarly(story) || cgroup.beside.length === 0) steps.push(barrier("inside", "--network"));
+    steps.push(...network.inside);
+  } else if (isOwn(namespaces, "net"))
     steps.push({ call: "netlink", column: "inside", why: "--network", protocol: 0, messages: loopbackUp() });
   steps.push(...sysctlSteps(spec.linux?.sysctl, (name) => isOwn(namespaces, name)));
   return steps;

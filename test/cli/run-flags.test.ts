@@ -76,6 +76,41 @@ describe("what was asked for", () => {
     expect(asked("--namespaces mnt,pid").exactly).toEqual(["mnt", "pid"]);
   });
 
+  test("networks, in the short form and in the long one", () => {
+    expect(asked("").networks).toEqual([]);
+    expect(
+      asked("--network one --network-alias a --network-alias b --ip 10.0.0.5 --ip6 fd00:0::5 --link x:y")
+        .networks,
+    ).toEqual([{ network: "one", aliases: ["a", "b"], ipv4: "10.0.0.5", ipv6: "fd00::5", links: ["x:y"] }]);
+    expect(
+      asked("--network name=one,alias=a,alias=b,ip=10.0.0.5,gw-priority=7 --network two").networks,
+    ).toEqual([
+      { network: "one", aliases: ["a", "b"], ipv4: "10.0.0.5", gatewayPriority: 7 },
+      { network: "two" },
+    ]);
+    expect(asked("--mac-address 92-D0-C6-0a-29-33").networks).toEqual([
+      { network: "bridge", mac: "92:d0:c6:0a:29:33" },
+    ]);
+  });
+
+  test("ports, in all their forms", () => {
+    const ports = (line: string) =>
+      asked(line).ports.map(({ address, first, last, target, protocol }) =>
+        [address, first === last ? first : `${first}-${last}`, target, protocol].join(" "),
+      );
+    expect(ports("-p 80")).toEqual([" 0 80 tcp"]);
+    expect(ports("-p 8080:80")).toEqual([" 8080 80 tcp"]);
+    expect(ports("-p 8080:80/udp")).toEqual([" 8080 80 udp"]);
+    expect(ports("-p 127.0.0.1:8080:80/sctp")).toEqual(["127.0.0.1 8080 80 sctp"]);
+    expect(ports("-p 127.0.0.1::80")).toEqual(["127.0.0.1 0 80 tcp"]);
+    expect(ports("-p [::1]:8080:80")).toEqual(["::1 8080 80 tcp"]);
+    expect(ports("-p ::1:8080:80")).toEqual(["::1 8080 80 tcp"]);
+    expect(ports("-p 8000-8001:80-81")).toEqual([" 8000 80 tcp", " 8001 81 tcp"]);
+    expect(ports("-p 8000-8010:80")).toEqual([" 8000-8010 80 tcp"]);
+    expect(ports("-p 80-81")).toEqual([" 0 80 tcp", " 0 81 tcp"]);
+    expect(ports("-p published=8080,target=80,protocol=udp")).toEqual([" 8080 80 udp"]);
+  });
+
   test("--rootfs takes the place of the image", () => {
     expect(run("--rootfs", "/some/dir:O", "sh", "-c", "x")).toMatchObject({
       image: "",
@@ -307,13 +342,35 @@ describe("what is refused, and how", () => {
     ["--userns x", "--userns: invalid USER mode"],
     ["--cgroupns x", "--cgroupns: invalid CGROUP mode"],
     ["--ipc container:", "--ipc: invalid IPC mode"],
-    ["--network bridge", "--network bridge: this version has no networks of its own yet"],
+    [
+      "--network host --network one",
+      "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
+    ],
+    ["--network name=one,ip=10.0.0.300", "invalid IPv4 address: 10.0.0.300"],
+    ["--network name=one,what=1", "invalid field key what"],
+    ["--network alias=one", "network name/id is not specified"],
+    [
+      "--network name=one,alias=a --network-alias b",
+      "conflicting options: cannot specify both --network-alias and per-network alias",
+    ],
+    ["--ip 10.0.0", "invalid IPv4 address: 10.0.0"],
+    ["--ip6 10.0.0.1", "invalid IPv6 address: 10.0.0.1"],
+    ["--mac-address 1:2", "1:2 is not a valid mac address"],
+    [
+      "--network container:one -p 80",
+      "conflicting options: port publishing and the container type network mode",
+    ],
     [
       "--namespaces mnt,foo",
       "'foo' is no namespace: it takes a list of mnt, pid, net, ipc, uts, user, cgroup and time",
     ],
-    ["-p 80:80", "--publish 80:80: this version cannot publish ports yet"],
-    ["-P", "--publish-all: this version cannot publish ports yet"],
+    ["-p 80:0", "invalid containerPort: 0"],
+    ["-p 80:65536", "invalid containerPort: 65536"],
+    ["-p 65536:80", "invalid hostPort: 65536"],
+    ["-p 80:80/icmp", "invalid proto: icmp"],
+    ["-p 8000-8002:80-81", "invalid ranges specified for container and host Ports: 80-81 and 8000-8002"],
+    ["-p 300.0.0.1:80:80", "invalid IP address: 300.0.0.1"],
+    ["-p 80:", "no port specified: 80:<empty>"],
     ["--device a", "a is not an absolute path"],
     ["--device /dev/null:q", "q is not an absolute path"],
     ["--device /dev/null:/x:q", "bad mode specified: q"],
@@ -365,14 +422,6 @@ describe("what is refused, and how", () => {
       invalid("all", "--gpus", "GPUs are not set up by name yet; --device gives single device nodes"),
     ],
     ["--runtime runc", invalid("runc", "--runtime", "sampan is the only runtime here")],
-    [
-      "--ip 1.2.3.4",
-      invalid(
-        "1.2.3.4",
-        "--ip",
-        "there are no networks of their own yet: --network takes none, host or container:NAME|ID",
-      ),
-    ],
     ["--expose 80:90", "invalid port format for --expose: 80:90"],
     ["--expose 9-8", "invalid range format for --expose: 9-8, error: invalid range specified for port: 9-8"],
     [

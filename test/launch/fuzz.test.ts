@@ -47,6 +47,7 @@ const steps: Step[] = [
     fill: { pid: [4], digits: [8], links: [{ at: 16, name: "eth0" }] },
     repair: ["/repair", "it"],
   }),
+  outside({ call: "hold", type: 1, protocol: 6, address: new Uint8Array(16) }),
   execve("sh", "-c", "echo hi"),
   after({ call: "read", path: "/sys/x", key: "x" }),
   after({ call: "rmdir", path: "/sys/x" }),

@@ -7,9 +7,6 @@ import type { Flags } from "../flags.ts";
 const not = (reason: string) => (): never => {
   throw new Error(reason);
 };
-const NETWORKS = not(
-  "there are no networks of their own yet: --network takes none, host or container:NAME|ID",
-);
 const WINDOWS = not("it has a meaning on Windows only");
 const REALTIME = not("real-time scheduling is not available yet");
 
@@ -32,8 +29,6 @@ export const ABSENT_FLAGS = {
   },
   "io-maxbandwidth": { type: "string", hidden: true, help: "", read: WINDOWS },
   "io-maxiops": { type: "string", hidden: true, help: "", read: WINDOWS },
-  ip: { type: "string", hidden: true, help: "", read: NETWORKS },
-  ip6: { type: "string", hidden: true, help: "", read: NETWORKS },
   isolation: {
     type: "string",
     hidden: true,
@@ -46,10 +41,12 @@ export const ABSENT_FLAGS = {
     help: "",
     read: not("kernels have no such limit any more; --memory counts the kernel's share too"),
   },
-  link: { type: "list", hidden: true, help: "", read: NETWORKS },
-  "link-local-ip": { type: "list", hidden: true, help: "", read: NETWORKS },
-  "mac-address": { type: "string", hidden: true, help: "", read: NETWORKS },
-  "network-alias": { type: "list", hidden: true, help: "", read: NETWORKS },
+  "link-local-ip": {
+    type: "list",
+    hidden: true,
+    help: "",
+    read: not("the kernel gives an interface its link-local address; --ip and --ip6 give others"),
+  },
   runtime: {
     type: "string",
     hidden: true,

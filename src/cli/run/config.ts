@@ -1,5 +1,4 @@
 /** The flags of `run` and `create` → what was asked for. What a flag says wrong is refused here, by the flag's name. */
-import { SampanError } from "../../common/error.ts";
 import { given, mapped } from "../../common/loops.ts";
 import {
   type ContainerConfig,
@@ -8,14 +7,16 @@ import {
   type NamespaceMode,
   type Resources,
 } from "../../container/index.ts";
+import type { PortBinding } from "../../network/types.ts";
 import { UsageError, type Values } from "../flags.ts";
 import { complain } from "../output.ts";
 import { readDevice } from "./devices.ts";
 import type { CONTAINER_FLAGS } from "./flags.ts";
 import { fromFiles, toMap } from "./labels.ts";
 import { readTmpfs, readVolume } from "./mount.ts";
-import { readMode, readNetwork } from "./namespaces.ts";
-import { readExpose } from "./ports.ts";
+import { readMode } from "./namespaces.ts";
+import { readNetworking } from "./network.ts";
+import { readExpose, readPublish } from "./ports.ts";
 import { readHealth, readRestart } from "./process.ts";
 import { readSecurity } from "./security.ts";
 
@@ -26,7 +27,11 @@ export function configure(flags: ContainerFlags, words: readonly string[], detac
   const rootfs = flags.rootfs ? readRootfs(flags.rootfs) : undefined;
   const [image = "", ...rest] = rootfs ? ["", ...words] : words;
   const exactly = flags.namespaces[flags.namespaces.length - 1];
-  if (flags["publish-all"] || flags.publish.length > 0) refusePorts(flags);
+  const { mode, networks } = readNetworking({
+    ...flags,
+    "network-alias": [...flags["network-alias"], ...flags["net-alias"]],
+  });
+  const ports = readPorts(flags, mode?.mode);
   if (flags.rm && flags.restart && flags.restart !== "no")
     throw new UsageError("conflicting options: cannot specify both --restart and --rm");
   checkPull(flags.pull);
@@ -62,7 +67,10 @@ export function configure(flags: ContainerFlags, words: readonly string[], detac
     env: fromFiles(flags["env-file"], "env", flags.env),
     labels: toMap(fromFiles(flags["label-file"], "label", flags.label)),
     annotations: toMap(flags.annotation),
-    namespaces: namespaces(flags),
+    namespaces: namespaces(flags, mode),
+    networks,
+    ports,
+    publishAll: flags["publish-all"] ?? false,
     resources: resources(flags),
     devices: mapped(flags.device, readDevice),
     deviceCgroupRules: flags["device-cgroup-rule"],
@@ -106,10 +114,10 @@ function readRootfs(text: string): { path: string; copyOnWrite: boolean } {
   return { path: path.startsWith("/") ? path : `${process.cwd()}/${path}`, copyOnWrite };
 }
 
-function namespaces(flags: ContainerFlags): ContainerConfig["namespaces"] {
+function namespaces(flags: ContainerFlags, net: NamespaceMode | undefined): ContainerConfig["namespaces"] {
   return given<Record<"pid" | "net" | "ipc" | "uts" | "user" | "cgroup", NamespaceMode | undefined>>({
     pid: readMode("pid", flags.pid),
-    net: readNetwork(flags.network ?? flags.net),
+    net,
     ipc: readMode("ipc", flags.ipc),
     uts: readMode("uts", flags.uts),
     user: readMode("userns", flags.userns),
@@ -158,14 +166,18 @@ const tmpfs = (texts: readonly string[]): Mount[] => {
   return Object.values(byTarget);
 };
 
-/** Published ports come with networks. On the host's network there is nothing to publish: Docker says so and goes on. */
-function refusePorts(flags: ContainerFlags): void {
-  if ((flags.network ?? flags.net) === "host")
-    return complain("WARNING: Published ports are discarded when using host network mode");
-  const flag = flags.publish.length > 0 ? `--publish ${flags.publish[0]}` : "--publish-all";
-  throw new SampanError("invalid", `${flag}: this version cannot publish ports yet`, {
-    hint: "With --network host the program listens on the host's own ports.",
-  });
+/** On the host's network there is nothing to publish: Docker says so and goes on. */
+function readPorts(flags: ContainerFlags, mode: NamespaceMode["mode"] | undefined): PortBinding[] {
+  const ports: PortBinding[] = [];
+  for (const text of flags.publish) ports.push(...readPublish(text));
+  const any = ports.length > 0 || flags["publish-all"] === true;
+  if (any && mode === "container")
+    throw new UsageError("conflicting options: port publishing and the container type network mode");
+  if (any && mode === "host") {
+    complain("WARNING: Published ports are discarded when using host network mode");
+    return [];
+  }
+  return ports;
 }
 
 function checkPull(pull: string | undefined): void {

@@ -1,5 +1,4 @@
 /** Which namespaces: `--pid`, `--network` and their like, and `--namespaces`. */
-import { SampanError } from "../../common/error.ts";
 import type { NamespaceMode } from "../../container/config.ts";
 import type { NamespaceName } from "../../launch/step.ts";
 import { UsageError } from "../flags.ts";
@@ -56,14 +55,3 @@ const join = (text: string): NamespaceMode | undefined => {
   if (text.startsWith("ns:/")) return { mode: "path", path: text.slice(3) };
   return undefined;
 };
-
-/** Networks of one's own come later: today a container has none, the host's, or another container's. */
-export function readNetwork(text: string | undefined): NamespaceMode | undefined {
-  if (!text) return undefined;
-  if (text === "none" || text === "host") return { mode: text };
-  const joined = join(text);
-  if (joined) return joined;
-  throw new SampanError("invalid", `--network ${text}: this version has no networks of its own yet`, {
-    hint: "Use --network none, --network host or --network container:NAME|ID.",
-  });
-}

@@ -1,0 +1,51 @@
+/**
+ * Whether a container has networks, and what that means at its beginning and its end. Only one that has any loads the room of
+ * networks.
+ */
+import { type Attached, type EndpointConfig, load, release } from "../network/index.ts";
+import type { ContainerConfig } from "./config.ts";
+import type { Context } from "./context.ts";
+import type { StoredContainer } from "./rows.ts";
+import { isRootless } from "./spec.ts";
+
+const DEFAULT_NETWORK: readonly EndpointConfig[] = [{ network: "bridge" }];
+const NO_NETWORK: readonly EndpointConfig[] = [];
+
+/** Whether this kind of container is connected to networks at all: its network namespace is its own, and it has root's rights. */
+export function hasNetworks({ exactly, namespaces }: ContainerConfig): boolean {
+  if (exactly || isRootless()) return false;
+  const mode = namespaces.net?.mode;
+  return mode === undefined || mode === "private";
+}
+
+/** The networks that a new container joins. */
+export function networksOf(config: ContainerConfig): readonly EndpointConfig[] {
+  if (!hasNetworks(config)) return NO_NETWORK;
+  return config.networks.length > 0 ? config.networks : DEFAULT_NETWORK;
+}
+
+export type Network = Awaited<ReturnType<typeof load>>;
+
+export const loadNetwork = (config: ContainerConfig): Promise<Network> | undefined =>
+  hasNetworks(config) ? load() : undefined;
+
+/** Addresses and ports for a container that is about to start; in a transaction. */
+export const takeNetwork = (
+  network: Network,
+  context: Context,
+  { id, config, exposedPorts }: Pick<StoredContainer, "id" | "config" | "exposedPorts">,
+): Attached =>
+  network.takeAll(context, id, {
+    ports: config.ports,
+    publishAll: config.publishAll,
+    exposed: exposedPorts,
+  });
+
+/** Gives addresses and ports back. `lost`: no keeper has taken its ports out of the kernel. */
+export function releaseNetwork(
+  context: Context,
+  { id, config }: Pick<StoredContainer, "id" | "config">,
+  lost: boolean,
+): void {
+  if (hasNetworks(config)) release(context, id, lost);
+}

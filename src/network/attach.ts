@@ -1,0 +1,128 @@
+/**
+ * A container on its networks, from its making to its end. What is called inside a transaction says so. This is what a
+ * container with networks loads; one without (`--network none`, `host`) loads nothing of this room.
+ */
+import { SampanError } from "../common/error.ts";
+import { formatIp } from "../common/ip.ts";
+import type { Paths } from "../common/paths.ts";
+import { enginePath, type LaunchError, type Step } from "../launch/index.ts";
+import type { Store } from "../store/index.ts";
+import { activate, join } from "./endpoints.ts";
+import { OPTION, tableName } from "./names.ts";
+import { allExposed, portInUse, takePorts } from "./ports.ts";
+import { PREDEFINED, predefined } from "./predefined.ts";
+import { releaseRows } from "./release.ts";
+import { NetworkRows } from "./rows.ts";
+import { gatewayOf, type NetworkSteps, networkSteps, type Wiring } from "./steps.ts";
+import type { Endpoint, EndpointConfig, Network, PortBinding, Protocol, PublishedPort } from "./types.ts";
+
+export interface Place {
+  readonly paths: Paths;
+  readonly store: Store;
+}
+
+/** What a container that runs, or is about to, has. */
+export interface Attached {
+  readonly endpoints: readonly Endpoint[];
+  readonly ports: readonly PublishedPort[];
+}
+
+export interface PortWishes {
+  readonly ports: readonly PortBinding[];
+  readonly publishAll: boolean;
+  /** `80/tcp` */
+  readonly exposed: readonly string[];
+}
+
+/** A network by what the caller called it; the predefined ones are there for whoever asks. In a transaction. */
+export function findNetwork({ paths, store }: Place, reference: string): Network {
+  const rows = new NetworkRows(store);
+  const name = reference === "default" ? "bridge" : reference;
+  for (const known of PREDEFINED) if (known === name) return predefined(rows, paths, known);
+  return rows.find(name);
+}
+
+/** Writes down which networks a new container is on. In the transaction that makes it. */
+export function joinAll(place: Place, container: string, asked: readonly EndpointConfig[]): void {
+  const rows = new NetworkRows(place.store);
+  const joined = new Set<string>();
+  for (const [position, one] of asked.entries()) {
+    const network = findNetwork(place, one.network);
+    if (network.driver === "host" || network.driver === "null")
+      throw new SampanError(
+        "invalid",
+        "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
+        { hint: `${network.name} can only be the one network of a container.` },
+      );
+    if (joined.has(network.id))
+      throw new SampanError("invalid", `network ${network.name} is given twice`, {
+        hint: "A container has one address on a network; --network-alias gives it more names there.",
+      });
+    joined.add(network.id);
+    join(rows, container, network, one, position);
+  }
+}
+
+/** Takes addresses and ports for a container that is about to start. In a transaction. */
+export function takeAll({ store }: Place, container: string, wishes: PortWishes): Attached {
+  const rows = new NetworkRows(store);
+  // What a start that was interrupted has left.
+  releaseRows(store, container);
+  const endpoints: Endpoint[] = [];
+  for (const [number, endpoint] of rows.endpointsOf(container).entries())
+    endpoints.push(activate(rows, endpoint, `eth${number}`));
+  const bindings = wishes.publishAll ? allExposed(wishes.exposed, wishes.ports) : wishes.ports;
+  const ports =
+    bindings.length > 0
+      ? takePorts(rows, { ...portTarget(endpoints), container, bindings, planned: true })
+      : [];
+  return { endpoints, ports };
+}
+
+/** Where published ports lead: by the way that the container's answers take. */
+export function portTarget(endpoints: readonly Endpoint[]): {
+  readonly ipv4: string | undefined;
+  readonly ipv6: string | undefined;
+  readonly binding: string;
+} {
+  const way4 = gatewayOf(endpoints, 4);
+  const way6 = gatewayOf(endpoints, 6);
+  return {
+    ipv4: way4?.network.driver === "bridge" ? way4.ipv4 : undefined,
+    ipv6: way6?.network.driver === "bridge" ? way6.ipv6 : undefined,
+    binding: way4?.network.options[OPTION.binding] ?? "",
+  };
+}
+
+/** What is there now, for a reader. */
+export function attached({ store }: Place, container: string): Attached {
+  const rows = new NetworkRows(store);
+  return { endpoints: rows.endpointsOf(container), ports: rows.ports(container) };
+}
+
+export const wiringOf = ({ paths }: Place, { endpoints, ports }: Attached): Wiring => ({
+  table: tableName(paths),
+  endpoints,
+  ports,
+  repair: [enginePath(), "repair", paths.root, paths.run],
+});
+
+export const stepsOf = (place: Place, attached: Attached): NetworkSteps =>
+  networkSteps(wiringOf(place, attached));
+
+const PROTOCOLS: Readonly<Record<number, Protocol>> = { 6: "tcp", 17: "udp", 132: "sctp" };
+
+/** A port that could not be bound: who has it, or that no interface has its address. */
+export function explainHold(step: Step & { readonly call: "hold" }, error: LaunchError): SampanError {
+  const bytes = step.address;
+  const protocol = PROTOCOLS[step.protocol] ?? "tcp";
+  const address = formatIp(bytes.subarray(4, 8));
+  const port = ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0);
+  if (error.kernel?.errno === "EADDRINUSE") return portInUse({ protocol, address, port });
+  if (error.kernel?.errno !== "EADDRNOTAVAIL") return error;
+  return new SampanError(
+    "invalid",
+    `failed to bind host port ${address}:${port}/${protocol}: cannot assign requested address`,
+    { hint: `No interface of this machine has the address ${address}.` },
+  );
+}

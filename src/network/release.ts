@@ -1,0 +1,38 @@
+/**
+ * What a container gives back when it has ended. This alone of the room is on the way of every container that could have a
+ * network, since readers that are not asynchronous come by here.
+ */
+import type { Paths } from "../common/paths.ts";
+import { enginePath } from "../launch/index.ts";
+import type { Store } from "../store/index.ts";
+
+/**
+ * Removes from the kernel what the container's keeper has not (`lost`: there was no keeper to do it) and then gives its
+ * addresses and ports back. In this order a crash in between is met by the same steps again.
+ */
+export function release(
+  { paths, store }: { readonly paths: Paths; readonly store: Store },
+  container: string,
+  lost: boolean,
+): void {
+  const left = store.db
+    .query<{ n: number }, [string, number]>(
+      "SELECT count(*) AS n FROM ports WHERE container = ? AND planned <= ?",
+    )
+    .get(container, lost ? 1 : 0);
+  // A command of its own does it: what it needs is not loaded here.
+  if (left && left.n > 0)
+    Bun.spawnSync([enginePath(), "repair", paths.root, paths.run, container], {
+      stdio: ["ignore", "ignore", "ignore"],
+    });
+  store.transaction(() => releaseRows(store, container));
+}
+
+/** The rows alone, inside the caller's transaction. */
+export function releaseRows({ db }: Store, container: string): void {
+  db.query(
+    `UPDATE endpoints SET active = 0, interface = NULL, mac = NULL, ipv4 = asked ->> 'ipv4', ipv6 = asked ->> 'ipv6'
+     WHERE container = ? AND active = 1`,
+  ).run(container);
+  db.query("DELETE FROM ports WHERE container = ?").run(container);
+}

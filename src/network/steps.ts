@@ -1,0 +1,273 @@
+/**
+ * A container's networks as steps of its plan. The keeper makes each link with its other end born in the container's
+ * namespace, asks whether the engine's rules know the bridge, and adds one element for each published port; the container's
+ * own process then brings its ends up. What is missing on the way (a bridge, the whole table) is repaired by a command of
+ * the engine's that the launcher executes, so the same plan also starts the container again after somebody removed them.
+ */
+import { parseCidr, parseIp } from "../common/ip.ts";
+import { NETLINK, NetlinkWriter } from "../kernel/netlink.ts";
+import { beginBatch, type Element, elements, endBatch, getElement } from "../kernel/nftables.ts";
+import {
+  addAddress,
+  addDefaultRoute,
+  linkUp,
+  loopbackUp,
+  type MacvlanMode,
+  newMacvlan,
+  newVeth,
+  setBridgePort,
+} from "../kernel/rtnetlink.ts";
+import type { Fill, Step } from "../launch/index.ts";
+import { macBytes, subnetOf } from "./endpoints.ts";
+import { bridgeOf, hasIcc, mtuOf, OPTION } from "./names.ts";
+import { nameBytes, publishedElement } from "./ruleset.ts";
+import type { Endpoint, PublishedPort } from "./types.ts";
+
+export interface NetworkSteps {
+  /** After the child is there, before its barrier. */
+  readonly outside: readonly Step[];
+  /** After that barrier. */
+  readonly inside: readonly Step[];
+  readonly after: readonly Step[];
+}
+
+export interface Wiring {
+  /** Name of the nf_tables table. */
+  readonly table: string;
+  /** Active ones, in the order of their interfaces. */
+  readonly endpoints: readonly Endpoint[];
+  readonly ports: readonly PublishedPort[];
+  /** The command that makes what is missing. */
+  readonly repair: readonly string[];
+}
+
+export function networkSteps(wiring: Wiring): NetworkSteps {
+  const outside: Step[] = [];
+  for (const port of wiring.ports) {
+    const hold = holdStep(port);
+    if (hold) outside.push(hold);
+  }
+  for (const endpoint of wiring.endpoints)
+    outside.push(...linkSteps(wiring, endpoint, wiring.ports.length > 0));
+  outside.push(...publishSteps(wiring, "add"));
+  return {
+    outside,
+    inside: insideSteps(wiring.endpoints, wiring.endpoints, true),
+    after: publishSteps(wiring, "delete"),
+  };
+}
+
+// ---- links
+
+/** The keeper's part of one endpoint. */
+export function linkSteps(wiring: Wiring, endpoint: Endpoint, hairpin: boolean): Step[] {
+  const { network } = endpoint;
+  if (network.driver === "macvlan") return [macvlanStep(endpoint)];
+  const bridge = bridgeOf(network);
+  const check = new NetlinkWriter(128);
+  getElement(check, wiring.table, "bridges", nameBytes(bridge));
+  return [
+    vethStep(wiring, endpoint, bridge, hairpin),
+    {
+      call: "netlink",
+      column: "outside",
+      why: "--network",
+      protocol: NETLINK.netfilter,
+      messages: check.done(),
+      repair: wiring.repair,
+    },
+  ];
+}
+
+/** `veth`, the pid in seven digits, three of the container's id and the number of the interface: nobody else has such a one. */
+function vethStep(wiring: Wiring, endpoint: Endpoint, bridge: string, hairpin: boolean): Step {
+  const peer = endpoint.interface ?? "eth0";
+  const name = `veth0000000${endpoint.container.slice(0, 3)}${Number(peer.slice(3)).toString(36)}`;
+  const mtu = mtuOf(endpoint.network);
+  const w = new NetlinkWriter(512);
+  const places = newVeth(w, {
+    name,
+    peer,
+    mac: macBytes(endpoint.mac ?? ""),
+    ...(mtu === undefined ? {} : { mtu }),
+  });
+  const digits = [places.name + 4];
+  const isolated = !hasIcc(endpoint.network);
+  // A published port of its own is sent back where it came from, if the kernel filters bridges (br_netfilter).
+  if (hairpin || isolated) digits.push(setBridgePort(w, name, { hairpin, isolated }) + 4);
+  const fill: Fill = { pid: [places.pid], digits, links: [{ at: places.bridge, name: bridge }] };
+  return {
+    call: "netlink",
+    column: "outside",
+    why: "--network",
+    protocol: NETLINK.route,
+    messages: w.done(),
+    fill,
+    repair: wiring.repair,
+  };
+}
+
+function macvlanStep(endpoint: Endpoint): Step {
+  const { options } = endpoint.network;
+  const mtu = mtuOf(endpoint.network);
+  const w = new NetlinkWriter(256);
+  const places = newMacvlan(w, {
+    name: endpoint.interface ?? "eth0",
+    mac: macBytes(endpoint.mac ?? ""),
+    mode: (options[OPTION.macvlanMode] ?? "bridge") as MacvlanMode,
+    ...(mtu === undefined ? {} : { mtu }),
+  });
+  return {
+    call: "netlink",
+    column: "outside",
+    why: "--network",
+    protocol: NETLINK.route,
+    messages: w.done(),
+    fill: { pid: [places.pid], links: [{ at: places.parent, name: options[OPTION.parent] ?? "" }] },
+  };
+}
+
+// ---- inside
+
+/** The endpoint whose gateway is the way out: the highest priority, then the first name. */
+export function gatewayOf(endpoints: readonly Endpoint[], version: 4 | 6): Endpoint | undefined {
+  let best: Endpoint | undefined;
+  for (const endpoint of endpoints) {
+    const { network, asked } = endpoint;
+    if (network.internal || !subnetOf(network, version)?.gateway) continue;
+    const more = (asked.gatewayPriority ?? 0) - (best?.asked.gatewayPriority ?? 0);
+    if (!best || more > 0 || (more === 0 && network.name < best.network.name)) best = endpoint;
+  }
+  return best;
+}
+
+/** The container's part of `endpoints`; `all` are those that it is on then, among which its ways out are chosen. */
+export function insideSteps(
+  endpoints: readonly Endpoint[],
+  all: readonly Endpoint[],
+  loopback: boolean,
+): Step[] {
+  const steps: Step[] = [];
+  const w = new NetlinkWriter(512);
+  const links: { at: number; name: string }[] = [];
+  if (loopback) loopbackUp(w);
+  for (const endpoint of endpoints) {
+    const name = endpoint.interface ?? "eth0";
+    // Without an IPv6 subnet there is no IPv6, not even link-local.
+    if (!endpoint.ipv6)
+      steps.push({
+        call: "proc",
+        column: "inside",
+        why: "--network",
+        path: `sys/net/ipv6/conf/${name}/disable_ipv6`,
+        data: "1",
+        optional: true,
+      });
+    for (const [text, version] of [
+      [endpoint.ipv4, 4],
+      [endpoint.ipv6, 6],
+    ] as const) {
+      const address = text === undefined ? undefined : parseIp(text);
+      const cidr = parseCidr(subnetOf(endpoint.network, version)?.subnet ?? "");
+      if (address && cidr) links.push({ at: addAddress(w, { address, length: cidr.length }), name });
+    }
+    linkUp(w, name);
+  }
+  for (const version of [4, 6] as const) {
+    const gateway = gatewayOf(all, version);
+    const address = gateway && parseIp(subnetOf(gateway.network, version)?.gateway ?? "");
+    if (address) addDefaultRoute(w, address);
+  }
+  steps.push({
+    call: "netlink",
+    column: "inside",
+    why: "--network",
+    protocol: NETLINK.route,
+    messages: w.done(),
+    fill: { links },
+  });
+  return steps;
+}
+
+// ---- ports
+
+const SOCKET = { tcp: [1, 6], udp: [2, 17], sctp: [5, 132] } as const;
+const AF_INET = 2;
+
+/** struct sockaddr_in: IPv4 only, where most of what is published is; two families would be two sockets for one port. */
+function holdStep({ protocol, address, port }: PublishedPort): Step | undefined {
+  const ip = parseIp(address);
+  if (ip?.length !== 4) return undefined;
+  const bytes = new Uint8Array(16);
+  bytes[0] = AF_INET;
+  bytes[2] = port >> 8;
+  bytes[3] = port & 0xff;
+  bytes.set(ip, 4);
+  const [type, number] = SOCKET[protocol];
+  return {
+    call: "hold",
+    column: "outside",
+    why: "--publish",
+    type,
+    protocol: number,
+    address: bytes,
+    // Few kernels have SCTP for the host; what passes through needs none.
+    ...(protocol === "sctp" ? { optional: true } : {}),
+  };
+}
+
+/** Elements of published ports by the map that holds them. What has no way through the kernel (::1) has none. */
+export function elementsOf(ports: readonly PublishedPort[]): Map<string, Element[]> {
+  const maps = new Map<string, Element[]>();
+  for (const { protocol, address, port, destination, target } of ports) {
+    const from = parseIp(address);
+    const to = parseIp(destination);
+    if (!from || !to || from.length !== to.length || address === "::1") continue;
+    const all = address === "0.0.0.0" || address === "::";
+    const { map, element } = publishedElement({
+      protocol,
+      port,
+      destination: to,
+      target,
+      ...(all ? {} : { address: from }),
+    });
+    const list = maps.get(map);
+    if (list) list.push(element);
+    else maps.set(map, [element]);
+  }
+  return maps;
+}
+
+/** An attribute's length has sixteen bits. */
+const CHUNK = 500;
+
+/**
+ * Adds or deletes the elements of ports. Deleting adds first, in the same batch: an element that is gone by then is no error, and
+ * one that leads elsewhere is another container's, so that the batch is refused and leaves it.
+ */
+export function publishSteps(
+  { table, ports, repair }: Pick<Wiring, "table" | "ports" | "repair">,
+  action: "add" | "delete",
+): Step[] {
+  const steps: Step[] = [];
+  for (let from = 0; from < ports.length; from += CHUNK) {
+    const maps = elementsOf(ports.slice(from, from + CHUNK));
+    if (maps.size === 0) continue;
+    const w = new NetlinkWriter(512);
+    beginBatch(w);
+    for (const [map, list] of maps) {
+      elements(w, "add", table, map, list);
+      if (action === "delete") elements(w, "delete", table, map, list);
+    }
+    endBatch(w);
+    steps.push({
+      call: "netlink",
+      column: action === "add" ? "outside" : "after",
+      why: "--publish",
+      protocol: NETLINK.netfilter,
+      messages: w.done(),
+      ...(action === "add" ? { repair } : {}),
+    });
+  }
+  return steps;
+}
