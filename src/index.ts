@@ -16,6 +16,7 @@
  */
 export { SampanError } from "./common/error.ts";
 export {
+  type CommitOptions,
   type ContainerConfig,
   type ContainerRecord,
   type ContainerState,
@@ -51,6 +52,6 @@ export {
   type PathExplanation,
   type PlanExplanation,
 } from "./explain/index.ts";
-export type { ImageConfig, ImageRecord, Images } from "./image/index.ts";
+export type { Change, ImageConfig, ImageRecord, Images } from "./image/index.ts";
 export { ATTACH, type Connection, type Exit, type Report, type Step } from "./launch/index.ts";
 export type { PrunedVolumes, VolumeRecord, Volumes, VolumeWish } from "./volume/index.ts";

@@ -85,14 +85,29 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/attach.ts"),
   },
   {
+    names: ["container commit", "commit"],
+    summary: "Create a new image from a container's changes",
+    load: () => import("./commands/commit.ts"),
+  },
+  {
     names: ["container create", "create"],
     summary: "Create a new container",
     load: () => import("./commands/create.ts"),
   },
   {
+    names: ["container diff", "diff"],
+    summary: "Inspect changes to files or directories on a container's filesystem",
+    load: () => import("./commands/diff.ts"),
+  },
+  {
     names: ["system events", "events"],
     summary: "Get real time events from the engine",
     load: () => import("./commands/events.ts"),
+  },
+  {
+    names: ["container export", "export"],
+    summary: "Export a container's filesystem as a tar archive",
+    load: () => import("./commands/export.ts"),
   },
   {
     names: ["image history", "history"],

@@ -18,10 +18,11 @@ interface Global {
 }
 
 async function main(words: readonly string[]): Promise<number> {
-  // The keeper's and the unpacking child's own ways in; no flags, no help.
+  // The own ways in of the keeper and of the processes that touch files; no flags, no help.
   if (words[0] === "repair") return (await import("./commands/repair.ts")).repair(words.slice(1));
   if (words[0] === "reap") return (await import("./commands/reap.ts")).reap(words.slice(1));
   if (words[0] === "unpack") return (await import("../image/index.ts")).unpackMain(words.slice(1));
+  if (words[0] === "tree") return (await import("../image/index.ts")).treeMain(words.slice(1));
 
   const { global, rest } = await before(words);
   const first = rest[0];

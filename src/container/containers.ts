@@ -4,8 +4,10 @@
  */
 import { existsSync, rmSync, statSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
+import type { Change } from "../image/index.ts";
 import { type Connection, connect, type Exit, Launcher } from "../launch/index.ts";
 import { claim } from "./claim.ts";
+import type { CommitOptions } from "./commit.ts";
 import type { ContainerConfig } from "./config.ts";
 import { type Context, places } from "./context.ts";
 import { type CreateOptions, create, makeRun } from "./create.ts";
@@ -369,6 +371,26 @@ export class Containers {
   async ended(reference: string): Promise<Ended | undefined> {
     const { ended } = await import("./ended.ts");
     return ended(this.#context, reference);
+  }
+
+  // ---- files
+
+  /** What it has changed in its root filesystem: each folder before what is in it, names in order. */
+  async *diff(reference: string): AsyncGenerator<Change> {
+    const { diff } = await import("./changed.ts");
+    yield* diff(this.#context, this.#context.rows.find(reference));
+  }
+
+  /** Its root filesystem as a tar archive, without what is mounted in it. */
+  async *export(reference: string): AsyncGenerator<Uint8Array> {
+    const { exportRoot } = await import("./changed.ts");
+    yield* exportRoot(this.#context, this.#context.rows.find(reference));
+  }
+
+  /** Makes an image of its changes upon the image that it was made from; gives the image's id. */
+  async commit(reference: string, options: CommitOptions = {}): Promise<string> {
+    const { commit } = await import("./commit.ts");
+    return commit(this.#context, this.get(reference), options);
   }
 
   /** The plan of its last start and what came of each step; undefined: it has not been started. */

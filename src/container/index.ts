@@ -2,6 +2,7 @@
 import type { Paths } from "../common/paths.ts";
 import { Rows } from "./rows.ts";
 
+export type { CommitOptions } from "./commit.ts";
 export {
   type ContainerConfig,
   DEFAULTS,

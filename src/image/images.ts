@@ -7,6 +7,7 @@ import { fileReason, SampanError } from "../common/error.ts";
 import { layerDir, type Paths } from "../common/paths.ts";
 import type { Store } from "../store/index.ts";
 import type { Place } from "./adopt.ts";
+import type { Commit } from "./commit.ts";
 import { HOST_REFERENCE, hostImage, hostRoot, isHost } from "./host.ts";
 import type { ImportOptions } from "./import.ts";
 import type { Loaded } from "./loaded.ts";
@@ -235,6 +236,12 @@ export class Images {
   async import(source: string | AsyncIterable<Uint8Array>, options: ImportOptions = {}): Promise<string> {
     const { importImage } = await import("./import.ts");
     return importImage(await this.#place(), open(source), options);
+  }
+
+  /** Makes an image of another one and one more layer, whose archive is given as a stream; gives its id. */
+  async commit(commit: Commit, layer: AsyncIterable<Uint8Array>): Promise<string> {
+    const { commitImage } = await import("./commit.ts");
+    return commitImage(await this.#place(), commit, layer);
   }
 
   /**

@@ -1,3 +1,5 @@
+export type { MutableConfig } from "./changes.ts";
+export type { Commit } from "./commit.ts";
 export { hostImage } from "./host.ts";
 export { type HistoryEntry, Images, type LoadOptions, noSuchImage, type PullRequest } from "./images.ts";
 export type { ImportOptions } from "./import.ts";
@@ -31,3 +33,11 @@ export const registryCredentials = () => import("./registry/credentials.ts");
 
 /** `login`, `logout` and what they need; loaded when they are wanted. */
 export const registryLogin = () => import("./registry/login.ts");
+
+/** Trees of files: packing, unpacking, changes. Loaded when they are wanted. */
+export const trees = () => import("./tree/index.ts");
+export type { Change, PathStat, TreeJob, TreeRoot, TreeStreams, Upper } from "./tree/index.ts";
+
+/** The hidden command of the process that reaches into a tree; gives its exit code. */
+export const treeMain = async (args: readonly string[]): Promise<number> =>
+  (await import("./tree/child.ts")).main(args);

@@ -44,12 +44,9 @@ export async function ensureLayer(
   limits?: Partial<UnpackLimits>,
 ): Promise<void> {
   const chain = chains.at(-1) ?? "";
-  const known = (): boolean =>
-    store.db.query<{ chain: string }, [string]>("SELECT chain FROM layers WHERE chain = ?").get(chain) !==
-    null;
-  if (known()) return;
+  if (isKnown(store, chain)) return;
   await alone(paths, chain, async (lock) => {
-    if (known()) return;
+    if (isKnown(store, chain)) return;
     const folder = layerDir(paths, chain);
     const temporary = `${paths.root}/tmp/${chain}`;
     // What a killed process left: complete or not, no row names it.
@@ -82,19 +79,69 @@ export async function ensureLayer(
           "invalid",
           `${what}: its content is ${unpacked.diffId}, the image's config says ${diffId}`,
         );
-      if (!existsSync(`${paths.root}/layers`))
-        mkdirSync(`${paths.root}/layers`, { mode: 0o711, recursive: true });
-      renameSync(temporary, folder);
-      store.transaction(() =>
-        store.db
-          .query("INSERT OR REPLACE INTO layers (chain, diff, blob, size) VALUES (?, ?, ?, ?)")
-          .run(chain, diffId, source.digest, unpacked.size),
-      );
+      install(store, paths, temporary, { chain, diff: diffId, blob: source.digest, size: unpacked.size });
     } catch (error) {
       rmSync(temporary, { recursive: true, force: true });
       throw error;
     } finally {
       closeSync(input);
+    }
+  });
+}
+
+const isKnown = (store: Store, chain: string): boolean =>
+  store.db.query<{ chain: string }, [string]>("SELECT chain FROM layers WHERE chain = ?").get(chain) !== null;
+
+interface LayerRow {
+  readonly chain: string;
+  readonly diff: string;
+  readonly blob: string;
+  readonly size: number;
+}
+
+/** Gives a folder that is complete its name, and then its row. */
+function install(store: Store, paths: Paths, folder: string, { chain, diff, blob, size }: LayerRow): void {
+  if (!existsSync(`${paths.root}/layers`))
+    mkdirSync(`${paths.root}/layers`, { mode: 0o711, recursive: true });
+  renameSync(folder, layerDir(paths, chain));
+  store.transaction(() =>
+    store.db
+      .query("INSERT OR REPLACE INTO layers (chain, diff, blob, size) VALUES (?, ?, ?, ?)")
+      .run(chain, diff, blob, size),
+  );
+}
+
+/**
+ * A new layer upon others, from an archive that is only now being made: its digest, and with it its place, is known at the
+ * end. It is unpacked as it comes; one that turns out to be here already is thrown away. `digest` gives the archive's,
+ * once all of it has been taken.
+ */
+export async function addLayer(
+  store: Store,
+  paths: Paths,
+  below: readonly string[],
+  archive: AsyncIterable<Uint8Array>,
+  digest: () => string,
+): Promise<void> {
+  const name = `layer-${Bun.randomUUIDv7()}`;
+  const temporary = `${paths.root}/tmp/${name}`;
+  const lower = chainIds(below)
+    .reverse()
+    .map((chain) => realpathSync(layerDir(paths, chain)));
+  await alone(paths, name, async (lock) => {
+    try {
+      mkdirSync(temporary, { recursive: true, mode: 0o700 });
+      const job = { folder: realpathSync(temporary), lower };
+      const { size } = await startUnpack(job, archive, lock, "the new layer");
+      const blob = digest();
+      const chain = chainIds([...below, blob]).at(-1) ?? "";
+      await alone(paths, chain, async () => {
+        if (isKnown(store, chain)) return;
+        rmSync(layerDir(paths, chain), { recursive: true, force: true });
+        install(store, paths, temporary, { chain, diff: blob, blob, size });
+      });
+    } finally {
+      rmSync(temporary, { recursive: true, force: true });
     }
   });
 }

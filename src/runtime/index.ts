@@ -42,8 +42,9 @@ export {
 } from "./namespaces.ts";
 export { parseOptions } from "./options.ts";
 export { hasAppArmor, hasSELinux } from "./process.ts";
+export { compileReach, type Reach } from "./reach.ts";
 export { RLIMITS } from "./rlimits.ts";
-export { isHostRoot, type Root } from "./rootfs.ts";
+export { isHostRoot, type Root, rootPath } from "./rootfs.ts";
 export { callerIdMaps, matchUser } from "./rootless.ts";
 export {
   builtinProfile,

@@ -214,7 +214,7 @@ describe.skipIf(!ROOT)(`metadata${WITHOUT_ROOT}`, () => {
       file("ping", "x", { xattrs, uid: 5 }),
       dir("d", { xattrs: new Map([["user.d", Buffer.from("1")]]) }),
     ]);
-    const { fgetxattr, flistxattr, open, close } = await import("../../src/image/unpack/sys.ts");
+    const { fgetxattr, flistxattr, open, close } = await import("../../src/image/sys.ts");
     const fd = open(`${place.top("t")}/ping`, 0);
     expect(flistxattr(fd).sort()).toEqual(["security.capability", "user.note"]);
     expect(Buffer.from(fgetxattr(fd, "security.capability") ?? [])).toEqual(capability);

@@ -11,21 +11,41 @@ const FLAGS = {
   platform: { type: "string", help: "Set platform if server is multi-platform capable" },
 } as const satisfies Flags;
 
+const isUrl = (text: string): boolean => /^https?:\/\//.test(text);
+
+const source = (file: string): string | AsyncIterable<Uint8Array> =>
+  file === "-" ? Bun.stdin.stream() : isUrl(file) ? download(file) : file;
+
+async function* download(url: string): AsyncGenerator<Uint8Array> {
+  let answer: Response;
+  try {
+    answer = await fetch(url);
+  } catch (cause) {
+    throw new SampanError("unavailable", `import ${url}: ${(cause as Error).message}`, { cause });
+  }
+  if (!answer.ok || !answer.body)
+    throw new SampanError(
+      "unavailable",
+      `import ${url}: the server answers ${answer.status} ${answer.statusText}`,
+    );
+  yield* answer.body;
+}
+
 export default command({
-  usage: "[OPTIONS] file|- [REPOSITORY[:TAG]]",
+  usage: "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
   flags: FLAGS,
   least: 1,
   most: 2,
   async run({ flags, args, where }) {
     const [file = "", reference] = args;
-    if (/^https?:\/\//.test(file))
-      throw new SampanError("unavailable", `import ${file}: this version has no way to the network`, {
-        hint: "Fetch the archive first and import the file.",
-      });
-    const id = await Engine.open(where).images.import(file === "-" ? Bun.stdin.stream() : file, {
+    const id = await Engine.open(where).images.import(source(file), {
       ...(reference ? { reference } : {}),
       changes: flags.change,
-      ...(flags.message ? { message: flags.message } : {}),
+      ...(flags.message
+        ? { message: flags.message }
+        : isUrl(file)
+          ? { message: `Imported from ${file}` }
+          : {}),
       ...(flags.platform ? { platform: flags.platform } : {}),
     });
     print(id);

@@ -28,29 +28,27 @@ export function isEmpty(block: Uint8Array): boolean {
   return true;
 }
 
-/** Whether this can be a header: its sum is right. */
+/** Whether this can be a header: its sum is right. The sum's own field counts as eight spaces. */
 export function isHeader(block: Uint8Array): boolean {
-  let unsigned = 0;
-  let signed = 0;
-  for (let i = 0; i < BLOCK; i++) {
-    // The sum's own field counts as eight spaces. Some old writers summed signed bytes.
-    const byte = i >= 148 && i < 156 ? 32 : (block[i] ?? 0);
-    unsigned += byte;
-    signed += byte > 127 ? byte - 256 : byte;
-  }
+  let unsigned = 8 * 32;
+  for (let i = 0; i < 148; i++) unsigned += block[i] ?? 0;
+  for (let i = 156; i < BLOCK; i++) unsigned += block[i] ?? 0;
   let sum: number;
   try {
     sum = number(block, 148, 8, "checksum");
   } catch {
     return false;
   }
-  return sum === unsigned || sum === signed;
+  if (sum === unsigned) return true;
+  // Some old writers summed signed bytes.
+  let signed = unsigned;
+  for (let i = 0; i < BLOCK; i++) if ((i < 148 || i >= 156) && (block[i] ?? 0) > 127) signed -= 256;
+  return sum === signed;
 }
 
 export function parseHeader(block: Uint8Array): Header {
-  const magic = ascii(block, 257, 8);
-  const posix = magic.startsWith("ustar\0");
-  const gnu = magic === "ustar  \0";
+  const posix = begins(block, 257, "ustar\0");
+  const gnu = begins(block, 257, "ustar  \0");
   const prefix = posix ? name(block, 345, 155) : "";
   const own = name(block, 0, 100);
   const flag = String.fromCharCode(block[156] ?? 0);
@@ -102,8 +100,10 @@ function name(block: Uint8Array, offset: number, length: number): string {
   return end === offset ? "" : decodeName(block.subarray(offset, end));
 }
 
-const ascii = (block: Uint8Array, offset: number, length: number): string =>
-  String.fromCharCode(...block.subarray(offset, offset + length));
+function begins(block: Uint8Array, offset: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (block[offset + i] !== text.charCodeAt(i)) return false;
+  return true;
+}
 
 /** Octal digits that a space or NUL ends; or, with the top bit set, a big-endian two's complement (GNU's base 256). */
 function number(block: Uint8Array, offset: number, length: number, what: string): number {

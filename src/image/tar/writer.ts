@@ -17,7 +17,6 @@ const FLAG: Record<EntryType, string> = {
 };
 const NANO = 1_000_000_000n;
 const encoder = new TextEncoder();
-const ascii = /^[\x20-\x7e]*$/;
 
 /** What `entryOf` fills in: a file that root owns, from the year 1970. */
 export type EntryInput = Partial<Entry> & Pick<Entry, "name" | "type">;
@@ -86,65 +85,84 @@ export function tarBytes(build: (writer: TarWriter) => void): Uint8Array {
   return Buffer.concat(parts);
 }
 
-/** The header blocks of one member. */
+/** The header blocks of one member. On the way of every file that is packed: nothing is made that is not written. */
 export function header(entry: Entry): Uint8Array {
-  const pax = new Map<string, Uint8Array>();
-  const text = (key: string, value: string): void => void pax.set(key, encoder.encode(value));
+  const pax: PaxRecord[] = [];
   const name = entry.type === "dir" && !entry.name.endsWith("/") ? `${entry.name}/` : entry.name;
-  const nameBytes = encodeName(name);
-  const linkBytes = encodeName(entry.link);
-  const split = ascii.test(name) ? splitName(name) : undefined;
-  if (!split) pax.set("path", nameBytes);
-  if (linkBytes.length > 100 || !ascii.test(entry.link)) pax.set("linkpath", linkBytes);
+  const plain = isAscii(name);
+  const split = plain ? splitName(name) : undefined;
+  if (!split) pax.push(["path", encodeName(name)]);
+  const plainLink = isAscii(entry.link);
+  const longLink = !plainLink || entry.link.length > 100;
+  if (longLink) pax.push(["linkpath", encodeName(entry.link)]);
   const size = entry.type === "file" ? entry.size : 0;
-  if (size >= 8 ** 11) text("size", String(size));
-  if (entry.uid >= 8 ** 7) text("uid", String(entry.uid));
-  if (entry.gid >= 8 ** 7) text("gid", String(entry.gid));
+  if (size >= 8 ** 11) pax.push(["size", String(size)]);
+  if (entry.uid >= 8 ** 7) pax.push(["uid", String(entry.uid)]);
+  if (entry.gid >= 8 ** 7) pax.push(["gid", String(entry.gid)]);
   const seconds = floorDiv(entry.mtime, NANO);
-  const nanos = entry.mtime - seconds * NANO;
-  if (nanos !== 0n || seconds < 0n || seconds >= 8n ** 11n) text("mtime", decimalTime(entry.mtime));
-  for (const [key, value] of entry.xattrs ?? []) pax.set(`SCHILY.xattr.${key}`, value);
+  const late = seconds < 0n || seconds >= 8n ** 11n;
+  if (late || seconds * NANO !== entry.mtime) pax.push(["mtime", decimalTime(entry.mtime)]);
+  if (entry.xattrs) for (const [key, value] of entry.xattrs) pax.push([`SCHILY.xattr.${key}`, value]);
 
-  const clamp = (value: bigint, digits: number): number =>
-    value < 0n || value >= 8n ** BigInt(digits) ? 0 : Number(value);
-  const main = block({
-    name: split?.name ?? encodeName(printable(name)).subarray(0, 100),
-    prefix: split?.prefix ?? new Uint8Array(),
-    link: pax.has("linkpath") ? encodeName(printable(entry.link)).subarray(0, 100) : linkBytes,
+  const fields: Fields = {
+    name: split ? split.name : printable(name).slice(0, 100),
+    prefix: split ? split.prefix : "",
+    link: longLink ? printable(entry.link).slice(0, 100) : entry.link,
     flag: FLAG[entry.type],
     mode: entry.mode & 0o7777,
     uid: entry.uid < 8 ** 7 ? entry.uid : 0,
     gid: entry.gid < 8 ** 7 ? entry.gid : 0,
     size: size < 8 ** 11 ? size : 0,
-    mtime: clamp(seconds, 11),
+    mtime: late ? 0 : Number(seconds),
     major: entry.major,
     minor: entry.minor,
-  });
-  if (pax.size === 0) return main;
-
-  const records = [...pax].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => paxRecord(key, value));
-  const body = Buffer.concat(records);
-  const base = printable(name).replace(/\/$/, "").split("/").pop() ?? "";
-  const extension = block({
-    name: encoder.encode(`PaxHeaders.0/${base}`.slice(0, 100)),
-    prefix: new Uint8Array(),
-    link: new Uint8Array(),
-    flag: "x",
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    size: body.length,
-    mtime: 0,
-    major: 0,
-    minor: 0,
-  });
-  return Buffer.concat([extension, body, new Uint8Array(padding(body.length)), main]);
+  };
+  if (pax.length === 0) {
+    const bytes = Buffer.alloc(BLOCK);
+    block(bytes, 0, fields);
+    return bytes;
+  }
+  return extended(pax, printable(name), fields);
 }
 
+type PaxRecord = readonly [key: string, value: string | Uint8Array];
+
+/** A pax header with these records, and the block that they correct. */
+function extended(pax: PaxRecord[], name: string, fields: Fields): Uint8Array {
+  if (pax.length > 1) pax.sort(([a], [b]) => (a < b ? -1 : 1));
+  let length = 0;
+  for (const record of pax) length += recordLength(record);
+  const bytes = Buffer.alloc(2 * BLOCK + length + padding(length));
+  const base = name.replace(/\/$/, "").split("/").pop() ?? "";
+  block(bytes, 0, { ...EXTENSION, name: `PaxHeaders.0/${base}`.slice(0, 100), size: length });
+  let at = BLOCK;
+  for (const record of pax) {
+    const [key, value] = record;
+    at += bytes.write(`${recordLength(record)} ${key}=`, at);
+    if (typeof value === "string") at += bytes.write(value, at, "latin1");
+    else {
+      bytes.set(value, at);
+      at += value.length;
+    }
+    bytes[at++] = 10;
+  }
+  block(bytes, bytes.length - BLOCK, fields);
+  return bytes;
+}
+
+/** Of `12 path=abc\n`, which counts its own digits. */
+function recordLength([key, value]: PaxRecord): number {
+  const rest = (isAscii(key) ? key.length : Buffer.byteLength(key)) + value.length + 3;
+  let length = rest + 1;
+  while (String(length).length + rest !== length) length = String(length).length + rest;
+  return length;
+}
+
+/** Texts are ASCII and fit. */
 interface Fields {
-  readonly name: Uint8Array;
-  readonly prefix: Uint8Array;
-  readonly link: Uint8Array;
+  readonly name: string;
+  readonly prefix: string;
+  readonly link: string;
   readonly flag: string;
   readonly mode: number;
   readonly uid: number;
@@ -155,48 +173,70 @@ interface Fields {
   readonly minor: number;
 }
 
-function block(fields: Fields): Uint8Array {
-  const bytes = Buffer.alloc(BLOCK);
-  const octal = (offset: number, width: number, value: number): void => {
-    bytes.write(value.toString(8).padStart(width - 1, "0"), offset, "latin1");
+const EXTENSION: Fields = {
+  name: "",
+  prefix: "",
+  link: "",
+  flag: "x",
+  mode: 0o644,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  mtime: 0,
+  major: 0,
+  minor: 0,
+};
+
+/** Fills 512 bytes that are zero. */
+function block(bytes: Buffer, start: number, fields: Fields): void {
+  const text = (offset: number, value: string): void => {
+    for (let i = 0; i < value.length; i++) bytes[start + offset + i] = value.charCodeAt(i);
   };
-  bytes.set(fields.name, 0);
+  const octal = (offset: number, width: number, value: number): void => {
+    let rest = value;
+    for (let at = start + offset + width - 2; at >= start + offset; at--) {
+      bytes[at] = 48 + (rest % 8);
+      rest = Math.floor(rest / 8);
+    }
+  };
+  text(0, fields.name);
   octal(100, 8, fields.mode);
   octal(108, 8, fields.uid);
   octal(116, 8, fields.gid);
   octal(124, 12, fields.size);
   octal(136, 12, fields.mtime);
-  bytes.write("        ", 148, "latin1");
-  bytes.write(fields.flag, 156, "latin1");
-  bytes.set(fields.link, 157);
-  bytes.write("ustar\x0000", 257, "latin1");
+  text(148, "        ");
+  text(156, fields.flag);
+  text(157, fields.link);
+  text(257, "ustar\x0000");
   octal(329, 8, fields.major);
   octal(337, 8, fields.minor);
-  bytes.set(fields.prefix, 345);
+  text(345, fields.prefix);
   let sum = 0;
-  for (const byte of bytes) sum += byte;
-  bytes.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
-  return bytes;
+  for (let at = start; at < start + BLOCK; at++) sum += bytes[at] ?? 0;
+  octal(148, 7, sum);
+  bytes[start + 154] = 0;
 }
 
 /** ustar's way with names over 100 bytes: up to 155 more in front of a slash. */
-function splitName(name: string): { name: Uint8Array; prefix: Uint8Array } | undefined {
-  if (name.length <= 100) return { name: encoder.encode(name), prefix: new Uint8Array() };
+function splitName(name: string): { name: string; prefix: string } | undefined {
+  if (name.length <= 100) return { name, prefix: "" };
   if (name.length > 256) return undefined;
   const slash = name.indexOf("/", name.length - 101);
   if (slash <= 0 || slash > 155 || slash === name.length - 1) return undefined;
-  return { name: encoder.encode(name.slice(slash + 1)), prefix: encoder.encode(name.slice(0, slash)) };
+  return { name: name.slice(slash + 1), prefix: name.slice(0, slash) };
 }
 
-const printable = (text: string): string => text.replace(/[^\x20-\x7e]/g, "_");
-
-/** `12 path=abc\n`, the length counting its own digits. */
-function paxRecord(key: string, value: Uint8Array): Uint8Array {
-  const rest = Buffer.concat([encoder.encode(` ${key}=`), value, encoder.encode("\n")]);
-  let length = rest.length + 1;
-  while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
-  return Buffer.concat([encoder.encode(String(length)), rest]);
+/** Printable ASCII only. */
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return true;
 }
+
+const printable = (text: string): string => (isAscii(text) ? text : text.replace(/[^\x20-\x7e]/g, "_"));
 
 const floorDiv = (value: bigint, by: bigint): bigint =>
   value >= 0n || value % by === 0n ? value / by : value / by - 1n;

@@ -6,12 +6,12 @@
 import { SampanError } from "../../common/error.ts";
 import { decompress, type InflateLimits } from "../compression.ts";
 import { growing, pieces } from "../pieces.ts";
+import { chroot, load, SysError } from "../sys.ts";
 import { TarError } from "../tar/entry.ts";
 import { quote } from "../tar/header.ts";
 import { TarReader } from "../tar/reader.ts";
 import { LayerFolder } from "./layer.ts";
 import { Lower } from "./lower.ts";
-import { chroot, load, SysError } from "./sys.ts";
 
 export interface UnpackJob {
   /** Where to: an empty folder. */

@@ -3,12 +3,12 @@
  * resolved inside the layer, missing parents made.
  */
 import { rmSync } from "node:fs";
+import * as sys from "../sys.ts";
+import { S_IF, S_IFMT, SysError } from "../sys.ts";
 import { TarError } from "../tar/entry.ts";
 import { quote } from "../tar/header.ts";
 import { decodeName, encodeName } from "../tar/name.ts";
 import type { Found, Lower } from "./lower.ts";
-import * as sys from "./sys.ts";
-import { S_IF, S_IFMT, SysError } from "./sys.ts";
 
 /** What a folder gets when all else is done: what is made inside would change its time, and its mode might forbid it. */
 export interface Folder {

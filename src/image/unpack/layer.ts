@@ -3,14 +3,15 @@
  * device 0:0 named x, `.wh..wh..opq` the folder's attribute overlay.opaque. The last of several members with one name
  * wins, whatever their types. Nothing leaves the folder, even without chroot: a caller that is not root cannot chroot.
  */
+
+import * as sys from "../sys.ts";
+import { O, S_IF, S_IFMT, SysError } from "../sys.ts";
 import { type Entry, TarError } from "../tar/entry.ts";
 import { quote } from "../tar/header.ts";
 import { decodeName } from "../tar/name.ts";
 import type { TarSink } from "../tar/reader.ts";
 import { Folders, split } from "./folders.ts";
 import type { Found, Lower } from "./lower.ts";
-import * as sys from "./sys.ts";
-import { O, S_IF, S_IFMT, SysError } from "./sys.ts";
 
 interface LayerOptions {
   /** The folder, without a slash at its end; "" after chroot. */

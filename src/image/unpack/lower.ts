@@ -4,7 +4,6 @@
  * to a file that only they have. Every step is one openat of one name with O_NOFOLLOW: no link is ever followed.
  */
 import { readdirSync } from "node:fs";
-import { decodeName } from "../tar/name.ts";
 import {
   close,
   fgetxattr,
@@ -16,7 +15,8 @@ import {
   S_IF,
   S_IFMT,
   type Status,
-} from "./sys.ts";
+} from "../sys.ts";
+import { decodeName } from "../tar/name.ts";
 
 export interface Found {
   readonly status: Status;

@@ -1,10 +1,11 @@
 /**
- * The system calls of unpacking, by bun:ffi: node:fs rounds times, cannot make devices, set xattrs or chroot, and loses
- * names that are not UTF-8. Paths are the strings of tar/name.ts. A failure is a SysError with the errno's name.
+ * The system calls of packing and unpacking, by bun:ffi: node:fs rounds times, cannot make devices, set xattrs, chroot or
+ * look beneath an open folder, and loses names that are not UTF-8. Paths are the strings of tar/name.ts. A failure is a
+ * SysError with the errno's name.
  */
 import { dlopen, FFIType, type Pointer, read } from "bun:ffi";
-import { errnoName } from "../../kernel/errno.ts";
-import { encodeName } from "../tar/name.ts";
+import { errnoName } from "../kernel/errno.ts";
+import { decodeName, encodeName } from "./tar/name.ts";
 
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -19,6 +20,8 @@ export const O = {
   // These two differ between x86_64 and aarch64.
   directory: process.arch === "arm64" ? 0o40000 : 0o200000,
   nofollow: process.arch === "arm64" ? 0o100000 : 0o400000,
+  nonblock: 0o4000,
+  path: 0o10000000,
   cloexec: 0o2000000,
 } as const;
 
@@ -59,6 +62,17 @@ const open_ = () =>
     chmod: { args: ["ptr", "u32"], returns: "i32" },
     utimensat: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
     statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
+    syscall: { args: ["i64", "i64", "ptr", "ptr", "i64"], returns: FFIType.i64_fast },
+    getdents64: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
+    fcntl: { args: ["i32", "i32", "u64"], returns: "i32" },
+    fstatfs: { args: ["i32", "ptr"], returns: "i32" },
+    fchdir: { args: ["i32"], returns: "i32" },
+    mkdirat: { args: ["i32", "ptr", "u32"], returns: "i32" },
+    symlinkat: { args: ["ptr", "i32", "ptr"], returns: "i32" },
+    linkat: { args: ["i32", "ptr", "i32", "ptr", "i32"], returns: "i32" },
+    mknodat: { args: ["i32", "ptr", "u32", "u64"], returns: "i32" },
+    fchownat: { args: ["i32", "ptr", "u32", "u32", "i32"], returns: "i32" },
+    unlinkat: { args: ["i32", "ptr", "i32"], returns: "i32" },
   }).symbols;
 
 let libc: ReturnType<typeof open_> | undefined;
@@ -138,6 +152,52 @@ export const close = (fd: number): void => {
 export const readInto = (fd: number, into: Uint8Array): number =>
   check(c().read(fd, into, into.length), "read", `fd ${fd}`);
 
+export const RESOLVE = {
+  noXdev: 0x01,
+  noMagiclinks: 0x02,
+  noSymlinks: 0x04,
+  beneath: 0x08,
+  inRoot: 0x10,
+} as const;
+
+/** openat2(2): opens beneath a folder's fd with the kernel's own care for what lies on the way (RESOLVE). */
+export function openat2(dir: number, path: string, flags: number, resolve: number): number {
+  how[0] = BigInt(flags | O.cloexec);
+  how[2] = BigInt(resolve);
+  for (let tries = 0; ; tries++) {
+    const fd = Number(c().syscall(SYS_OPENAT2, dir, put(first, path, "open"), how, how.byteLength));
+    if (fd >= 0) return fd;
+    const name = errno();
+    // EAGAIN: something was renamed meanwhile, so the kernel could not be sure.
+    if (name !== "EAGAIN" || tries > 100) throw new SysError("open", name, path);
+  }
+}
+/** One number on every architecture. */
+const SYS_OPENAT2 = 437;
+const how = new BigUint64Array(3);
+
+/** The names in an open folder, in byte order as far as they are ASCII. */
+export function names(dir: number): string[] {
+  const found: string[] = [];
+  for (;;) {
+    const length = check(c().getdents64(dir, entries, entries.length), "getdents", `fd ${dir}`);
+    if (length === 0) return found.sort();
+    // struct linux_dirent64: inode, offset, length of the record, type, name.
+    for (let at = 0; at < length; at += entries.readUInt16LE(at + 16)) {
+      const start = at + 19;
+      const name = decodeName(entries.subarray(start, entries.indexOf(0, start)));
+      if (name !== "." && name !== "..") found.push(name);
+    }
+  }
+}
+const entries = Buffer.alloc(65536);
+
+/** A pipe that holds this many bytes lets both sides work at once; refused beyond the caller's limit, which is fine. */
+export const widenPipe = (fd: number, bytes: number): void => {
+  const F_SETPIPE_SZ = 1031;
+  c().fcntl(fd, F_SETPIPE_SZ, bytes);
+};
+
 /** Writes all of it. */
 export function writeAt(fd: number, bytes: Uint8Array, position: number, path: string): void {
   for (let done = 0; done < bytes.length; )
@@ -208,15 +268,14 @@ export const lsetxattr = (path: string, name: string, value: Uint8Array): void =
 };
 /** undefined where there is none of that name. */
 export function fgetxattr(fd: number, name: string): Uint8Array | undefined {
-  const value = new Uint8Array(65536);
-  const length = Number(c().fgetxattr(fd, put(key, name, "getxattr"), value, value.length));
-  return length < 0 ? undefined : value.slice(0, length);
+  const length = Number(c().fgetxattr(fd, put(key, name, "getxattr"), large, large.length));
+  return length < 0 ? undefined : Uint8Array.prototype.slice.call(large, 0, length);
 }
 export function flistxattr(fd: number): string[] {
-  const list = Buffer.alloc(65536);
-  const length = Number(c().flistxattr(fd, list, list.length));
-  return length <= 0 ? [] : list.toString("utf8", 0, length).split("\0").filter(Boolean);
+  const length = Number(c().flistxattr(fd, large, large.length));
+  return length <= 0 ? [] : large.toString("utf8", 0, length).split("\0").filter(Boolean);
 }
+const large = Buffer.alloc(65536);
 
 export const mkdir = (path: string, mode: number): void => {
   check(c().mkdir(put(first, path, "mkdir"), mode), "mkdir", path);
@@ -231,14 +290,14 @@ export const link = (target: string, path: string): void => {
   check(c().link(put(first, target, "link"), put(second, path, "link")), "link", path);
 };
 export const mknod = (path: string, mode: number, major: number, minor: number): void => {
-  // glibc's makedev: both numbers are cut in two.
-  const device =
-    (BigInt(major & 0xfff) << 8n) |
-    (BigInt(major & ~0xfff) << 32n) |
-    BigInt(minor & 0xff) |
-    (BigInt(minor & ~0xff) << 12n);
-  check(c().mknod(put(first, path, "mknod"), mode, device), "mknod", path);
+  check(c().mknod(put(first, path, "mknod"), mode, makedev(major, minor)), "mknod", path);
 };
+/** glibc's makedev: both numbers are cut in two. */
+const makedev = (major: number, minor: number): bigint =>
+  (BigInt(major & 0xfff) << 8n) |
+  (BigInt(major & ~0xfff) << 32n) |
+  BigInt(minor & 0xff) |
+  (BigInt(minor & ~0xff) << 12n);
 export const lchown = (path: string, uid: number, gid: number): void => {
   check(c().lchown(put(first, path, "chown"), uid, gid), "chown", path);
 };
@@ -258,6 +317,39 @@ export function readlinkat(dir: number, path: string): Uint8Array {
 }
 export const readlink = (path: string): Uint8Array => readlinkat(AT_FDCWD, path);
 
+// ---- one name in an open folder: no path, so nothing on the way can be exchanged meanwhile
+
+export const mkdirat = (dir: number, name: string, mode: number): void => {
+  check(c().mkdirat(dir, put(first, name, "mkdir"), mode), "mkdir", name);
+};
+export const symlinkat = (target: string, dir: number, name: string): void => {
+  check(c().symlinkat(put(first, target, "symlink"), dir, put(second, name, "symlink")), "symlink", name);
+};
+/** Of a symlink a second name for the link itself. */
+export const linkat = (fromDir: number, from: string, dir: number, name: string): void => {
+  check(c().linkat(fromDir, put(first, from, "link"), dir, put(second, name, "link"), 0), "link", name);
+};
+export const mknodat = (dir: number, name: string, mode: number, major: number, minor: number): void => {
+  check(c().mknodat(dir, put(first, name, "mknod"), mode, makedev(major, minor)), "mknod", name);
+};
+export const lchownat = (dir: number, name: string, uid: number, gid: number): void => {
+  check(c().fchownat(dir, put(first, name, "chown"), uid, gid, AT_SYMLINK_NOFOLLOW), "chown", name);
+};
+/** `folder`: an empty folder instead of anything else. */
+export const unlinkat = (dir: number, name: string, folder = false): void => {
+  const AT_REMOVEDIR = 0x200;
+  check(c().unlinkat(dir, put(first, name, "unlink"), folder ? AT_REMOVEDIR : 0), "unlink", name);
+};
+export const lutimensat = (dir: number, name: string, mtime: bigint): void => {
+  const path = put(first, name, "utimensat");
+  check(c().utimensat(dir, path, setTimes(mtime), AT_SYMLINK_NOFOLLOW), "utimensat", name);
+};
+/** chroot to an open folder. */
+export const chrootTo = (dir: number, path: string): void => {
+  check(c().fchdir(dir), "fchdir", path);
+  chroot(".");
+};
+
 export interface Status {
   /** With the file's type: S_IFMT. */
   readonly mode: number;
@@ -267,18 +359,25 @@ export interface Status {
   readonly mtime: bigint;
   readonly major: number;
   readonly minor: number;
+  readonly nlink: number;
+  /** What is the same for all names of one file: device and inode. Empty where there is but one name. */
+  readonly identity: string;
+  /** The mount that it is in; 0 where the kernel does not say. */
+  readonly mount: bigint;
 }
 
 /** Of the last component itself; undefined if there is nothing by that name. */
 export function lstatat(dir: number, path: string): Status | undefined {
-  const STATX_BASIC = 0x7ff;
+  const STATX_MNT_ID = 0x1000;
+  const STATX_BASIC_AND_MNT_ID = 0x17ff;
   const flags = AT_SYMLINK_NOFOLLOW | (path === "" ? AT_EMPTY_PATH : 0);
-  if (c().statx(dir, put(first, path, "stat"), flags, STATX_BASIC, status) < 0) {
+  if (c().statx(dir, put(first, path, "stat"), flags, STATX_BASIC_AND_MNT_ID, status) < 0) {
     const name = errno();
     if (name === "ENOENT" || name === "ENOTDIR") return undefined;
     throw new SysError("stat", name, path);
   }
   // struct statx is the same on every architecture.
+  const nlink = status.readUInt32LE(16);
   return {
     mode: status.readUInt16LE(28),
     uid: status.readUInt32LE(20),
@@ -287,7 +386,15 @@ export function lstatat(dir: number, path: string): Status | undefined {
     mtime: status.readBigInt64LE(112) * NANO + BigInt(status.readUInt32LE(120)),
     major: status.readUInt32LE(128),
     minor: status.readUInt32LE(132),
+    nlink,
+    identity: nlink > 1 ? status.toString("latin1", 32, 40) + status.toString("latin1", 136, 144) : "",
+    mount: (status.readUInt32LE(0) & STATX_MNT_ID) === 0 ? 0n : status.readBigUInt64LE(144),
   };
+}
+/** The kind of filesystem that an open file or folder is on: its magic number, statfs(2). */
+export function filesystem(fd: number): number {
+  check(c().fstatfs(fd, status), "statfs", `fd ${fd}`);
+  return status.readUInt32LE(0);
 }
 export const lstat = (path: string): Status | undefined => lstatat(AT_FDCWD, path);
 

@@ -1,0 +1,40 @@
+/** What the process that reaches into a tree is asked for, and what it answers. */
+import type { ErrorCode, Kernel } from "../../common/error.ts";
+import type { Upper } from "./changes.ts";
+import type { PathStat } from "./place.ts";
+
+/** The root beneath which a path is looked up: a folder of the host, or what a process has for its root. */
+export type TreeRoot =
+  | { readonly path: string }
+  /** `start`: field 22 of /proc/PID/stat, so that no other process that has the pid by then can be meant. */
+  | { readonly pid: number; readonly start: string };
+
+export type TreeJob =
+  /** Changes as lines of JSON on the output. */
+  | { readonly do: "changes"; readonly uppers: readonly Upper[] }
+  /** An upper folder as a layer's archive. */
+  | { readonly do: "layer"; readonly upper: Upper }
+  /** Layers as one tree, top-most first; nothing of other mounts. `hidden`: names of folders that are shown empty. */
+  | { readonly do: "merged"; readonly layers: readonly string[]; readonly hidden: readonly string[] }
+  | { readonly do: "stat"; readonly root: TreeRoot; readonly path: string }
+  /** What is at a path as an archive whose first name is the path's last. */
+  | { readonly do: "pack"; readonly root: TreeRoot; readonly path: string }
+  /** An archive, on the input, into a folder that is there. */
+  | {
+      readonly do: "put";
+      readonly root: TreeRoot;
+      readonly path: string;
+      readonly owner: "archive" | { readonly uid: number; readonly gid: number };
+    };
+
+export type TreeAnswer =
+  | { readonly ok: true; readonly stat?: PathStat }
+  | {
+      readonly ok: false;
+      readonly message: string;
+      readonly code?: ErrorCode;
+      readonly hint?: string;
+      readonly kernel?: Kernel;
+      /** The path that was asked for is not there. */
+      readonly missing?: true;
+    };

@@ -1,0 +1,11 @@
+/** Folders of the engine's own as archives: by this process, or by one that has the right to read them. */
+import { Merged } from "./folder.ts";
+import type { TreeJob } from "./job.ts";
+import { UpperFolder } from "./layer.ts";
+import { packed } from "./pack.ts";
+
+/** `reuse` as in PackOptions. */
+export const packHost = (job: TreeJob & { do: "layer" | "merged" }, reuse = false): Generator<Uint8Array> =>
+  job.do === "layer"
+    ? packed({ reuse }, (packer) => packer.folder(UpperFolder.root(job.upper), ""))
+    : packed({ reuse, hidden: job.hidden }, (packer) => packer.folder(Merged.layers(job.layers), ""));

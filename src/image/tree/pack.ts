@@ -1,0 +1,258 @@
+/**
+ * A tree as a tar archive: the same tree gives the same bytes, whoever packs it. Names in order, a folder before what is
+ * in it, hard links as links to the first of their names. Headers and small files are put side by side into large pieces,
+ * files are read straight into them, so that a file costs its system calls and little else.
+ */
+import { SampanError } from "../../common/error.ts";
+import * as sys from "../sys.ts";
+import { O, S_IF, S_IFMT, type Status, SysError } from "../sys.ts";
+import { BLOCK, type EntryType, padding } from "../tar/entry.ts";
+import { quote } from "../tar/header.ts";
+import { decodeName } from "../tar/name.ts";
+import { entryOf, header } from "../tar/writer.ts";
+import { type Folder, type Found, isDir, isFile } from "./folder.ts";
+import { UpperFolder } from "./layer.ts";
+
+const PIECE = 1 << 20;
+
+const TYPES: Readonly<Record<number, EntryType>> = {
+  [S_IF.file]: "file",
+  [S_IF.dir]: "dir",
+  [S_IF.symlink]: "symlink",
+  [S_IF.char]: "char",
+  [S_IF.block]: "block",
+  [S_IF.fifo]: "fifo",
+};
+
+/** Filesystems whose files the kernel makes up when they are read: by their magic numbers, linux/magic.h. */
+const KERNELS = new Set([
+  0x9fa0, // proc
+  0x62656572, // sysfs
+  0x27e0eb, // cgroup
+  0x63677270, // cgroup2
+  0x1cd1, // devpts
+  0x19800202, // mqueue
+  0x64626720, // debugfs
+  0x74726163, // tracefs
+  0x73636673, // securityfs
+  0xcafe4a11, // bpf
+]);
+
+/** Whether a file's size says nothing of what can be read from it. */
+export const isKernels = (fd: number): boolean => KERNELS.has(sys.filesystem(fd));
+
+export interface PackOptions {
+  /** Names (without a slash in front) of folders that are shown empty. */
+  readonly hidden?: readonly string[];
+  /** The receiver is done with a piece when it asks for the next: one buffer serves them all. */
+  readonly reuse?: boolean;
+}
+
+interface Frame {
+  readonly folder: Folder;
+  /** In front of its names: empty, or with a slash at its end. */
+  readonly prefix: string;
+  readonly names: readonly string[];
+  readonly mount: bigint;
+  at: number;
+}
+
+/** A whole archive of what `put` puts into it. */
+export function* packed(
+  options: PackOptions,
+  put: (packer: Packer) => Generator<Uint8Array>,
+): Generator<Uint8Array> {
+  const packer = new Packer(options);
+  yield* put(packer);
+  yield* packer.end();
+}
+
+export class Packer {
+  readonly #options: PackOptions;
+  readonly #hidden: ReadonlySet<string>;
+  /** The first name of each file that has several. */
+  readonly #links = new Map<string, string>();
+  #buffer = Buffer.allocUnsafe(PIECE);
+  #filled = 0;
+  /** Bytes of the files so far. */
+  size = 0;
+
+  constructor(options: PackOptions = {}) {
+    this.#options = options;
+    this.#hidden = new Set(options.hidden);
+  }
+
+  /** A folder under this name, or with "" only what is in it. The folder is closed. */
+  *folder(root: Folder, name: string): Generator<Uint8Array> {
+    const stack: Frame[] = [];
+    const enter = (folder: Folder, prefix: string, mount: bigint): void => {
+      stack.push({ folder, prefix, names: folder.names(), mount, at: 0 });
+    };
+    try {
+      const status = sys.lstatat(root.fd, "");
+      const mount = status?.mount ?? 0n;
+      if (name !== "" && status) yield* this.#dir(root, name, status);
+      enter(root, name === "" ? "" : name.endsWith("/") ? name : `${name}/`, mount);
+      for (let top = stack.at(-1); top; top = stack.at(-1)) {
+        const child = top.names[top.at++];
+        if (child === undefined) {
+          top.folder.close();
+          stack.pop();
+          continue;
+        }
+        const found = top.folder.look(child);
+        const at = top.prefix + child;
+        if (!found) continue;
+        if (!isDir(found.status)) {
+          yield* this.file(found, child, at, top.folder instanceof UpperFolder ? top.prefix : undefined);
+          continue;
+        }
+        const folder = this.#open(top.folder, child);
+        if (!folder) continue;
+        yield* this.#dir(folder, at, found.status);
+        const crosses = found.status.mount !== top.mount && folder.fd >= 0;
+        if (this.#hidden.has(at) || (crosses && isKernels(folder.fd))) folder.close();
+        else enter(folder, `${at}/`, found.status.mount);
+      }
+    } finally {
+      for (const { folder } of stack) folder.close();
+    }
+  }
+
+  /** What was a folder a moment ago; undefined: it is none any more. */
+  #open(parent: Folder, name: string): Folder | undefined {
+    try {
+      return parent.open(name);
+    } catch (error) {
+      if (error instanceof SysError && ["ENOENT", "ENOTDIR", "ELOOP"].includes(error.errno)) return undefined;
+      throw error;
+    }
+  }
+
+  *#dir(folder: Folder, name: string, status: Status): Generator<Uint8Array> {
+    yield* this.#head(name, "dir", status, folder.fd);
+    if (folder instanceof UpperFolder && folder.opaque)
+      yield* this.#put(header(entryOf({ name: `${name}/.wh..wh..opq`, type: "file" })));
+  }
+
+  /**
+   * Anything but a folder: `base` in the open folder where it was found, under this name. `whiteouts`: a device 0:0 is
+   * what a layer hides, and this is the prefix of its name.
+   */
+  *file({ dir, status }: Found, base: string, name: string, whiteouts?: string): Generator<Uint8Array> {
+    if (whiteouts !== undefined && sys.isWhiteout(status)) {
+      yield* this.#put(header(entryOf({ name: `${whiteouts}.wh.${base}`, type: "file" })));
+      return;
+    }
+    const type = TYPES[status.mode & S_IFMT];
+    // A socket is nothing without the process that listens on it.
+    if (type === undefined) return;
+    const first = status.identity === "" ? undefined : this.#links.get(status.identity);
+    if (first !== undefined) {
+      yield* this.#head(name, "link", status, -1, first);
+      return;
+    }
+    if (status.identity !== "") this.#links.set(status.identity, name);
+    if (type !== "file") {
+      const link = type === "symlink" ? decodeName(sys.readlinkat(dir, base)) : "";
+      yield* this.#head(name, type, status, -1, link);
+      return;
+    }
+    let fd: number;
+    try {
+      // Not followed and not waited for, should it be something else by now.
+      fd = sys.openat(dir, base, O.rdonly | O.nofollow | O.nonblock);
+    } catch (error) {
+      if (error instanceof SysError && error.errno === "ENOENT") return;
+      throw error;
+    }
+    try {
+      const now = sys.lstatat(fd, "");
+      if (now && isFile(now)) yield* this.#content(fd, name, now);
+    } finally {
+      sys.close(fd);
+    }
+  }
+
+  *#content(fd: number, name: string, status: Status): Generator<Uint8Array> {
+    yield* this.#head(name, "file", status, fd);
+    this.size += status.size;
+    for (let left = status.size; left > 0; ) {
+      if (this.#filled === PIECE) yield this.#take();
+      const end = Math.min(PIECE, this.#filled + left);
+      const n = sys.readInto(fd, this.#buffer.subarray(this.#filled, end));
+      if (n === 0)
+        throw new SampanError("conflict", `${quote(name)} became shorter while it was read`, {
+          hint: "Something writes to it: try again, or pause the container meanwhile.",
+        });
+      this.#filled += n;
+      left -= n;
+    }
+    yield* this.#zeros(padding(status.size));
+  }
+
+  *#head(name: string, type: EntryType, status: Status, fd: number, link = ""): Generator<Uint8Array> {
+    const xattrs = fd < 0 ? undefined : xattrsOf(fd, name);
+    yield* this.#put(
+      header({
+        name,
+        type,
+        size: type === "file" ? status.size : 0,
+        mode: status.mode & 0o7777,
+        uid: status.uid,
+        gid: status.gid,
+        mtime: status.mtime,
+        link,
+        major: type === "char" || type === "block" ? status.major : 0,
+        minor: type === "char" || type === "block" ? status.minor : 0,
+        ...(xattrs && { xattrs }),
+      }),
+    );
+  }
+
+  /** The archive's end, and what is left of the pieces. */
+  *end(): Generator<Uint8Array> {
+    yield* this.#zeros(2 * BLOCK);
+    if (this.#filled > 0) yield this.#take();
+  }
+
+  *#put(bytes: Uint8Array): Generator<Uint8Array> {
+    for (let done = 0; done < bytes.length; ) {
+      if (this.#filled === PIECE) yield this.#take();
+      const n = Math.min(bytes.length - done, PIECE - this.#filled);
+      this.#buffer.set(n === bytes.length ? bytes : bytes.subarray(done, done + n), this.#filled);
+      this.#filled += n;
+      done += n;
+    }
+  }
+
+  *#zeros(count: number): Generator<Uint8Array> {
+    for (let left = count; left > 0; ) {
+      if (this.#filled === PIECE) yield this.#take();
+      const n = Math.min(left, PIECE - this.#filled);
+      this.#buffer.fill(0, this.#filled, this.#filled + n);
+      this.#filled += n;
+      left -= n;
+    }
+  }
+
+  #take(): Uint8Array {
+    const piece = this.#buffer.subarray(0, this.#filled);
+    if (!this.#options.reuse) this.#buffer = Buffer.allocUnsafe(PIECE);
+    this.#filled = 0;
+    return piece;
+  }
+}
+
+/** Those that belong to the file: not overlayfs's own, and not the host's labels. */
+function xattrsOf(fd: number, name: string): Map<string, Uint8Array> | undefined {
+  let found: Map<string, Uint8Array> | undefined;
+  for (const key of sys.flistxattr(fd)) {
+    if (key === "trusted.overlay.metacopy" || key === "user.overlay.metacopy")
+      throw new SampanError("refused", `${quote(name)} was changed by an overlay with metacopy`);
+    if (/^(?:trusted|user)\.overlay\./.test(key) || key === "security.selinux") continue;
+    const value = sys.fgetxattr(fd, key);
+    if (value) (found ??= new Map()).set(key, value);
+  }
+  return found;
+}
