@@ -4,6 +4,7 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
+import { cleanPath } from "../common/paths.ts";
 import { type Change, type TreeJob, trees, type Upper } from "../image/index.ts";
 import { type Context, places } from "./context.ts";
 import { startPlainly } from "./reach.ts";
@@ -40,7 +41,20 @@ export function upperOf(context: Context, container: StoredContainer): Upper {
   };
 }
 
+/** Of its root, and of each bind that keeps what is written to it (`overlay`). */
 function uppersOf(context: Context, container: StoredContainer): Upper[] {
+  const { binds } = places(context.paths, container.id);
+  const mounts = container.mounts ?? [];
+  return [
+    ...rootUppers(context, container),
+    ...mounts.flatMap(({ overlay, source, target }, index) => {
+      const upper = `${binds}/${index}/upper`;
+      return overlay && existsSync(upper) ? [{ upper, lower: [source], at: cleanPath(target) }] : [];
+    }),
+  ];
+}
+
+function rootUppers(context: Context, container: StoredContainer): Upper[] {
   const root = rootOf(context, container);
   const whole = upperOf(context, container);
   if (root.kind !== "host" || !root.userxattr) return [whole];

@@ -6,14 +6,22 @@
 import { mkdirSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { type TreeJob, type TreeRoot, type TreeStreams, trees } from "../image/index.ts";
-import { ATTACH, type Connection, Launcher } from "../launch/index.ts";
-import { callerIdMaps, compileReach, type Reach, readCgroupHost, rootPath } from "../runtime/index.ts";
+import { ATTACH, type Connection, Launcher, NO_KEEPER } from "../launch/index.ts";
+import {
+  callerIdMaps,
+  compileReach,
+  parseUser,
+  type Reach,
+  readCgroupHost,
+  rootPath,
+} from "../runtime/index.ts";
 import { claim } from "./claim.ts";
 import { type Context, mountTarget, places } from "./context.ts";
-import { NO_KEEPER } from "./keeper.ts";
+import { removeRun } from "./finish.ts";
 import { readPidFile } from "./live.ts";
 import { specMounts } from "./mounts.ts";
 import { isAlive, settle } from "./reconcile.ts";
+import { readInRoot } from "./root.ts";
 import type { StoredContainer } from "./rows.ts";
 import { isRootless } from "./spec.ts";
 import { peerOf, rootOf } from "./start.ts";
@@ -44,7 +52,7 @@ export async function reachRoot(context: Context, container: StoredContainer): P
       release?.();
       return live;
     }
-    return stoppedRoot(context, container, () => release?.());
+    return await stoppedRoot(context, container, () => release?.());
   } catch (error) {
     release?.();
     throw error;
@@ -67,21 +75,41 @@ function liveRoot(context: Context, container: StoredContainer): Reached | undef
   };
 }
 
-function stoppedRoot(context: Context, container: StoredContainer, close: () => void): Reached {
+async function stoppedRoot(
+  context: Context,
+  container: StoredContainer,
+  release: () => void,
+): Promise<Reached> {
+  const { config } = container;
   const root = rootOf(context, container);
   const own = places(context.paths, container.id).run;
   mkdirSync(mountTarget(context), { recursive: true, mode: 0o700 });
+  const prepared = container.mounts
+    ? await (await import("./volumes.ts")).prepareMounts(context, container)
+    : undefined;
+  const files = { passwd: readInRoot(root, "/etc/passwd"), group: readInRoot(root, "/etc/group") };
+  const user = parseUser(container.user, files.passwd, files.group, config.groups);
   // What is kept elsewhere: binds and volumes. The rest is made at every start, and empty.
-  const mounts = specMounts(container.config, { files: own, user: { uid: 0, gid: 0 } }).filter(
-    ({ type, source }) => type === "bind" && !source?.startsWith(`${own}/`),
-  );
-  const plain = root.kind === "directory" && mounts.length === 0 && !container.config.readonlyRootfs;
-  const mount = { root, mounts, readonly: container.config.readonlyRootfs };
+  const mounts = specMounts(config, container.mounts ?? config.mounts, {
+    files: own,
+    user,
+    ...(prepared && { prepared: prepared.mounts }),
+  }).filter(({ type, source }) => type === "bind" && !source?.startsWith(`${own}/`));
+  const plain = root.kind === "directory" && mounts.length === 0 && !config.readonlyRootfs;
+  const mount = {
+    root,
+    mounts,
+    readonly: config.readonlyRootfs,
+    ...(prepared && { staged: { folder: own, steps: prepared.staged } }),
+  };
   const ids = isRootless() ? { maps: callerIdMaps() } : undefined;
   return {
     root: { path: rootPath(root) },
     start: (job) => start(job, plain && !ids ? undefined : { ...(ids && { ids }), mount }),
-    close,
+    close() {
+      if (prepared) removeRun(context, container.id);
+      release();
+    },
   };
 }
 

@@ -12,6 +12,7 @@ import {
   inside,
   layerSteps,
   mountSteps,
+  privateStep,
   propagationSteps,
   type Root,
   readonlyRootStep,
@@ -24,7 +25,13 @@ export interface Reach {
   /** Without root: a container's process, whose user namespace is joined, or the maps of a new one. */
   readonly ids?: { readonly peer: Peer } | { readonly maps: IdMaps };
   /** The root to be mounted, at the path that it names as its target, and what is mounted in it. */
-  readonly mount?: { readonly root: Root; readonly mounts: readonly SpecMount[]; readonly readonly: boolean };
+  readonly mount?: {
+    readonly root: Root;
+    readonly mounts: readonly SpecMount[];
+    readonly readonly: boolean;
+    /** Filesystems that mounts are taken from, and the folder in which they are made. */
+    readonly staged?: { readonly folder: string; readonly steps: readonly Step[] };
+  };
   readonly cgroupHost: CgroupHost;
 }
 
@@ -49,17 +56,18 @@ export function compileReach({ argv, ids, mount, cgroupHost }: Reach): Step[] {
 }
 
 function mountingSteps(
-  { root, mounts, readonly }: NonNullable<Reach["mount"]>,
+  { root, mounts, readonly, staged }: NonNullable<Reach["mount"]>,
   cgroupHost: CgroupHost,
   userNamespace: boolean,
 ): Step[] {
   const namespaces: Namespaces = namespacesOf({
     namespaces: userNamespace ? [{ type: "mount" }, { type: "user" }] : [{ type: "mount" }],
   });
-  const context = { namespaces, userNamespace, cgroupHost, cgroupPath: undefined };
+  const context = { namespaces, userNamespace, cgroupHost, cgroupPath: undefined, mountLabel: "" };
   return [
     ...propagationSteps(mounts, 0, root),
-    ...layerSteps(root),
+    ...layerSteps(root, ""),
+    ...(staged && staged.steps.length > 0 ? [privateStep(staged.folder, WHY), ...staged.steps] : []),
     inside(WHY, { call: "root", path: rootPath(root) }),
     ...hostViewSteps(root),
     ...mounts.flatMap((each) => mountSteps(each, context)),

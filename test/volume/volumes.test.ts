@@ -1,7 +1,7 @@
 /** Volumes as a user meets them: what they hold, who may have them, and when they go. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { close, fgetxattr, O, open } from "../../src/image/unpack/sys.ts";
+import { close, fgetxattr, O, open } from "../../src/image/sys.ts";
 import { busyboxArchive } from "../support/image.ts";
 import { Sandbox } from "../support/sandbox.ts";
 
