@@ -7,7 +7,7 @@ export interface PtyOptions {
   readonly columns?: number;
   readonly env?: Record<string, string | undefined>;
   readonly cwd?: string;
-  /** Milliseconds until a wait gives up; default 10,000. */
+  /** Milliseconds until a wait gives up; default 30,000. */
   readonly patience?: number;
 }
 
@@ -21,7 +21,7 @@ export class Pty {
 
   constructor(command: readonly string[], options: PtyOptions = {}) {
     const decoder = new TextDecoder();
-    this.#patience = options.patience ?? 10_000;
+    this.#patience = options.patience ?? 30_000;
     // Given in place: a Terminal made before would not become the program's controlling one.
     this.#process = Bun.spawn([...command], {
       terminal: {

@@ -50,7 +50,7 @@ const isHeld = (pid: number): boolean => {
 const PAUSE = process.arch === "x64" ? "34 " : "73 ";
 
 /** Until the condition holds. There is no event for "some process stopped" that a stranger could wait for. */
-async function until(what: string, condition: () => boolean, patience = 10_000): Promise<void> {
+async function until(what: string, condition: () => boolean, patience = 30_000): Promise<void> {
   for (const end = Date.now() + patience; !condition(); await Bun.sleep(1))
     if (Date.now() > end) throw new Error(`waited too long for ${what}`);
 }

@@ -4,7 +4,13 @@
  */
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { allCapabilities, MASKED_PATHS, maskedPaths, READONLY_PATHS } from "../../../src/runtime/index.ts";
+import {
+  allCapabilities,
+  defaultMounts,
+  MASKED_PATHS,
+  maskedPaths,
+  READONLY_PATHS,
+} from "../../../src/runtime/index.ts";
 import { DOCKER_NAMESPACES, World } from "../support.ts";
 
 const world = new World();
@@ -271,6 +277,38 @@ describe("an image cannot lead the runtime astray", () => {
     });
     expect(seen).toBe("c\n127.0.0.1 localhost");
     expect(existsSync(`${world.path}/secret`)).toBe(false);
+  });
+});
+
+describe("a terminal", () => {
+  const bare = defaultMounts().filter(({ destination }) => !destination.startsWith("/dev"));
+  const devpts = defaultMounts().filter(({ destination }) => destination === "/dev/pts");
+  const terminal = { process: { terminal: true } };
+
+  test("comes from a devpts, not from a file that an image calls so (CVE-2025-52565)", async () => {
+    const evil = image("evil-ptmx", (root) => {
+      mkdirSync(`${root}/dev/pts`, { recursive: true });
+      writeFileSync(`${root}/dev/pts/ptmx`, "");
+    });
+    const root = world.layers([evil, world.image]);
+    const failed = await world.run(["true"], { ...terminal, root, defaults: bare }).catch((e: Error) => e);
+    expect(String(failed)).toContain("making the terminal: no such device, asked for by --tty");
+  });
+
+  test("is bound beneath the root where an image's /dev/console leads out of it", async () => {
+    const target = `${world.path}/console-target`;
+    writeFileSync(target, "the host's");
+    const evil = image("evil-console", (root) => {
+      mkdirSync(`${root}/dev/pts`, { recursive: true });
+      symlinkSync(target, `${root}/dev/console`);
+    });
+    const { stdout } = await world.run(["sh", "-c", "test -c /dev/console && tty"], {
+      ...terminal,
+      root: world.layers([evil, world.image]),
+      defaults: [...bare, ...devpts],
+    });
+    expect(stdout.trim()).toBe("/dev/pts/0");
+    expect(readFileSync(target, "utf8")).toBe("the host's");
   });
 });
 
