@@ -14,6 +14,8 @@ export interface Place {
   readonly paths: Paths;
   readonly blobs: Blobs;
   readonly limits?: Partial<UnpackLimits>;
+  /** Bytes that images may take: see budget.ts. */
+  readonly budget?: number;
 }
 
 export interface Adopted {
@@ -49,7 +51,8 @@ export async function adopt(place: Place, manifest: string, references: readonly
     const size = chains.reduce((sum, chain) => sum + layerSize(store, chain), 0);
     store.db
       .query(
-        "INSERT OR IGNORE INTO images (id, config, manifest, created, size, used) VALUES (?, ?, ?, ?, ?, ?)",
+        `INSERT INTO images (id, config, manifest, created, size, used) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (id) DO UPDATE SET used = excluded.used`,
       )
       .run(
         id,

@@ -189,7 +189,10 @@ export class Images {
   async load(source: string | AsyncIterable<Uint8Array>, options: LoadOptions = {}): Promise<Loaded[]> {
     const [{ load }, { parsePlatform }] = await Promise.all([import("./load.ts"), import("./platform.ts")]);
     const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
-    return load(await this.#place(), open(source), platform);
+    const place = await this.#place();
+    const loaded = await load(place, open(source), platform);
+    await this.#keepBudget(place);
+    return loaded;
   }
 
   /** Fetches an image, or with `allTags` all of a repository, from the registry of its name. */
@@ -206,7 +209,9 @@ export class Images {
       import("./platform.ts"),
     ]);
     const wanted = platform === undefined ? {} : { platform: parsePlatform(platform) };
-    const pulled = await pull(await this.#place(), reference, { ...rest, ...wanted });
+    const place = await this.#place();
+    const pulled = await pull(place, reference, { ...rest, ...wanted });
+    await this.#keepBudget(place);
     for (const each of pulled) this.#happened("pull", each.reference);
     return pulled;
   }
@@ -235,7 +240,10 @@ export class Images {
   /** Makes an image of one layer out of a root filesystem's archive; gives its id. */
   async import(source: string | AsyncIterable<Uint8Array>, options: ImportOptions = {}): Promise<string> {
     const { importImage } = await import("./import.ts");
-    return importImage(await this.#place(), open(source), options);
+    const place = await this.#place();
+    const id = await importImage(place, open(source), options);
+    await this.#keepBudget(place);
+    return id;
   }
 
   /** Makes an image of another one and one more layer, whose archive is given as a stream; gives its id. */
@@ -299,7 +307,10 @@ export class Images {
     const candidates = this.list().filter(
       (image) => image.id !== hostImage().id && (options.filter?.(image) ?? true),
     );
-    return pruneImages(await this.#place(), candidates, options.all ?? false);
+    const place = await this.#place();
+    const pruned = pruneImages(place, candidates, options.all ?? false);
+    await this.#keepBudget(place);
+    return pruned;
   }
 
   // ---- inside
@@ -380,13 +391,23 @@ export class Images {
     this.#tell({ action, id: familiarName(reference), attributes: { name: familiarName({ domain, path }) } });
   }
 
+  /** After everything that may add images. */
+  async #keepBudget(place: Place): Promise<void> {
+    (await import("./budget.ts")).keepBudget(place);
+  }
+
   async #place(): Promise<Place> {
-    const { Blobs } = await import("./blobs.ts");
+    const [{ Blobs }, { readSettings }] = await Promise.all([
+      import("./blobs.ts"),
+      import("../common/settings.ts"),
+    ]);
+    const { budget } = readSettings(this.#paths.root).images;
     return {
       store: this.#store,
       paths: this.#paths,
       blobs: new Blobs(this.#paths.root),
       ...(this.#limits && { limits: this.#limits }),
+      ...(budget !== undefined && { budget }),
     };
   }
 }

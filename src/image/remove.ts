@@ -93,15 +93,20 @@ export function pruneImages(place: Place, candidates: readonly ImageRecord[], al
   return { removed, reclaimed: collectGarbage(place, true) };
 }
 
-/** The rows of an image, its layers' shares and names; gives what Docker lists as deleted. */
-function deleteRows({ store }: Place, image: ImageRecord): Removed[] {
-  const own = store.db
+/** Removes an image's row, and with it its names and its share of layers. Inside a transaction. */
+export function deleteImage({ store }: Place, id: string): void {
+  store.db.query("DELETE FROM images WHERE id = ?").run(id);
+}
+
+/** The same; gives what Docker lists as deleted. */
+function deleteRows(place: Place, image: ImageRecord): Removed[] {
+  const own = place.store.db
     .query<{ chain: string }, [string]>(
       `SELECT chain FROM image_layers a WHERE image = ?1 AND NOT EXISTS
          (SELECT 1 FROM image_layers b WHERE b.chain = a.chain AND b.image <> ?1) ORDER BY position DESC`,
     )
     .all(image.id);
-  store.db.query("DELETE FROM images WHERE id = ?").run(image.id);
+  deleteImage(place, image.id);
   return [{ deleted: image.id }, ...own.map(({ chain }) => ({ deleted: `sha256:${chain}` }))];
 }
 

@@ -98,4 +98,10 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX container_volumes_volume ON container_volumes(volume);
   `,
+  `
+  -- An image with a container is used; without, since the last one went.
+  CREATE TRIGGER image_used AFTER DELETE ON containers WHEN OLD.image <> '' BEGIN
+    UPDATE images SET used = CAST(unixepoch('subsec') * 1000 AS INTEGER) WHERE id = OLD.image;
+  END;
+  `,
 ];
