@@ -54,6 +54,12 @@ export interface Device {
   readonly permissions: string;
 }
 
+export interface DeviceWeight {
+  readonly path: string;
+  /** 10 to 1000; 0: none of its own. */
+  readonly weight: number;
+}
+
 export interface DeviceRate {
   readonly path: string;
   readonly rate: number;
@@ -74,6 +80,7 @@ export interface Resources {
   readonly cpusetMems?: string;
   readonly pidsLimit?: number;
   readonly blkioWeight?: number;
+  readonly blkioWeightDevice?: readonly DeviceWeight[];
   readonly deviceReadBps?: readonly DeviceRate[];
   readonly deviceWriteBps?: readonly DeviceRate[];
   readonly deviceReadIops?: readonly DeviceRate[];

@@ -11,8 +11,9 @@ import {
   type SpecDeviceRule,
   type SpecResources,
   type SpecThrottleDevice,
+  type SpecWeightDevice,
 } from "../runtime/index.ts";
-import type { ContainerConfig, DeviceRate, Resources } from "./config.ts";
+import type { ContainerConfig, DeviceRate, DeviceWeight, Resources } from "./config.ts";
 
 /** `--cpus` is a quota of this period, in microseconds. */
 const PERIOD = 100_000;
@@ -21,6 +22,9 @@ const MAX_SHARES = 262_144;
 
 const rates = (list: readonly DeviceRate[] | undefined): SpecThrottleDevice[] | undefined =>
   list?.length ? list.map(({ path, rate }) => ({ ...blockDevice(path), rate })) : undefined;
+
+const weights = (list: readonly DeviceWeight[] | undefined): SpecWeightDevice[] | undefined =>
+  list?.length ? list.map(({ path, weight }) => ({ ...blockDevice(path), weight })) : undefined;
 
 /** Leaves out members that are undefined; undefined when none is left. */
 function tidy<T extends object>(members: { [K in keyof T]?: T[K] | undefined }): T | undefined {
@@ -72,6 +76,7 @@ export function specResources(r: Resources): SpecResources {
       pids: pids === undefined || pids === 0 ? undefined : { limit: pids < 0 ? -1 : pids },
       blockIO: tidy({
         weight: positive(r.blkioWeight),
+        weightDevice: weights(r.blkioWeightDevice),
         throttleReadBpsDevice: rates(r.deviceReadBps),
         throttleWriteBpsDevice: rates(r.deviceWriteBps),
         throttleReadIOPSDevice: rates(r.deviceReadIops),

@@ -248,7 +248,10 @@ function hostConfig(config: ContainerConfig) {
     NanoCpus: r.nanoCpus ?? 0,
     CgroupParent: config.cgroupParent ?? "",
     BlkioWeight: r.blkioWeight ?? 0,
-    BlkioWeightDevice: [],
+    BlkioWeightDevice: (r.blkioWeightDevice ?? []).map(({ path, weight }) => ({
+      Path: path,
+      Weight: weight,
+    })),
     BlkioDeviceReadBps: rates(r.deviceReadBps),
     BlkioDeviceWriteBps: rates(r.deviceWriteBps),
     BlkioDeviceReadIOps: rates(r.deviceReadIops),

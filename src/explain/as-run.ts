@@ -145,6 +145,7 @@ function limits(r: Resources, add: Add): void {
   add("cpuset-mems", r.cpusetMems);
   add("pids-limit", r.pidsLimit);
   add("blkio-weight", r.blkioWeight);
+  for (const { path, weight } of r.blkioWeightDevice ?? []) add("blkio-weight-device", `${path}:${weight}`);
   for (const [flag, rates] of [
     ["device-read-bps", r.deviceReadBps],
     ["device-write-bps", r.deviceWriteBps],

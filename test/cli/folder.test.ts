@@ -10,11 +10,16 @@ test("a hostile folder: no preload of its bunfig.toml, no variables of its .env"
   try {
     writeFileSync(`${folder}/bunfig.toml`, 'preload = ["./preload.ts"]\n');
     writeFileSync(`${folder}/preload.ts`, `await Bun.write("${folder}/taken", "");\n`);
-    writeFileSync(`${folder}/.env`, `SAMPAN_ROOT=${folder}/root\n`);
-    const { SAMPAN_ROOT: _, ...env } = process.env;
-    const child = Bun.spawn([SAMPAN, "images"], {
+    // A variable of the engine's own that nobody has set; the state folder must not be the machine's.
+    writeFileSync(`${folder}/.env`, `SAMPAN_RUN=${folder}/root\n`);
+    const { SAMPAN_RUN: _, ...env } = process.env;
+    const child = Bun.spawn([SAMPAN, "run", "--rm", "host", "true"], {
       cwd: folder,
-      env: { ...env, XDG_DATA_HOME: `${folder}/data` },
+      env: {
+        ...env,
+        SAMPAN_ROOT: `${folder}/data`,
+        SAMPAN_CGROUP_PARENT: `/sampan-test-folder-${process.pid}`,
+      },
       stdio: ["ignore", "ignore", "ignore"],
     });
     expect(await child.exited).toBe(0);

@@ -148,14 +148,19 @@ describe("a command line that cannot be", () => {
       125,
       `invalid argument "foo" for "-f, --filter" flag: bad format of filter (expected name=value)\n\nUsage:  sampan ps [OPTIONS]\n\nRun 'sampan ps --help' for more information\n`,
     ],
+    [
+      ["start", "--checkpoint", "x", "y"],
+      125,
+      `invalid argument "x" for "--checkpoint" flag: checkpoints are not available\n\nUsage:  sampan start [OPTIONS] CONTAINER [CONTAINER...]\n\nRun 'sampan start --help' for more information\n`,
+    ],
     [["start", "-a", "x", "y"], 1, "you cannot start and attach multiple containers at once\n"],
     [["inspect", "--type", "foo", "x"], 1, 'unknown type: "foo": must be one of "container", "image"\n'],
     [
-      ["exec", "--env-file", "/nope", "x", "true"],
+      ["exec", "--env-file", "/no/such", "x", "true"],
       1,
-      "sampan: open /nope: no such file or directory\n\nRun 'sampan exec --help' for more information\n",
+      "sampan: open /no/such: no such file or directory\n\nRun 'sampan exec --help' for more information\n",
     ],
-    [["load", "-i", "/nope"], 1, "sampan: open /nope: no such file or directory\n"],
+    [["load", "-i", "/no/such"], 1, "sampan: open /no/such: no such file or directory\n"],
     [["load", "-i", "/etc"], 1, "sampan: read /etc: is a directory\n"],
     [["update", "x"], 1, "you must provide one or more flags when using this command\n"],
   ])("%j: exit %d", async (args: string[], code, stderr) => {

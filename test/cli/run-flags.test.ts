@@ -376,6 +376,12 @@ describe("what is refused, and how", () => {
     ["--device /dev/null:/x:q", "bad mode specified: q"],
     ["--device /dev/null:/x:rw:z", "bad format for path: /dev/null:/x:rw:z"],
     ["--device-cgroup-rule x", invalid("x", "--device-cgroup-rule", "invalid device cgroup format 'x'")],
+    ["--blkio-weight-device x", invalid("x", "--blkio-weight-device", "bad format: x")],
+    ["--blkio-weight-device x:9", invalid("x:9", "--blkio-weight-device", "bad format for device path: x:9")],
+    [
+      "--blkio-weight-device /dev/x:9",
+      invalid("/dev/x:9", "--blkio-weight-device", "invalid weight for device: /dev/x:9"),
+    ],
     ["--device-read-bps x", invalid("x", "--device-read-bps", "bad format: x")],
     ["--device-read-bps a:1", invalid("a:1", "--device-read-bps", "bad format for device path: a:1")],
     [
@@ -397,8 +403,8 @@ describe("what is refused, and how", () => {
     ["--security-opt x", 'Invalid --security-opt: "x"'],
     ["--security-opt x=y", 'invalid --security-opt: "x=y"'],
     [
-      "--security-opt seccomp=/nope",
-      "opening seccomp profile (/nope) failed: open /nope: no such file or directory",
+      "--security-opt seccomp=/no/such",
+      "opening seccomp profile (/no/such) failed: open /no/such: no such file or directory",
     ],
     ["--security-opt seccomp=/", "opening seccomp profile (/) failed: open /: is a directory"],
     ["--health-cmd x --no-healthcheck", "--no-healthcheck conflicts with --health-* options"],
@@ -410,7 +416,7 @@ describe("what is refused, and how", () => {
     ["--env =x", invalid("=x", "-e, --env", "invalid environment variable: =x")],
     ["--label =x", invalid("=x", "-l, --label", "invalid label '=x': empty name")],
     ["--env-file /", "open /: is a directory"],
-    ["--env-file /nope", "open /nope: no such file or directory"],
+    ["--env-file /no/such", "open /no/such: no such file or directory"],
     ["--pull x", `invalid pull option: 'x': must be one of "always", "missing" or "never"`],
     ["--add-host x", 'bad format for add-host: "x"'],
     ["--add-host a:x", 'invalid IP address in add-host: "x"'],

@@ -141,7 +141,7 @@ test("no user namespaces on this host, for a user who needs one", async () => {
   for (const map of ["uid_map", "gid_map"]) writeFileSync(`/proc/${outer.pid}/${map}`, "0 0 4294967295");
   const user = "setpriv --reuid 23456 --regid 23456 --clear-groups";
   const surroundings = `env -u SAMPAN_ROOT -u SAMPAN_RUN -u SAMPAN_CGROUP_PARENT HOME=${home} XDG_RUNTIME_DIR=${home}`;
-  const inner = `echo 0 >/proc/sys/user/max_user_namespaces; ${surroundings} ${user} ${folder}/sampan run --rm host true || echo $?`;
+  const inner = `echo 0 >/proc/sys/user/max_user_namespaces; ${surroundings} ${user} ${folder}/sampan run --rm --network none host true || echo $?`;
   const said = await apart(`nsenter -U -t ${outer.pid} sh -c '${inner}'`);
   outer.kill();
   expect(said).toBe(

@@ -79,6 +79,33 @@ test("kill -9 of the command leaves a container that goes on", async () => {
   await isClean();
 });
 
+test("restart policy and health check need nobody but the keeper", async () => {
+  const flags = "--restart always --health-cmd true --health-interval 50ms --health-start-period 1ms".split(
+    " ",
+  );
+  const commands = [box.spawn({}, "run", "--name", "alone", ...flags, "host", "sleep", "1000")];
+  const inspect = async (template: string) =>
+    (await box.cli("inspect", "-f", template, "alone")).stdout.trim();
+  const reached = async (template: string, wanted: string): Promise<void> => {
+    for (const end = Date.now() + 30_000; (await inspect(template)) !== wanted; )
+      if (Date.now() > end) throw new Error(`${template} is ${await inspect(template)}, not ${wanted}`);
+  };
+  await reached("{{.State.Status}}", "running");
+  commands.push(
+    box.spawn({}, "logs", "-f", "alone"),
+    box.spawn({}, "events"),
+    box.spawn({}, "attach", "alone"),
+  );
+  for (const command of commands) command.kill("SIGKILL");
+  await Promise.all(commands.map(({ exited }) => exited));
+  await reached("{{.State.Health.Status}}", "healthy");
+  const first = Number(await inspect("{{.State.Pid}}"));
+  kill(first, "SIGKILL");
+  await reached("{{.RestartCount}} {{.State.Status}} {{.State.Health.Status}}", "1 running healthy");
+  expect(Number(await inspect("{{.State.Pid}}"))).not.toBe(first);
+  await isClean();
+});
+
 test("kill -9 of the keeper ends its container, and the next command says so", async () => {
   const id = await box.ok("run", "-d", "--name", "orphan", "host", "sleep", "1000");
   const pid = Number(await box.ok("inspect", "-f", "{{.State.Pid}}", "orphan"));

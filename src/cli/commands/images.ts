@@ -11,9 +11,11 @@ import type { Flags } from "../flags.ts";
 import { FORMAT } from "../format.ts";
 import { imageLookup } from "../lookup.ts";
 import { complain, write } from "../output.ts";
+import { not } from "../run/absent.ts";
 
 const FLAGS = {
   all: { type: "bool", short: "a", help: "Show all images (default hides intermediate images)" },
+  tree: { type: "bool", hidden: true, help: "", read: not("images are listed one a line here") },
   digests: { type: "bool", help: "Show digests" },
   filter: {
     type: "list",

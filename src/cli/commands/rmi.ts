@@ -6,9 +6,16 @@ import { command } from "../command.ts";
 import type { Flags } from "../flags.ts";
 import { print } from "../output.ts";
 import { report } from "../report.ts";
+import { not } from "../run/absent.ts";
 
 const FLAGS = {
   force: { type: "bool", short: "f", help: "Force removal of the image" },
+  platform: {
+    type: "list",
+    hidden: true,
+    help: "",
+    read: not("an image here is of one platform: name it without"),
+  },
   "no-prune": { type: "bool", help: "Do not delete untagged parents" },
 } as const satisfies Flags;
 

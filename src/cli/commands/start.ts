@@ -6,9 +6,14 @@ import { type Flags, UsageError } from "../flags.ts";
 import { readDetachKeys } from "../keys.ts";
 import { complain, print } from "../output.ts";
 import { report } from "../report.ts";
+import { not } from "../run/absent.ts";
 import { checkTerminal, join, sizeFor } from "../session.ts";
 
+const CHECKPOINTS = not("checkpoints are not available");
+
 const FLAGS = {
+  checkpoint: { type: "string", hidden: true, help: "", read: CHECKPOINTS },
+  "checkpoint-dir": { type: "string", hidden: true, help: "", read: CHECKPOINTS },
   attach: { type: "bool", short: "a", help: "Attach STDOUT/STDERR and forward signals" },
   "detach-keys": {
     type: "string",

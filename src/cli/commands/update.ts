@@ -9,6 +9,9 @@ import { CONTAINER_FLAGS as RUN } from "../run/flags.ts";
 import { readRestart } from "../run/process.ts";
 
 const FLAGS = {
+  "kernel-memory": RUN["kernel-memory"],
+  "cpu-rt-period": RUN["cpu-rt-period"],
+  "cpu-rt-runtime": RUN["cpu-rt-runtime"],
   "blkio-weight": RUN["blkio-weight"],
   "cpu-period": RUN["cpu-period"],
   "cpu-quota": RUN["cpu-quota"],

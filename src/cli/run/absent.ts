@@ -4,19 +4,13 @@
  */
 import type { Flags } from "../flags.ts";
 
-const not = (reason: string) => (): never => {
+export const not = (reason: string) => (): never => {
   throw new Error(reason);
 };
 const WINDOWS = not("it has a meaning on Windows only");
 const REALTIME = not("real-time scheduling is not available yet");
 
 export const ABSENT_FLAGS = {
-  "blkio-weight-device": {
-    type: "list",
-    hidden: true,
-    help: "",
-    read: not("a weight for each device is not available yet; --blkio-weight is one for all"),
-  },
   "cpu-count": { type: "string", hidden: true, help: "", read: WINDOWS },
   "cpu-percent": { type: "string", hidden: true, help: "", read: WINDOWS },
   "cpu-rt-period": { type: "string", hidden: true, help: "", read: REALTIME },

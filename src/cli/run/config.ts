@@ -143,6 +143,7 @@ export function resources(flags: Partial<ContainerFlags>): Resources {
     cpusetMems: flags["cpuset-mems"],
     pidsLimit: flags["pids-limit"],
     blkioWeight: flags["blkio-weight"],
+    blkioWeightDevice: flags["blkio-weight-device"]?.length ? flags["blkio-weight-device"] : undefined,
     deviceReadBps: rates("device-read-bps"),
     deviceWriteBps: rates("device-write-bps"),
     deviceReadIops: rates("device-read-iops"),

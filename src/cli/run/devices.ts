@@ -1,7 +1,7 @@
 /** Devices, their rates and their cgroup rules, as `--device…` flags write them; texts as the docker CLI's. */
 
 import { parseSize } from "../../common/sizes.ts";
-import type { Device, DeviceRate } from "../../container/config.ts";
+import type { Device, DeviceRate, DeviceWeight } from "../../container/config.ts";
 import { UsageError } from "../flags.ts";
 
 /** `/dev/x[:/dev/y][:rwm]`; the second part is a path or already the permissions. */
@@ -25,6 +25,19 @@ export function readDeviceRule(text: string): string {
   if (!/^[acb] (\d+|\*):(\d+|\*) [rwm]{1,3}$/.test(text))
     throw new Error(`invalid device cgroup format '${text}'`);
   return text;
+}
+
+/** `/dev/sda:200`: between 10 and 1000, or 0 for none of its own. */
+export function readWeightDevice(text: string): DeviceWeight {
+  const colon = text.indexOf(":");
+  const path = text.slice(0, Math.max(colon, 0));
+  const value = text.slice(colon + 1);
+  if (path === "" || value === "") throw new Error(`bad format: ${text}`);
+  if (!path.startsWith("/dev/")) throw new Error(`bad format for device path: ${text}`);
+  const weight = /^\d+$/.test(value) ? Number(value) : -1;
+  if (weight < 0 || (weight > 0 && (weight < 10 || weight > 1000)))
+    throw new Error(`invalid weight for device: ${text}`);
+  return { path, weight };
 }
 
 /** `/dev/sda:10mb` for bytes, `/dev/sda:100` for operations a second. */

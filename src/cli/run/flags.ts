@@ -2,7 +2,7 @@
 import { parseSizeOrUnlimited } from "../../common/sizes.ts";
 import type { Flags } from "../flags.ts";
 import { ABSENT_FLAGS } from "./absent.ts";
-import { readDeviceRate, readDeviceRule } from "./devices.ts";
+import { readDeviceRate, readDeviceRule, readWeightDevice } from "./devices.ts";
 import { readAddress, readExtraHost, readSearchDomain } from "./hosts.ts";
 import { readEnv, readLabel, readSysctl } from "./labels.ts";
 import { readMount } from "./mount.ts";
@@ -21,6 +21,11 @@ export const CONTAINER_FLAGS = {
   "blkio-weight": {
     type: "uint16",
     help: "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)",
+  },
+  "blkio-weight-device": {
+    type: "list",
+    read: readWeightDevice,
+    help: "Block IO weight (relative device weight) (default [])",
   },
   "cap-add": { type: "list", help: "Add Linux capabilities" },
   "cap-drop": { type: "list", help: "Drop Linux capabilities" },

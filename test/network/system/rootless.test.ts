@@ -62,7 +62,7 @@ const BOTH_WAYS = `
   console.log(hear("127.0.0.1", 8081));
   console.log(hear("192.0.2.10", 8081));
   const { connection } = await engine.containers.run(
-    { ...DEFAULTS, image: "host", command: ["sh", "-c", "echo | socat -t 5 - TCP:192.0.2.1:7000 | head -1"] }, { attach: true });
+    { ...DEFAULTS, image: "host", command: ["sh", "-c", "echo | socat -t 5 - TCP:192.0.2.1:7000 2>/dev/null | head -1"] }, { attach: true });
   connection.onOutput = (_, data) => process.stdout.write(data);
   connection.attach(7);
   await connection.exit;
