@@ -5,9 +5,17 @@
  */
 import { dlopen } from "bun:ffi";
 
+let exit: ((code: number) => void) | undefined;
+
+/** Has the end ready: for a command that waits for somebody else's. */
+export function expectLeave(): void {
+  exit ??= dlopen("libc.so.6", { _exit: { args: ["i32"], returns: "void" } }).symbols._exit;
+}
+
 export function leave(code: number): never {
   // What gives the terminal back.
   process.emit("exit", code);
-  dlopen("libc.so.6", { _exit: { args: ["i32"], returns: "void" } }).symbols._exit(code);
+  expectLeave();
+  exit?.(code);
   process.exit(code);
 }

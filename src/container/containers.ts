@@ -127,6 +127,8 @@ export class Containers {
    * the keeper go. Undefined if the keeper was killed; the state then says so.
    */
   async finish(id: string, connection: Connection): Promise<Exit | undefined> {
+    // While the container runs; afterwards somebody waits.
+    this.#context.rows.expectEnd();
     const exit = await connection.exit;
     await recordEnd(this.#context, id, exit, true);
     await this.#removeRest(id);

@@ -70,6 +70,8 @@ export async function exec(
     launcher.abandon();
     throw cannotExecute(error);
   }
+  const launching = launcher.launch(plan);
+  // While the launcher works.
   const words = config.command.join(" ");
   const attributes = attributesOf(container);
   const event = { type: "container", id: container.id, attributes } as const;
@@ -78,7 +80,7 @@ export async function exec(
     { ...event, action: `exec_start: ${words}` },
   );
   try {
-    const connection = await launcher.launch(plan);
+    const connection = await launching;
     void connection.exit.then((exit) => {
       const died = { ...attributes, exitCode: String(exit?.code) };
       if (exit) context.events.append({ ...event, action: "exec_die", attributes: died });

@@ -63,6 +63,10 @@ const BURY =
 type Asked = Omit<ContainerRecord, "id" | "name" | "created" | "imageId" | "state">;
 
 const COLUMNS = "id, name, created, image, record, state";
+const by = (what: string): string => `SELECT ${COLUMNS} FROM containers WHERE ${what}`;
+const BY_ID = by("id = ?");
+const DELETE = "DELETE FROM containers WHERE id = ?";
+const UNBURY = "DELETE FROM ended WHERE number <= ?";
 const DELETE_UNUSED =
   "DELETE FROM volumes WHERE name = ?1 AND NOT EXISTS (SELECT 1 FROM container_volumes WHERE volume = ?1)";
 const NOTHING = (): void => {};
@@ -170,8 +174,7 @@ export class Rows {
   }
 
   #row(where: string, value: string): Row | undefined {
-    const sql = `SELECT ${COLUMNS} FROM containers WHERE ${where}`;
-    return this.#store.db.query<Row, [string]>(sql).get(value) ?? undefined;
+    return this.#store.db.query<Row, [string]>(by(where)).get(value) ?? undefined;
   }
 
   #byPrefix(prefix: string): Row | undefined {
@@ -239,6 +242,11 @@ export class Rows {
     });
   }
 
+  /** Has the statements of an end ready, for whoever has nothing else to do until it comes. */
+  expectEnd(): void {
+    for (const sql of [BY_ID, BURY, UNBURY, DELETE]) this.#store.db.query(sql);
+  }
+
   /**
    * Removes it, and those of these volumes that no other container uses: gives their names, and their folders are garbage
    * then. What is left of one that has run is kept among the last that were removed.
@@ -248,9 +256,9 @@ export class Rows {
     return this.#store.transaction(() => {
       if (remains) {
         const { lastInsertRowid } = db.query(BURY).run(stateText(state), remains.exit, remains.log, id);
-        db.query("DELETE FROM ended WHERE number <= ?").run(Number(lastInsertRowid) - KEPT);
+        db.query(UNBURY).run(Number(lastInsertRowid) - KEPT);
       }
-      db.query("DELETE FROM containers WHERE id = ?").run(id);
+      db.query(DELETE).run(id);
       const gone: string[] = [];
       for (const volume of volumes) if (db.query(DELETE_UNUSED).run(volume).changes > 0) gone.push(volume);
       return gone;

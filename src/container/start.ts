@@ -100,7 +100,7 @@ export function rootOf(
   const engine = [context.paths.root, context.paths.run];
   if (rootfs?.path === "/") return { kind: "host", hide: engine, ...writable };
   if (rootfs) return { kind: "layers", lower: [rootfs.path], ...writable };
-  const root = context.images.root(context.images.get(container.imageId));
+  const root = context.images.rootOf(container.imageId);
   if (root.kind === "host")
     return { kind: "host", hide: [...new Set([...root.hide, ...engine])], ...writable };
   return { kind: "layers", lower: root.lower, ...writable };

@@ -4,6 +4,7 @@
  */
 import { closeSync, fstatSync, mkdirSync, openSync } from "node:fs";
 import { fileReason, SampanError } from "../common/error.ts";
+import { mapped } from "../common/loops.ts";
 import { layerDir, type Paths } from "../common/paths.ts";
 import type { Store } from "../store/index.ts";
 import type { Place } from "./adopt.ts";
@@ -129,14 +130,19 @@ export class Images {
 
   /** What a container of this image has for a root. */
   root(image: ImageRecord): ImageRoot {
-    if (image.id === hostImage().id) return hostRoot(this.#paths);
-    const lower = this.#store.db
+    return this.rootOf(image.id);
+  }
+
+  /** The same by the image's whole id: for a start, which need not know any more of it. */
+  rootOf(id: string): ImageRoot {
+    const rows = this.#store.db
       .query<{ chain: string }, [string]>(
         "SELECT chain FROM image_layers WHERE image = ? ORDER BY position DESC",
       )
-      .all(image.id)
-      .map(({ chain }) => layerDir(this.#paths, chain));
+      .all(id);
+    const lower = mapped(rows, ({ chain }) => layerDir(this.#paths, chain));
     if (lower.length > 0) return { kind: "layers", lower };
+    if (this.get(id).id === hostImage().id) return hostRoot(this.#paths);
     // overlayfs wants one lower folder at least.
     const empty = layerDir(this.#paths, "empty");
     mkdirSync(empty, { recursive: true, mode: 0o755 });
@@ -412,13 +418,20 @@ export class Images {
   }
 }
 
+/** Those with a digest or those without. */
+function sorted(names: readonly string[], digests: boolean): string[] {
+  const found: string[] = [];
+  for (const name of names) if (name.includes("@") === digests) found.push(name);
+  return found.length > 1 ? found.sort() : found;
+}
+
 function toRecord(row: Row): ImageRecord {
   const names = JSON.parse(row.names) as string[];
   const config = JSON.parse(row.config) as ImageConfig;
   return {
     id: row.id,
-    tags: names.filter((name) => !name.includes("@")).sort(),
-    digests: names.filter((name) => name.includes("@")).sort(),
+    tags: sorted(names, false),
+    digests: sorted(names, true),
     created: row.created,
     size: row.size,
     config: { ...config, rootfs: { type: "layers", diff_ids: config.rootfs.diff_ids ?? [] } },

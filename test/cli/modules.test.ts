@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { COMMANDS } from "../../src/cli/commands.ts";
+import { busyboxArchive } from "../support/image.ts";
 import { Sandbox } from "../support/sandbox.ts";
 
 const SRC = new URL("../../src/", import.meta.url).pathname;
@@ -82,7 +83,8 @@ describe("a command compiles no builtin: what it passes is plain loops (see src/
   let box: Sandbox;
   beforeAll(async () => {
     box = new Sandbox();
-    await box.ok("run", "-d", "--name", "sleeper", "--network", "none", "host", "sleep", "1000");
+    await box.ok("load", "-i", busyboxArchive(box.root));
+    await box.ok("run", "-d", "--name", "sleeper", "--network", "none", "busybox", "sleep", "1000");
   });
   afterAll(async () => {
     await box.ok("rm", "-f", "sleeper");
@@ -91,6 +93,7 @@ describe("a command compiles no builtin: what it passes is plain loops (see src/
 
   test.each([
     "run --rm --network none host true",
+    "run --rm --network none busybox true",
     "run -d --rm --network none host true",
     "exec sleeper true",
     "ps",
