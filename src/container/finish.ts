@@ -168,6 +168,9 @@ function unlock(folder: string): void {
   }
 }
 
+/** Milliseconds that the processes of a cgroup are given to be gone: on a machine that is busy they take a while. */
+const PATIENCE = 5_000;
+
 /**
  * What a killed keeper left in the container's cgroup, ended and removed. It waits for the kernel where it must, but not
  * for ever: a folder that is still busy then goes with the next sweep.
@@ -175,7 +178,8 @@ function unlock(folder: string): void {
 export function clearCgroup(container: Pick<StoredContainer, "id" | "config">): void {
   const host = readCgroupHost();
   const path = cgroupOf(container);
-  for (let round = 0; round < 100; round++) {
+  const until = Date.now() + PATIENCE;
+  for (let round = 0; Date.now() < until; round++) {
     // A frozen process takes its signal when it thaws.
     thaw(host, path);
     const pids = cgroupPids(host, path);
