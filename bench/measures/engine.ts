@@ -11,6 +11,8 @@ const CONFIG: ContainerConfig = {
   image: "busybox",
   command: ["true"],
   cgroupParent: CGROUP_PARENT,
+  // Its end removes it, as with `run --rm` and as every peer's here: nothing of it need reach the disk.
+  autoRemove: true,
   namespaces: { net: { mode: "none" } },
 };
 
@@ -19,7 +21,7 @@ export const engine: Measure = {
   async rows({ peers, busybox, folder, samples, signal }) {
     const own = Engine.open({ root: `${folder}/library`, run: "/run/library" });
     await own.images.load(busybox.archive);
-    const library: Contender = { name: "sampan", once: () => createStartWaitRemove(own) };
+    const library: Contender = { name: "sampan", once: () => createStartWait(own) };
     const runtimes = peers.filter(({ name }) => name === "crun" || name === "runc");
     const contenders = [library, ...runtimes.map((peer) => contender(peer.name, peer.run()))];
     const values = await compare(contenders, { samples, signal });
@@ -30,11 +32,10 @@ export const engine: Measure = {
 };
 
 /** Attached, as a program does that wants the output: whoever is there at the end records it. */
-async function createStartWaitRemove({ containers }: Engine): Promise<void> {
+async function createStartWait({ containers }: Engine): Promise<void> {
   const { id } = await containers.create(CONFIG);
   const connection = await containers.start(id, { attach: true });
   connection.attach(ATTACH.stdout | ATTACH.stderr);
   const exit = await containers.finish(id, connection);
   if (exit?.code !== 0) throw new Error(`the container ended with ${exit?.code}`);
-  await containers.remove(id);
 }
