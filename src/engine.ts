@@ -19,6 +19,7 @@ import {
   version,
 } from "./container/index.ts";
 import { Images } from "./image/index.ts";
+import { Networks } from "./network/index.ts";
 import { Store } from "./store/index.ts";
 import { Volumes } from "./volume/index.ts";
 
@@ -36,6 +37,7 @@ export class Engine {
   readonly events: Events;
   readonly containers: Containers;
   readonly volumes: Volumes;
+  readonly networks: Networks;
 
   private constructor(at: Paths) {
     this.paths = at;
@@ -54,6 +56,9 @@ export class Engine {
       events: this.events,
       orphans: [],
     });
+    this.networks = new Networks({ paths: at, store: this.store }, (event) =>
+      events.append({ type: "network", ...event }),
+    );
     this.volumes = new Volumes(this.store, at, {
       tell: (event) => events.append({ type: "volume", ...event }),
       removeTrees,

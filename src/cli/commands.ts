@@ -145,6 +145,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/pause.ts"),
   },
   {
+    names: ["container port", "port"],
+    summary: "List port mappings or a specific mapping for the container",
+    load: () => import("./commands/port.ts"),
+  },
+  {
     names: ["container rename", "rename"],
     summary: "Rename a container",
     load: () => import("./commands/rename.ts"),
@@ -245,6 +250,41 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/system-prune.ts"),
   },
   {
+    names: ["network connect"],
+    summary: "Connect a container to a network",
+    load: () => import("./commands/network-connect.ts"),
+  },
+  {
+    names: ["network create"],
+    summary: "Create a network",
+    load: () => import("./commands/network-create.ts"),
+  },
+  {
+    names: ["network disconnect"],
+    summary: "Disconnect a container from a network",
+    load: () => import("./commands/network-disconnect.ts"),
+  },
+  {
+    names: ["network inspect"],
+    summary: "Display detailed information on one or more networks",
+    load: () => import("./commands/network-inspect.ts"),
+  },
+  {
+    names: ["network ls", "network list"],
+    summary: "List networks",
+    load: () => import("./commands/network-ls.ts"),
+  },
+  {
+    names: ["network prune"],
+    summary: "Remove all unused networks",
+    load: () => import("./commands/network-prune.ts"),
+  },
+  {
+    names: ["network rm", "network remove"],
+    summary: "Remove one or more networks",
+    load: () => import("./commands/network-rm.ts"),
+  },
+  {
     names: ["volume clone"],
     summary: "Create a volume with the content of another",
     load: () => import("./commands/volume-clone.ts"),
@@ -287,5 +327,6 @@ export const GROUPS: Readonly<Record<string, string>> = {
   image: "Manage images",
   manifest: "Look at image manifests and manifest lists",
   system: "Manage Sampan",
+  network: "Manage networks",
   volume: "Manage volumes",
 };

@@ -2,6 +2,7 @@
 import type { ContainerLookup, ImageLookup } from "../docker/filters.ts";
 import type { Engine } from "../engine.ts";
 import { familiarName } from "../image/index.ts";
+import type { Attached } from "../network/index.ts";
 
 const orUndefined = <T>(find: () => T): T | undefined => {
   try {
@@ -11,7 +12,11 @@ const orUndefined = <T>(find: () => T): T | undefined => {
   }
 };
 
-export const containerLookup = (engine: Engine): ContainerLookup => ({
+export const containerLookup = (
+  engine: Engine,
+  attached: ReadonlyMap<string, Attached> = new Map(),
+): ContainerLookup => ({
+  attached: (id) => attached.get(id),
   find: (reference) => orUndefined(() => engine.containers.get(reference)),
   images: (reference) => {
     const base = orUndefined(() => engine.images.resolve(reference));

@@ -1,18 +1,21 @@
-/** A container and an image as the objects that `inspect` prints. */
+/** A container, an image and a network as the objects that `inspect` prints. */
 import { containerDir } from "../common/paths.ts";
 import { inspectImage } from "../docker/images.ts";
 import { inspectContainer } from "../docker/inspect.ts";
+import { inspectNetwork } from "../docker/networks.ts";
 import type { Engine } from "../engine.ts";
 import { familiarName } from "../image/index.ts";
 import { sizesOf } from "./sizes.ts";
 
-export function containerObject(engine: Engine, reference: string, size: boolean): object {
+export async function containerObject(engine: Engine, reference: string, size: boolean): Promise<object> {
   const record = engine.containers.get(reference);
+  const attached = (await engine.networks.attached(record.id)).get(record.id);
   const image = record.imageId === "" ? undefined : engine.images.resolve(record.imageId);
   const root = image && engine.images.root(image);
   const object = inspectContainer(record, {
     folder: containerDir(engine.paths, record.id),
     volumes: `${engine.paths.root}/volumes`,
+    attached,
     ...(root?.kind === "layers" ? { lower: root.lower } : {}),
   });
   if (!size) return object;
@@ -22,3 +25,8 @@ export function containerObject(engine: Engine, reference: string, size: boolean
 
 export const imageObject = (engine: Engine, reference: string): object =>
   inspectImage(engine.images.get(reference), familiarName);
+
+export async function networkObject(engine: Engine, reference: string): Promise<object> {
+  const network = await engine.networks.get(reference);
+  return inspectNetwork(network, await engine.networks.members(network));
+}

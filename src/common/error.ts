@@ -8,6 +8,7 @@ export type ErrorCode =
   | "invalid" // bad input: a flag, a name, a file's content
   | "not-found" // no such container, image, network, volume
   | "conflict" // a name in use, a container in the wrong state
+  | "forbidden" // what nobody may do: removing a predefined network, or one in use
   | "not-executable" // the program cannot be executed: exit code 126
   | "command-not-found" // the program does not exist in the container: exit code 127
   | "refused" // this kernel, host or caller does not allow it
@@ -18,6 +19,7 @@ const STATUS: Record<ErrorCode, number> = {
   invalid: 400,
   "not-found": 404,
   conflict: 409,
+  forbidden: 403,
   "not-executable": 400,
   "command-not-found": 400,
   refused: 500,

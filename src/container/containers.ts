@@ -6,6 +6,7 @@ import { existsSync, rmSync, statSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import type { Change } from "../image/index.ts";
 import { type Connection, connect, type Exit, Launcher } from "../launch/index.ts";
+import type { EndpointConfig } from "../network/index.ts";
 import { claim } from "./claim.ts";
 import type { CommitOptions } from "./commit.ts";
 import type { ContainerConfig } from "./config.ts";
@@ -143,6 +144,20 @@ export class Containers {
     await recordEnd(this.#context, id);
     await this.#removeRest(id);
     if (this.#context.store.overgrown) this.#context.store.checkpoint();
+  }
+
+  // ---- networks
+
+  /** Connects it to one more network, at once if it runs. */
+  async connect(reference: string, asked: EndpointConfig): Promise<void> {
+    const { connectNetwork } = await import("./connect.ts");
+    await connectNetwork(this.#context, this.get(reference), asked);
+  }
+
+  /** Takes it off a network, at once if it runs. */
+  async disconnect(reference: string, network: string): Promise<void> {
+    const { disconnectNetwork } = await import("./connect.ts");
+    await disconnectNetwork(this.#context, this.get(reference), network);
   }
 
   // ---- looking

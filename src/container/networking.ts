@@ -21,7 +21,9 @@ export function hasNetworks({ exactly, namespaces }: ContainerConfig): boolean {
 /** The networks that a new container joins. */
 export function networksOf(config: ContainerConfig): readonly EndpointConfig[] {
   if (!hasNetworks(config)) return NO_NETWORK;
-  return config.networks.length > 0 ? config.networks : DEFAULT_NETWORK;
+  // Once it was connected or disconnected by hand, none can mean none.
+  const chosen = config.networks.length > 0 || config.namespaces.net !== undefined;
+  return chosen ? config.networks : DEFAULT_NETWORK;
 }
 
 export type Network = Awaited<ReturnType<typeof load>>;
@@ -36,6 +38,7 @@ export const takeNetwork = (
   { id, config, exposedPorts }: Pick<StoredContainer, "id" | "config" | "exposedPorts">,
 ): Attached =>
   network.takeAll(context, id, {
+    networks: networksOf(config),
     ports: config.ports,
     publishAll: config.publishAll,
     exposed: exposedPorts,

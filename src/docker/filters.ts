@@ -3,7 +3,8 @@ import { SampanError } from "../common/error.ts";
 import { eachPort } from "../common/ports.ts";
 import type { ContainerRecord, Status } from "../container/record.ts";
 import type { ImageRecord } from "../image/record.ts";
-import { networkName } from "./ps.ts";
+import type { Attached } from "../network/attach.ts";
+import { networkNames } from "./ps.ts";
 import { parseTimestamp } from "./timestamp.ts";
 
 export type Filters = Readonly<Record<string, readonly string[]>>;
@@ -85,6 +86,8 @@ export interface ContainerLookup {
   readonly find: (ref: string) => ContainerRecord | undefined;
   /** The ids of the image of that name and of all built on it. */
   readonly images: (ref: string) => ReadonlySet<string>;
+  /** What a container has of networks, by its id. */
+  readonly attached: (id: string) => Attached | undefined;
 }
 
 /** A status is looked for among all containers, not only those that run. */
@@ -99,7 +102,7 @@ export function containerFilter(filters: Filters, lookup: ContainerLookup): Test
 function containerTest(
   name: string,
   values: readonly string[],
-  { find, images }: ContainerLookup,
+  { find, images, attached }: ContainerLookup,
 ): Test<ContainerRecord> {
   const each = (make: (value: string) => Test<ContainerRecord>): Test<ContainerRecord> =>
     any(values.map(make));
@@ -167,18 +170,22 @@ function containerTest(
     case "network":
       return each(
         (value) =>
-          ({ config }) =>
-            networkName(config) === value,
+          ({ id, config }) =>
+            networkNames(config, attached(id)).includes(value) ||
+            (attached(id)?.endpoints.some(({ network }) => network.id === value) ?? false),
       );
     case "is-task":
       return () => values.some((value) => ["false", "0", "f"].includes(value.toLowerCase()));
     case "isolation":
       return () => values.some((value) => value === "" || value === "default");
     default:
-      // expose and publish: no port is published yet.
       return each((value) => {
         const ports = portsOf(name, value);
-        return ({ exposedPorts }) => name === "expose" && ports.some((port) => exposedPorts.includes(port));
+        if (name === "expose") return ({ exposedPorts }) => ports.some((port) => exposedPorts.includes(port));
+        return ({ id }) =>
+          (attached(id)?.ports ?? []).some(({ port, target, protocol }) =>
+            [`${port}/${protocol}`, `${target}/${protocol}`].some((text) => ports.includes(text)),
+          );
       });
   }
 }

@@ -5,7 +5,9 @@
 import type { ContainerConfig, Healthcheck, Mount, NamespaceMode } from "../container/config.ts";
 import type { ContainerRecord, ContainerState } from "../container/record.ts";
 import type { NamespaceName } from "../launch/step.ts";
-import { networkName } from "./ps.ts";
+import type { Attached } from "../network/attach.ts";
+import { portBindings } from "./ports.ts";
+import { networkSettings } from "./settings.ts";
 
 /** What is known of a container's place on this host. */
 export interface Place {
@@ -15,6 +17,8 @@ export interface Place {
   readonly volumes: string;
   /** The image's layers, top-most first; undefined: there is no overlay of layers. */
   readonly lower?: readonly string[];
+  /** What it has of networks, where it is on any. */
+  readonly attached?: Attached | undefined;
 }
 
 const NS = 1e6;
@@ -44,14 +48,14 @@ export function inspectContainer(record: ContainerRecord, place: Place) {
     ProcessLabel: "",
     AppArmorProfile: config.security.apparmor ?? "",
     ExecIDs: null,
-    HostConfig: hostConfig(config),
+    HostConfig: hostConfig(config, place.attached !== undefined),
     GraphDriver: {
       Data: graph(place),
       Name: "overlay2",
     },
     Mounts: mountsOf(record).map((mount) => mountPoint(mount, volumes)),
     Config: containerConfig(record),
-    NetworkSettings: networkSettings(record),
+    NetworkSettings: networkSettings(record, place.attached),
   };
 }
 
@@ -192,7 +196,7 @@ const MASKED =
   "/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware /sys/devices/virtual/powercap";
 const READONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger";
 
-function hostConfig(config: ContainerConfig) {
+function hostConfig(config: ContainerConfig, networked: boolean) {
   const { resources: r } = config;
   const open = config.privileged || config.security.systempaths === "unconfined";
   const mounts = config.mounts.filter(
@@ -205,8 +209,8 @@ function hostConfig(config: ContainerConfig) {
     Binds: orNull(config.mounts.filter(isBind).map(bindText)),
     ContainerIDFile: "",
     LogConfig: { Type: config.log.driver, Config: sorted(config.log.options) },
-    NetworkMode: modeText(config, "net", "none"),
-    PortBindings: {},
+    NetworkMode: modeText(config, "net", config.networks[0]?.network ?? (networked ? "bridge" : "none")),
+    PortBindings: portBindings(config.ports),
     RestartPolicy: { Name: config.restart.name, MaximumRetryCount: config.restart.maximumRetryCount },
     AutoRemove: config.autoRemove,
     VolumeDriver: "",
@@ -223,11 +227,11 @@ function hostConfig(config: ContainerConfig) {
     GroupAdd: orNull(config.groups ?? []),
     IpcMode: modeText(config, "ipc", "private"),
     Cgroup: "",
-    Links: null,
+    Links: orNull(config.networks.flatMap(({ links }) => links ?? [])),
     OomScoreAdj: config.oomScoreAdj ?? 0,
     PidMode: modeText(config, "pid"),
     Privileged: config.privileged,
-    PublishAllPorts: false,
+    PublishAllPorts: config.publishAll,
     ReadonlyRootfs: config.readonlyRootfs,
     SecurityOpt: securityOptions(config),
     ...(tmpfs.length > 0
@@ -336,47 +340,5 @@ function containerConfig(record: ContainerRecord) {
     Labels: sorted(record.labels),
     ...(config.stopSignal ? { StopSignal: config.stopSignal } : {}),
     ...(config.stopTimeout === undefined ? {} : { StopTimeout: Math.ceil(config.stopTimeout / 1000) }),
-  };
-}
-
-const NO_ENDPOINT = {
-  IPAMConfig: null,
-  Links: null,
-  Aliases: null,
-  MacAddress: "",
-  DriverOpts: null,
-  GwPriority: 0,
-  NetworkID: "",
-  EndpointID: "",
-  Gateway: "",
-  IPAddress: "",
-  IPPrefixLen: 0,
-  IPv6Gateway: "",
-  GlobalIPv6Address: "",
-  GlobalIPv6PrefixLen: 0,
-  DNSNames: null,
-};
-
-function networkSettings({ config, state }: ContainerRecord) {
-  const network = networkName(config);
-  return {
-    Bridge: "",
-    SandboxID: "",
-    SandboxKey: state.pid > 0 ? `/proc/${state.pid}/ns/net` : "",
-    Ports: {},
-    HairpinMode: false,
-    LinkLocalIPv6Address: "",
-    LinkLocalIPv6PrefixLen: 0,
-    SecondaryIPAddresses: null,
-    SecondaryIPv6Addresses: null,
-    EndpointID: "",
-    Gateway: "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: "",
-    IPPrefixLen: 0,
-    IPv6Gateway: "",
-    MacAddress: "",
-    Networks: network === "" ? {} : { [network]: NO_ENDPOINT },
   };
 }

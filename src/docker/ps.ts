@@ -2,8 +2,9 @@
 import { mapped } from "../common/loops.ts";
 import type { ContainerConfig, Mount } from "../container/config.ts";
 import type { ContainerRecord } from "../container/record.ts";
+import type { Attached } from "../network/attach.ts";
 import { ellipsis, goTime, humanDuration, humanSize, shortId } from "./human.ts";
-import { exposedText } from "./ports.ts";
+import { portsText } from "./ports.ts";
 
 const NEVER = "0001-01-01T00:00:00Z";
 
@@ -32,8 +33,16 @@ export function statusText({ state }: ContainerRecord, now = Date.now()): string
   }
 }
 
-/** The name of the network as Docker lists it. */
-export const networkName = (config: ContainerConfig): string => {
+/** The networks as Docker lists them. */
+export function networkNames(config: ContainerConfig, attached: Attached | undefined): string[] {
+  const endpoints = attached?.endpoints ?? [];
+  if (endpoints.length === 0) return [networkName(config)];
+  const names: string[] = [];
+  for (const { network } of endpoints) names.push(network.name);
+  return names.sort();
+}
+
+const networkName = (config: ContainerConfig): string => {
   const net = config.namespaces.net;
   if (net?.mode === "host") return "host";
   if (config.exactly && !config.exactly.includes("net")) return "host";
@@ -45,6 +54,8 @@ export interface PsOptions {
   readonly now?: number;
   /** Bytes in the writable layer and in all, where `--size` asked for them. */
   readonly size?: { readonly writable: number; readonly all: number };
+  /** What it has of networks, where it is on any. */
+  readonly attached?: Attached | undefined;
 }
 
 const mountName = (mount: Mount): string => mount.source;
@@ -86,12 +97,12 @@ export class PsRow {
   get Platform(): string {
     return this.#record.config.platform ?? "";
   }
-  /** Only where the container has a network of Docker's do its ports lead anywhere. */
+  /** Only where the container is on a network do its ports lead anywhere. */
   get Ports(): string {
-    const { state, config, exposedPorts } = this.#record;
+    const { state, exposedPorts } = this.#record;
+    const { attached } = this.#options;
     const runs = state.status === "running" || state.status === "paused";
-    const unreached = ["", "host", "none"].includes(networkName(config));
-    return runs && !unreached ? exposedText(exposedPorts) : "";
+    return runs && attached ? portsText(attached.ports, exposedPorts) : "";
   }
   get State(): string {
     return this.#record.state.status;
@@ -127,7 +138,7 @@ export class PsRow {
     return String(this.#mounts.filter(({ type }) => type === "volume").length);
   }
   get Networks(): string {
-    return networkName(this.#record.config);
+    return networkNames(this.#record.config, this.#options.attached).join(",");
   }
 }
 

@@ -27,11 +27,13 @@ export interface Attached {
   readonly ports: readonly PublishedPort[];
 }
 
-export interface PortWishes {
+export interface Wishes {
   readonly ports: readonly PortBinding[];
   readonly publishAll: boolean;
   /** `80/tcp` */
   readonly exposed: readonly string[];
+  /** The networks that it is to be on. */
+  readonly networks: readonly EndpointConfig[];
 }
 
 /** A network by what the caller called it; the predefined ones are there for whoever asks. In a transaction. */
@@ -64,19 +66,38 @@ export function joinAll(place: Place, container: string, asked: readonly Endpoin
 }
 
 /** Takes addresses and ports for a container that is about to start. In a transaction. */
-export function takeAll({ store }: Place, container: string, wishes: PortWishes): Attached {
-  const rows = new NetworkRows(store);
+export function takeAll(place: Place, container: string, wishes: Wishes): Attached {
+  const rows = new NetworkRows(place.store);
   // What a start that was interrupted has left.
-  releaseRows(store, container);
+  releaseRows(place.store, container);
+  let joined = rows.endpointsOf(container);
+  if (joined.length < wishes.networks.length) {
+    rejoin(place, container, joined, wishes.networks);
+    joined = rows.endpointsOf(container);
+  }
   const endpoints: Endpoint[] = [];
-  for (const [number, endpoint] of rows.endpointsOf(container).entries())
-    endpoints.push(activate(rows, endpoint, `eth${number}`));
+  for (const [number, endpoint] of joined.entries()) endpoints.push(activate(rows, endpoint, `eth${number}`));
   const bindings = wishes.publishAll ? allExposed(wishes.exposed, wishes.ports) : wishes.ports;
   const ports =
     bindings.length > 0
       ? takePorts(rows, { ...portTarget(endpoints), container, bindings, planned: true })
       : [];
   return { endpoints, ports };
+}
+
+/** A network was removed while the container was stopped: one of the same name takes its place, or the start fails. */
+function rejoin(
+  place: Place,
+  container: string,
+  joined: readonly Endpoint[],
+  asked: readonly EndpointConfig[],
+): void {
+  const rows = new NetworkRows(place.store);
+  for (const one of asked) {
+    const network = findNetwork(place, one.network);
+    if (!joined.some((endpoint) => endpoint.network.id === network.id))
+      join(rows, container, network, one, rows.nextPosition(container));
+  }
 }
 
 /** Where published ports lead: by the way that the container's answers take. */

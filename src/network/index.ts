@@ -1,7 +1,9 @@
 /** Networks: bridges, who has which address on them, and published ports. What is not needed at once is loaded when it is. */
 import type { Place } from "./attach.ts";
 
-export type { Attached, Place, PortWishes } from "./attach.ts";
+export type { Attached, Place, Wishes } from "./attach.ts";
+export type { NetworkWish } from "./create.ts";
+export { type NetworkEvent, Networks } from "./networks.ts";
 export { release, releaseRows } from "./release.ts";
 export type { NetworkSteps } from "./steps.ts";
 export type * from "./types.ts";
@@ -24,3 +26,5 @@ export async function repair(place: Place, container?: string): Promise<void> {
 
 /** All that a container with networks needs. */
 export const load = () => import("./attach.ts");
+/** For one that gets another network, or loses one. */
+export const loadConnecting = () => import("./connect.ts");

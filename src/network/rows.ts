@@ -26,7 +26,10 @@ interface EndpointRow {
 
 const NETWORK = "id, name, created, record";
 const ENDPOINT = "e.container, e.network, e.asked, e.active, e.interface, e.ipv4, e.ipv6, e.mac";
+const JOINED = `SELECT ${ENDPOINT}, n.name, n.created, n.record FROM endpoints e JOIN networks n ON n.id = e.network`;
 const PORT = "protocol, address, port, container, target, destination";
+
+type JoinedRow = EndpointRow & Omit<NetworkRow, "id">;
 
 const parseNetwork = (row: NetworkRow): Network => ({
   ...(JSON.parse(row.record) as Omit<NetworkConfig, "name">),
@@ -113,23 +116,28 @@ export class NetworkRows {
 
   /** Of one container, in the order in which they were asked for. */
   endpointsOf(container: string): Endpoint[] {
-    const rows = this.#store.db
-      .query<
-        EndpointRow & { readonly name: string; readonly created: number; readonly record: string },
-        [string]
-      >(
-        `SELECT ${ENDPOINT}, n.name, n.created, n.record FROM endpoints e JOIN networks n ON n.id = e.network
-         WHERE e.container = ? ORDER BY e.position`,
-      )
-      .all(container);
+    return this.#joined(
+      this.#store.db
+        .query<JoinedRow, [string]>(`${JOINED} WHERE e.container = ? ORDER BY e.position`)
+        .all(container),
+    );
+  }
+
+  /** Of all containers. */
+  endpoints(): Endpoint[] {
+    return this.#joined(
+      this.#store.db.query<JoinedRow, []>(`${JOINED} ORDER BY e.container, e.position`).all(),
+    );
+  }
+
+  #joined(rows: readonly JoinedRow[]): Endpoint[] {
+    const networks = new Map<string, Network>();
     const found: Endpoint[] = [];
-    for (const row of rows)
-      found.push(
-        parseEndpoint(
-          row,
-          parseNetwork({ id: row.network, name: row.name, created: row.created, record: row.record }),
-        ),
-      );
+    for (const row of rows) {
+      let network = networks.get(row.network);
+      if (!network) networks.set(row.network, (network = parseNetwork({ ...row, id: row.network })));
+      found.push(parseEndpoint(row, network));
+    }
     return found;
   }
 
@@ -152,6 +160,16 @@ export class NetworkRows {
         "INSERT INTO endpoints (container, network, position, asked, active, ipv4, ipv6) VALUES (?, ?, ?, ?, 0, ?, ?)",
       )
       .run(container, network, position, JSON.stringify(asked), asked.ipv4 ?? null, asked.ipv6 ?? null);
+  }
+
+  nextPosition(container: string): number {
+    return (
+      this.#store.db
+        .query<{ n: number }, [string]>(
+          "SELECT coalesce(max(position), -1) + 1 AS n FROM endpoints WHERE container = ?",
+        )
+        .get(container)?.n ?? 0
+    );
   }
 
   deleteEndpoint(container: string, network: string): void {

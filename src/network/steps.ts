@@ -178,14 +178,16 @@ export function insideSteps(
     const address = gateway && parseIp(subnetOf(gateway.network, version)?.gateway ?? "");
     if (address) addDefaultRoute(w, address);
   }
-  steps.push({
-    call: "netlink",
-    column: "inside",
-    why: "--network",
-    protocol: NETLINK.route,
-    messages: w.done(),
-    fill: { links },
-  });
+  const messages = w.done();
+  if (messages.length > 0)
+    steps.push({
+      call: "netlink",
+      column: "inside",
+      why: "--network",
+      protocol: NETLINK.route,
+      messages,
+      fill: { links },
+    });
   return steps;
 }
 

@@ -154,7 +154,11 @@ describe("a command line that cannot be", () => {
       `invalid argument "x" for "--checkpoint" flag: checkpoints are not available\n\nUsage:  sampan start [OPTIONS] CONTAINER [CONTAINER...]\n\nRun 'sampan start --help' for more information\n`,
     ],
     [["start", "-a", "x", "y"], 1, "you cannot start and attach multiple containers at once\n"],
-    [["inspect", "--type", "foo", "x"], 1, 'unknown type: "foo": must be one of "container", "image"\n'],
+    [
+      ["inspect", "--type", "foo", "x"],
+      1,
+      'unknown type: "foo": must be one of "container", "image", "network"\n',
+    ],
     [
       ["exec", "--env-file", "/no/such", "x", "true"],
       1,

@@ -34,6 +34,7 @@ const newer = container({
   },
 });
 const lookup: ContainerLookup = {
+  attached: () => undefined,
   find: (name) => [older, newer].find((each) => each.name === name),
   images: (name) => new Set(name === "busybox" ? [older.imageId] : []),
 };

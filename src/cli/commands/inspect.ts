@@ -1,11 +1,11 @@
-/** `sampan inspect`: a container or an image, whichever has that name; containers first. */
+/** `sampan inspect`: a container, an image or a network, whichever has that name; in this order. */
 import { SampanError } from "../../common/error.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import { type Flags, UsageError } from "../flags.ts";
 import { OBJECT_FORMAT } from "../format.ts";
 import { inspectAll } from "../inspecting.ts";
-import { containerObject, imageObject } from "../objects.ts";
+import { containerObject, imageObject, networkObject } from "../objects.ts";
 
 const FLAGS = {
   format: OBJECT_FORMAT,
@@ -20,24 +20,29 @@ export default command({
   most: Number.POSITIVE_INFINITY,
   run({ flags, args, where }) {
     const { type } = flags;
-    if (type !== undefined && type !== "container" && type !== "image")
-      throw new UsageError(`unknown type: "${type}": must be one of "container", "image"`, "plain");
     const engine = Engine.open(where);
-    return inspectAll(args, flags.format, (reference) => {
-      const container = (): unknown => containerObject(engine, reference, flags.size ?? false);
-      if (type === "container") return container();
-      if (type === "image") return imageObject(engine, reference);
-      try {
-        return container();
-      } catch (error) {
-        if (!notFound(error)) throw error;
-      }
-      try {
-        return imageObject(engine, reference);
-      } catch (error) {
-        if (!notFound(error)) throw error;
-        throw new SampanError("not-found", `No such object: ${reference}`);
-      }
+    const kinds: Readonly<Record<string, (reference: string) => unknown>> = {
+      container: (reference) => containerObject(engine, reference, flags.size ?? false),
+      image: (reference) => imageObject(engine, reference),
+      network: (reference) => networkObject(engine, reference),
+    };
+    if (type !== undefined && !Object.hasOwn(kinds, type))
+      throw new UsageError(
+        `unknown type: "${type}": must be one of ${Object.keys(kinds)
+          .map((kind) => `"${kind}"`)
+          .join(", ")}`,
+        "plain",
+      );
+    const find = type === undefined ? undefined : kinds[type];
+    return inspectAll(args, flags.format, async (reference) => {
+      if (find) return find(reference);
+      for (const kind of Object.values(kinds))
+        try {
+          return await kind(reference);
+        } catch (error) {
+          if (!notFound(error)) throw error;
+        }
+      throw new SampanError("not-found", `No such object: ${reference}`);
     });
   },
 });

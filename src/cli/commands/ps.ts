@@ -45,7 +45,7 @@ export default command({
       const { containerLookup } = await import("../lookup.ts");
       const filters = collect(flags.filter);
       all ||= wantsAll(filters);
-      wanted = containerFilter(filters, containerLookup(engine));
+      wanted = containerFilter(filters, containerLookup(engine, await engine.networks.attached()));
     }
     let records = engine.containers.list({ all });
     if (wanted) records = records.filter(wanted);
@@ -56,11 +56,12 @@ export default command({
       flags.size || /\.Size\b/.test(flags.format ?? "")
         ? (await import("../sizes.ts")).sizesOf(engine)
         : undefined;
-    const options = { truncate, now: Date.now() };
-    const rows = mapped(
-      records,
-      (record) => new PsRow(record, sizes ? { ...options, size: sizes(record) } : options),
-    );
+    const attached = records.length > 0 ? await engine.networks.attached() : undefined;
+    const now = Date.now();
+    const rows = mapped(records, (record) => {
+      const options = { truncate, now, attached: attached?.get(record.id) };
+      return new PsRow(record, sizes ? { ...options, size: sizes(record) } : options);
+    });
     const format = flags.format ?? "";
     if (flags.quiet) {
       if (format !== "")

@@ -1,0 +1,38 @@
+/** `sampan network connect`: one more network for a container, at once if it runs. */
+import { Engine } from "../../engine.ts";
+import { command } from "../command.ts";
+import type { Flags } from "../flags.ts";
+import { toMap } from "../run/labels.ts";
+import { readIp } from "../run/network.ts";
+
+const FLAGS = {
+  alias: { type: "list", help: "Add network-scoped alias for the container" },
+  "driver-opt": { type: "list", help: "driver options for the network" },
+  "gw-priority": {
+    type: "int",
+    help: "Highest gw-priority provides the default gateway. Accepts positive and negative values",
+  },
+  ip: { type: "string", help: 'IPv4 address (e.g., "172.30.100.104")' },
+  ip6: { type: "string", help: 'IPv6 address (e.g., "2001:db8::33")' },
+  link: { type: "list", help: "Add link to another container" },
+} as const satisfies Flags;
+
+export default command({
+  usage: "[OPTIONS] NETWORK CONTAINER",
+  flags: FLAGS,
+  least: 2,
+  most: 2,
+  async run({ flags, args: [network = "", container = ""], where }) {
+    const options = toMap(flags["driver-opt"]);
+    await Engine.open(where).containers.connect(container, {
+      network,
+      ...(flags.alias.length > 0 ? { aliases: flags.alias } : {}),
+      ...(flags.link.length > 0 ? { links: flags.link } : {}),
+      ...(flags.ip === undefined ? {} : { ipv4: readIp(flags.ip, 4) }),
+      ...(flags.ip6 === undefined ? {} : { ipv6: readIp(flags.ip6, 6) }),
+      ...(flags["gw-priority"] === undefined ? {} : { gatewayPriority: flags["gw-priority"] }),
+      ...(Object.keys(options).length > 0 ? { driverOptions: options } : {}),
+    });
+    return 0;
+  },
+});

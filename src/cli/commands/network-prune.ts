@@ -1,0 +1,35 @@
+/** `sampan network prune`: removes networks that no container is on. */
+import { collect } from "../../docker/filters.ts";
+import { networkPruneFilter } from "../../docker/networks.ts";
+import { Engine } from "../../engine.ts";
+import { command } from "../command.ts";
+import { confirm } from "../confirm.ts";
+import { readFilter } from "../filter.ts";
+import type { Flags } from "../flags.ts";
+import { write } from "../output.ts";
+import { removedText } from "../pruned.ts";
+
+const FLAGS = {
+  filter: {
+    type: "list",
+    takes: "filter",
+    read: readFilter,
+    help: 'Provide filter values (e.g. "until=<timestamp>")',
+  },
+  force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
+} as const satisfies Flags;
+
+const WARNING = "WARNING! This will remove all custom networks not used by at least one container.";
+
+export default command({
+  usage: "[OPTIONS]",
+  flags: FLAGS,
+  least: 0,
+  most: 0,
+  async run({ flags, where }) {
+    const wanted = networkPruneFilter(collect(flags.filter));
+    if (!flags.force && !confirm(WARNING)) return 0;
+    write(1, removedText("Deleted Networks", await Engine.open(where).networks.prune(wanted)));
+    return 0;
+  },
+});

@@ -1,0 +1,118 @@
+/**
+ * A network more or less for a container. For one that runs, a process joins its network namespace and stays as long as the
+ * link takes: the keeper's side of the link is made as at a start, only that the namespace is there already.
+ */
+import { SampanError } from "../common/error.ts";
+import { CLONE, Launcher, NO_KEEPER, type Step } from "../launch/index.ts";
+import { type Endpoint, type EndpointConfig, loadConnecting } from "../network/index.ts";
+import type { ContainerConfig } from "./config.ts";
+import type { Context } from "./context.ts";
+import { hasNetworks, networksOf } from "./networking.ts";
+import { isAlive } from "./reconcile.ts";
+import type { ContainerRecord } from "./record.ts";
+import { peerOf } from "./start.ts";
+
+function assertConnectable({ config }: ContainerRecord): void {
+  if (hasNetworks(config)) return;
+  const mode = config.namespaces.net?.mode;
+  throw new SampanError(
+    "forbidden",
+    mode === "none"
+      ? "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+      : "container sharing network namespace with another container or host cannot be connected to any other network",
+    { hint: "What network namespace a container has is decided when it is made." },
+  );
+}
+
+/** Keeps what is asked for in step with who is on what: the next start reads it. */
+function withNetworks(context: Context, id: string, networks: readonly EndpointConfig[]): void {
+  const stored = context.rows.byId(id);
+  if (!stored) return;
+  const namespaces: ContainerConfig["namespaces"] = { ...stored.config.namespaces, net: { mode: "private" } };
+  context.rows.setConfig({ ...stored, config: { ...stored.config, namespaces, networks } });
+}
+
+function note(context: Context, action: string, { network, container }: Endpoint): void {
+  context.events.append({
+    type: "network",
+    action,
+    id: network.id,
+    attributes: { container, name: network.name, type: network.driver },
+  });
+}
+
+export async function connectNetwork(
+  context: Context,
+  container: ContainerRecord,
+  asked: EndpointConfig,
+): Promise<void> {
+  assertConnectable(container);
+  const room = await loadConnecting();
+  const runs = isAlive(container.state) && container.state.pid > 0;
+  const { endpoint, all } = context.store.transaction(() =>
+    room.connect(context, container.id, container.name, asked, runs),
+  );
+  if (runs)
+    try {
+      await within(context, container.id, room.connectSteps(context, endpoint, all));
+    } catch (error) {
+      context.store.transaction(() => room.disconnect(context, container.id, endpoint.network.id));
+      throw error;
+    }
+  withNetworks(context, container.id, [
+    ...networksOf(container.config).filter(({ network }) => network !== endpoint.network.name),
+    endpoint.asked,
+  ]);
+  note(context, "connect", endpoint);
+}
+
+export async function disconnectNetwork(
+  context: Context,
+  container: ContainerRecord,
+  reference: string,
+): Promise<void> {
+  const room = await loadConnecting();
+  const { endpoint, rest } = context.store.transaction(() =>
+    room.connectedTo(context, container.id, reference),
+  );
+  if (endpoint.active && container.state.pid > 0)
+    await within(context, container.id, room.disconnectSteps(endpoint, rest));
+  context.store.transaction(() => room.disconnect(context, container.id, endpoint.network.id));
+  withNetworks(
+    context,
+    container.id,
+    rest.map((other) => other.asked),
+  );
+  note(context, "disconnect", endpoint);
+}
+
+/** Runs steps of both columns, the inner ones in the container's network namespace. */
+async function within(
+  context: Context,
+  id: string,
+  steps: { readonly outside: readonly Step[]; readonly inside: readonly Step[] },
+): Promise<void> {
+  const peer = peerOf(context, id, "network");
+  const meet = (waits: "inside" | "outside"): Step => ({
+    call: "barrier",
+    column: waits,
+    waits,
+    why: "--network",
+  });
+  const plan: Step[] = [
+    { call: "clone", column: "outside", why: "--network", flags: 0 },
+    {
+      call: "join",
+      column: "inside",
+      why: "--network",
+      pid: peer.pid,
+      start: peer.start,
+      flags: CLONE.net,
+    },
+    meet("outside"),
+    ...steps.outside,
+    meet("inside"),
+    ...steps.inside,
+  ];
+  (await Launcher.start().launch({ steps: plan, keeper: NO_KEEPER })).close();
+}

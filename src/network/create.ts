@@ -1,0 +1,204 @@
+/** A new network: what was asked for is checked, what was left open is chosen, and it is written down. The kernel hears of it
+ * when a container starts on it. */
+import { SampanError } from "../common/error.ts";
+import {
+  type Cidr,
+  canonicalIp,
+  contains,
+  edge,
+  formatCidr,
+  overlap,
+  parseCidr,
+  parseIp,
+} from "../common/ip.ts";
+import type { Place } from "./attach.ts";
+import { isPredefined } from "./endpoints.ts";
+import { bridgeOf, OPTION } from "./names.ts";
+import { chooseSubnet, hostRoutes, subnetsOf } from "./pools.ts";
+import { newNetworkId, withGateway } from "./predefined.ts";
+import { NetworkRows } from "./rows.ts";
+import { interfaces } from "./setup.ts";
+import type { Network, NetworkConfig, Subnet } from "./types.ts";
+
+/** What a caller may leave out of a network's configuration. */
+export type NetworkWish = Pick<NetworkConfig, "name"> &
+  Partial<Omit<NetworkConfig, "foreign" | "driver">> & {
+    readonly driver?: string;
+  };
+
+const refuse = (message: string, hint?: string): never => {
+  throw new SampanError("invalid", message, hint === undefined ? {} : { hint });
+};
+
+export function createNetwork(place: Place, wish: NetworkWish): Network {
+  const config = complete(wish);
+  return place.store.transaction(() => {
+    const rows = new NetworkRows(place.store);
+    if (rows.byName(config.name))
+      throw new SampanError("conflict", `network with name ${config.name} already exists`, {
+        hint: `\`sampan network inspect ${config.name}\` shows it.`,
+      });
+    const others = rows.all();
+    const subnets = choose(config, others, place.paths.root);
+    const id = newNetworkId();
+    const network: Network = { ...config, subnets, id, created: Date.now() };
+    const foreign = config.driver === "bridge" && checkBridge(network, others);
+    const made = foreign ? { ...network, foreign } : network;
+    rows.insert(made);
+    return made;
+  });
+}
+
+/** Everything that is wrong with it by itself. */
+function complete(wish: NetworkWish): NetworkConfig {
+  const { name } = wish;
+  if (isPredefined(name))
+    throw new SampanError("forbidden", `operation is not permitted on predefined ${name} network `);
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name))
+    refuse(
+      name === ""
+        ? "invalid network name: it is empty"
+        : `"${name}" includes invalid characters for a network name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`,
+    );
+  const driver = wish.driver || "bridge";
+  if (driver === "host" || driver === "null")
+    throw new SampanError("forbidden", `only one instance of "${driver}" network is allowed`, {
+      hint: `It is called ${driver === "null" ? "none" : "host"}.`,
+    });
+  if (driver !== "bridge" && driver !== "macvlan")
+    throw new SampanError("not-found", `could not find plugin ${driver}: plugin "${driver}" not found`, {
+      hint: "The drivers are bridge and macvlan.",
+    });
+  const options = wish.options ?? {};
+  checkOptions(driver, options);
+  const subnets = (wish.subnets ?? []).map(checkSubnet);
+  for (const version of [4, 6] as const) {
+    const same = subnets.filter(({ subnet }) => subnet.includes(":") === (version === 6));
+    if (same.length > 1)
+      refuse(
+        `a network has one IPv${version} subnet: ${same.map(({ subnet }) => subnet).join(" and ")} are given`,
+      );
+  }
+  return {
+    name,
+    driver,
+    internal: wish.internal ?? false,
+    attachable: wish.attachable ?? false,
+    ipv4: wish.ipv4 ?? true,
+    ipv6: (wish.ipv6 ?? false) || subnets.some(({ subnet }) => subnet.includes(":")),
+    subnets,
+    options,
+    ipamOptions: wish.ipamOptions ?? {},
+    labels: wish.labels ?? {},
+  };
+}
+
+const BOOLEAN = [OPTION.icc, OPTION.masquerade];
+
+function checkOptions(driver: string, options: Readonly<Record<string, string>>): void {
+  const mtu = options[OPTION.mtu];
+  if (mtu !== undefined && !(/^\d{1,5}$/.test(mtu) && Number(mtu) >= 68 && Number(mtu) <= 65_535))
+    refuse(`invalid MTU: ${OPTION.mtu}=${mtu}`, "It takes a number of bytes from 68 to 65535.");
+  for (const name of BOOLEAN) {
+    const value = options[name];
+    if (value !== undefined && !["true", "false", "1", "0"].includes(value))
+      refuse(`invalid value: ${name}=${value}`, "It takes true or false.");
+  }
+  const binding = options[OPTION.binding];
+  if (binding !== undefined && !parseIp(binding))
+    refuse(`invalid value: ${OPTION.binding}=${binding}`, "It takes an address of this machine.");
+  const bridge = options[OPTION.bridge];
+  if (
+    bridge !== undefined &&
+    (bridge === "" || bridge.length > 15 || /[/\s:]/.test(bridge) || /^\.\.?$/.test(bridge))
+  )
+    refuse(
+      `invalid interface name: ${OPTION.bridge}=${bridge}`,
+      "It has at most 15 characters, none of them a slash, a colon or a blank.",
+    );
+  if (driver !== "macvlan") return;
+  const parent = options[OPTION.parent];
+  if (!parent)
+    refuse("a macvlan network needs a parent interface", "Name an interface of this machine: -o parent=eth0");
+  else if (!interfaces().has(parent))
+    refuse(
+      `invalid parent interface: ${parent}: no such interface`,
+      "`ip link` lists those of this machine.",
+    );
+  const mode = options[OPTION.macvlanMode];
+  if (mode !== undefined && !["bridge", "private", "vepa", "passthru"].includes(mode))
+    refuse(
+      `requested macvlan mode '${mode}' is not valid, 'bridge' mode is the macvlan driver default`,
+      "The modes are bridge, private, vepa and passthru.",
+    );
+}
+
+/** In canonical form, and everything in it that belongs to it. */
+function checkSubnet({ subnet, gateway, range, auxiliary }: Subnet): Subnet {
+  const cidr = parseCidr(subnet);
+  if (!cidr) return refuse(`invalid subnet ${subnet}: it is no prefix such as 10.5.0.0/24`);
+  const first = formatCidr({ address: edge(cidr), length: cidr.length });
+  if (first !== formatCidr(cidr)) refuse(`invalid subnet ${subnet}: it should be ${first}`);
+  const within = (text: string, what: string): string => {
+    const address = parseIp(text);
+    if (!address) return refuse(`invalid ${what} ${text}: it is no IP address`);
+    if (!contains(cidr, address)) refuse(`no matching subnet for ${what} ${text}`, `The subnet is ${first}.`);
+    return canonicalIp(text) ?? text;
+  };
+  return {
+    subnet: first,
+    ...(gateway === undefined ? {} : { gateway: within(gateway, "gateway") }),
+    ...(range === undefined ? {} : { range: checkRange(range, cidr) }),
+    ...(auxiliary === undefined
+      ? {}
+      : {
+          auxiliary: Object.fromEntries(
+            Object.entries(auxiliary).map(([name, address]) => [name, within(address, "aux-address")]),
+          ),
+        }),
+  };
+}
+
+function checkRange(text: string, subnet: Cidr): string {
+  const range = parseCidr(text);
+  if (!range) return refuse(`invalid ip-range ${text}: it is no prefix such as 10.5.0.128/25`);
+  if (!contains(subnet, range.address, range.length))
+    refuse(`no matching subnet for range ${text}`, `The subnet is ${formatCidr(subnet)}.`);
+  return formatCidr({ address: edge(range), length: range.length });
+}
+
+/** Its subnets with their gateways; those that were left out are chosen. */
+function choose(config: NetworkConfig, others: readonly Network[], engine: string): Subnet[] {
+  const subnets: Subnet[] = [];
+  for (const subnet of config.subnets) {
+    const cidr = parseCidr(subnet.subnet);
+    for (const other of subnetsOf(others))
+      if (cidr && overlap(cidr, other))
+        throw new SampanError(
+          "forbidden",
+          "invalid pool request: Pool overlaps with other one on this address space",
+          { hint: `${subnet.subnet} overlaps ${formatCidr(other)} of network ${other.network.name}.` },
+        );
+    subnets.push(withGateway(subnet));
+  }
+  const has = (version: 4 | 6): boolean =>
+    subnets.some(({ subnet }) => subnet.includes(":") === (version === 6));
+  const routes = hostRoutes();
+  if (config.ipv4 && !has(4))
+    subnets.unshift(withGateway({ subnet: chooseSubnet(4, others, routes, engine) }));
+  if (config.ipv6 && !has(6)) subnets.push(withGateway({ subnet: chooseSubnet(6, others, routes, engine) }));
+  return subnets;
+}
+
+/** Whether its bridge is there already; a name is one network's alone. */
+function checkBridge(network: Network, others: readonly Network[]): true | undefined {
+  const name = bridgeOf(network);
+  for (const other of others)
+    if (other.driver === "bridge" && bridgeOf(other) === name)
+      throw new SampanError(
+        "forbidden",
+        `cannot create network ${network.id} (${name}): conflicts with network ${other.id} (${name}): networks have same bridge name`,
+        { hint: `It is the bridge of network ${other.name}.` },
+      );
+  return interfaces().has(name) ? true : undefined;
+}

@@ -1,0 +1,62 @@
+/** The end of a network. The kernel's part goes first: a row without a bridge is a network that nobody has started on yet. */
+import { SampanError } from "../common/error.ts";
+import type { Place } from "./attach.ts";
+import { isPredefined } from "./endpoints.ts";
+import { NetworkRows } from "./rows.ts";
+import { alone, takeDown } from "./setup.ts";
+import type { Network } from "./types.ts";
+
+export function removeNetwork(place: Place, reference: string): Network {
+  const rows = new NetworkRows(place.store);
+  if (isPredefined(reference))
+    throw new SampanError("forbidden", `${reference} is a pre-defined network and cannot be removed`);
+  const network = rows.find(reference);
+  if (isPredefined(network.name))
+    throw new SampanError("forbidden", `${network.name} is a pre-defined network and cannot be removed`);
+  alone(place, () => {
+    assertUnused(rows, network);
+    takeDown(place, [network]);
+    place.store.transaction(() => {
+      // A container that joined meanwhile has the network made again when it starts.
+      assertUnused(rows, network);
+      // A stopped container keeps the name: its start says that the network is gone.
+      for (const { container } of rows.membersOf(network)) rows.deleteEndpoint(container, network.id);
+      rows.delete(network.id);
+    });
+  });
+  return network;
+}
+
+function assertUnused(rows: NetworkRows, network: Network): void {
+  const active = rows.membersOf(network).filter((member) => member.active);
+  if (active.length === 0) return;
+  const names = active.map(({ containerName }) => containerName).join(", ");
+  throw new SampanError(
+    "forbidden",
+    `error while removing network: network ${network.name} id ${network.id} has active endpoints`,
+    {
+      hint: `Containers on it: ${names}. Stop them, or \`sampan network disconnect ${network.name} CONTAINER\`.`,
+    },
+  );
+}
+
+/** Removes networks that no container is on. `wanted` chooses among them. The names, in order. */
+export function pruneNetworks(place: Place, wanted: (network: Network) => boolean): string[] {
+  const rows = new NetworkRows(place.store);
+  const removed: string[] = [];
+  for (const network of rows.all()) {
+    if (isPredefined(network.name) || !wanted(network) || rows.membersOf(network).length > 0) continue;
+    try {
+      removeNetwork(place, network.id);
+      removed.push(network.name);
+    } catch (error) {
+      // Somebody was quicker.
+      if (!(error instanceof SampanError)) throw error;
+    }
+  }
+  // With nobody left the default network's bridge and the table go too.
+  alone(place, () => {
+    if (rows.inUse().size === 0) takeDown(place, []);
+  });
+  return removed;
+}
