@@ -21,6 +21,7 @@ export {
   type ContainerRecord,
   type ContainerState,
   type Containers,
+  type CopyOptions,
   type CreateOptions,
   DEFAULTS,
   type Event,
@@ -29,6 +30,8 @@ export {
   type LogChunk,
   type LogQuery,
   type Mount,
+  type Packed,
+  type PutOptions,
   type Resources,
   type Running,
   type StartOptions,
@@ -52,6 +55,6 @@ export {
   type PathExplanation,
   type PlanExplanation,
 } from "./explain/index.ts";
-export type { Change, ImageConfig, ImageRecord, Images } from "./image/index.ts";
+export type { Change, ImageConfig, ImageRecord, Images, PathStat } from "./image/index.ts";
 export { ATTACH, type Connection, type Exit, type Report, type Step } from "./launch/index.ts";
 export type { PrunedVolumes, VolumeRecord, Volumes, VolumeWish } from "./volume/index.ts";

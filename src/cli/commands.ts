@@ -90,6 +90,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/commit.ts"),
   },
   {
+    names: ["container cp", "cp"],
+    summary: "Copy files/folders between a container and the local filesystem",
+    load: () => import("./commands/cp.ts"),
+  },
+  {
     names: ["container create", "create"],
     summary: "Create a new container",
     load: () => import("./commands/create.ts"),

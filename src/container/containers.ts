@@ -4,13 +4,15 @@
  */
 import { existsSync, rmSync, statSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
-import type { Change } from "../image/index.ts";
+import type { Change, PathStat } from "../image/index.ts";
 import { type Connection, connect, type Exit, Launcher } from "../launch/index.ts";
 import type { EndpointConfig } from "../network/index.ts";
 import { claim } from "./claim.ts";
 import type { CommitOptions } from "./commit.ts";
 import type { ContainerConfig } from "./config.ts";
 import { type Context, places } from "./context.ts";
+import type { Packed, PutOptions } from "./copy.ts";
+import type { CopyOptions } from "./copy-host.ts";
 import { type CreateOptions, create, makeRun } from "./create.ts";
 import type { Ended } from "./ended.ts";
 import type { ExecConfig } from "./exec.ts";
@@ -408,6 +410,41 @@ export class Containers {
   async commit(reference: string, options: CommitOptions = {}): Promise<string> {
     const { commit } = await import("./commit.ts");
     return commit(this.#context, this.get(reference), options);
+  }
+
+  /** What stands at a path of a container, as its process sees it; a link at its end is not followed. */
+  async pathStat(reference: string, path: string): Promise<PathStat> {
+    const { pathStat } = await import("./copy.ts");
+    return pathStat(this.#context, this.#context.rows.find(reference), path);
+  }
+
+  /** What stands at a path, with all that is in it, as an archive. */
+  async copyOut(reference: string, path: string): Promise<Packed> {
+    const { copyOut } = await import("./copy.ts");
+    return copyOut(this.#context, this.#context.rows.find(reference), path);
+  }
+
+  /** Puts what is in an archive into a folder of the container, by Docker's rules. */
+  async copyIn(
+    reference: string,
+    folder: string,
+    archive: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    options: PutOptions = { owner: "archive" },
+  ): Promise<void> {
+    const { copyIn } = await import("./copy.ts");
+    await copyIn(this.#context, this.#context.rows.find(reference), folder, archive, options);
+  }
+
+  /** `cp` from a path of this machine to one of the container. */
+  async copyFromHost(reference: string, from: string, to: string, options?: CopyOptions): Promise<void> {
+    const { copyFromHost, filesOf } = await import("./copy-host.ts");
+    await copyFromHost(filesOf(this, reference), from, to, options);
+  }
+
+  /** `cp` from a path of the container to one of this machine. */
+  async copyToHost(reference: string, from: string, to: string, options?: CopyOptions): Promise<void> {
+    const { copyToHost, filesOf } = await import("./copy-host.ts");
+    await copyToHost(filesOf(this, reference), from, to, options);
   }
 
   /** The plan of its last start and what came of each step; undefined: it has not been started. */

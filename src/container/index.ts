@@ -18,6 +18,8 @@ export {
 } from "./config.ts";
 export { Containers, type Made, noSuchContainer, type Running } from "./containers.ts";
 export type { Context } from "./context.ts";
+export type { Packed, PutOptions } from "./copy.ts";
+export type { CopyOptions } from "./copy-host.ts";
 export type { CreateOptions } from "./create.ts";
 export type { Ended } from "./ended.ts";
 export { type Event, Events, type NewEvent } from "./events.ts";
@@ -63,3 +65,7 @@ export const relinkVolume = async (
 /** Removes folders with all that is in them, whoever of the caller's ids it belongs to. */
 export const removeTrees = async (folders: readonly string[]): Promise<void> =>
   (await import("./remove-mapped.ts")).removeTrees(folders);
+
+/** Where an archive for a path of a container goes: `cp` from standard input. */
+export const containerTarget: typeof import("./copy-host.ts").containerTarget = async (files, path) =>
+  (await import("./copy-host.ts")).containerTarget(files, path);

@@ -26,7 +26,7 @@ import type { StoredContainer } from "./rows.ts";
 import { isRootless } from "./spec.ts";
 import { peerOf, rootOf } from "./start.ts";
 
-/** A container's files in reach, until `close`. */
+/** A container's files in reach, until `close`, which may be called again. */
 export interface Reached {
   readonly root: TreeRoot;
   start(job: TreeJob): Promise<TreeStreams>;
@@ -103,10 +103,13 @@ async function stoppedRoot(
     ...(prepared && { staged: { folder: own, steps: prepared.staged } }),
   };
   const ids = isRootless() ? { maps: callerIdMaps() } : undefined;
+  let closed = false;
   return {
     root: { path: rootPath(root) },
     start: (job) => start(job, plain && !ids ? undefined : { ...(ids && { ids }), mount }),
     close() {
+      if (closed) return;
+      closed = true;
       if (prepared) removeRun(context, container.id);
       release();
     },

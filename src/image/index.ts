@@ -36,7 +36,16 @@ export const registryLogin = () => import("./registry/login.ts");
 
 /** Trees of files: packing, unpacking, changes. Loaded when they are wanted. */
 export const trees = () => import("./tree/index.ts");
-export type { Change, PathStat, TreeJob, TreeRoot, TreeStreams, Upper } from "./tree/index.ts";
+export type {
+  Answered,
+  Answers,
+  Change,
+  PathStat,
+  TreeJob,
+  TreeRoot,
+  TreeStreams,
+  Upper,
+} from "./tree/index.ts";
 
 /** The hidden command of the process that reaches into a tree; gives its exit code. */
 export const treeMain = async (args: readonly string[]): Promise<number> =>

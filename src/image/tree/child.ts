@@ -20,6 +20,7 @@ import { isKernels, packed } from "./pack.ts";
 import { packHost } from "./pack-host.ts";
 import { absolute, baseName, describe, find, folderIn, statPath } from "./place.ts";
 import { TreeFolder } from "./put.ts";
+import { REASONS } from "./reasons.ts";
 
 const PIPE = 1 << 20;
 
@@ -50,8 +51,10 @@ function enter(root: TreeRoot): number {
   return fd;
 }
 
+class Gone extends Error {}
+
 function rootOfProcess(pid: number, start: string): number {
-  const gone = new SampanError("conflict", "the container has just ended", { hint: "Try again." });
+  const gone = new Gone("the container has just ended");
   let folder: number;
   try {
     folder = openPath(`/proc/${pid}`);
@@ -125,7 +128,8 @@ async function put(
     if (!(error instanceof SysError) || error.errno !== "ENOTDIR") throw error;
     throw new SampanError("invalid", "extraction point is not a directory");
   }
-  const folder = new TreeFolder({ root, at: path, links: "inside", owner });
+  send(2, `${JSON.stringify({ ok: true })}\n`);
+  const folder = new TreeFolder({ root, at: path, shown: path, links: "inside", owner });
   const reader = new TarReader(folder);
   for await (const piece of decompress(pieces(0), { free: Number.POSITIVE_INFINITY })) reader.push(piece);
   reader.finish();
@@ -148,19 +152,8 @@ function send(fd: number, data: string | Uint8Array): void {
   }
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: "no such file or directory",
-  ENOTDIR: "not a directory",
-  ELOOP: "too many levels of symbolic links",
-  ENAMETOOLONG: "file name too long",
-  ENOSPC: "no space left on device",
-  EDQUOT: "disk quota exceeded",
-  EROFS: "read-only file system",
-  EPERM: "operation not permitted",
-  EACCES: "permission denied",
-};
-
 function refusal(error: unknown, job: TreeJob): TreeAnswer {
+  if (error instanceof Gone) return { ok: false, message: error.message, gone: true };
   if (error instanceof TarError) return { ok: false, message: error.message };
   if (error instanceof SampanError) {
     const { message, code, hint, kernel } = error;

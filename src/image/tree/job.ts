@@ -17,9 +17,9 @@ export type TreeJob =
   /** Layers as one tree, top-most first; nothing of other mounts. `hidden`: names of folders that are shown empty. */
   | { readonly do: "merged"; readonly layers: readonly string[]; readonly hidden: readonly string[] }
   | { readonly do: "stat"; readonly root: TreeRoot; readonly path: string }
-  /** What is at a path as an archive whose first name is the path's last. */
+  /** What is at a path as an archive whose first name is the path's last. It answers twice: what it found, and at the end. */
   | { readonly do: "pack"; readonly root: TreeRoot; readonly path: string }
-  /** An archive, on the input, into a folder that is there. */
+  /** An archive, on the input, into a folder that is there. It answers twice: when the folder was found, and at the end. */
   | {
       readonly do: "put";
       readonly root: TreeRoot;
@@ -37,4 +37,6 @@ export type TreeAnswer =
       readonly kernel?: Kernel;
       /** The path that was asked for is not there. */
       readonly missing?: true;
+      /** The process whose root it is has ended. */
+      readonly gone?: true;
     };

@@ -52,12 +52,21 @@ export function find(root: number, path: string): Place {
   const slash = path.lastIndexOf("/");
   const last = path.slice(slash + 1);
   const whole = last === "" || last === ".";
-  const dir = folderIn(root, whole ? path : path.slice(0, slash));
+  const dir = named(path, () => folderIn(root, whole ? path : path.slice(0, slash)));
   const base = whole ? "." : last;
   const status = sys.lstatat(dir, base);
   if (status) return { dir, base, status };
   sys.close(dir);
   throw new SysError("lstat", "ENOENT", path);
+}
+
+/** An error on the way is one of the whole path. */
+function named<T>(path: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    throw error instanceof SysError ? new SysError("lstat", error.errno, path) : error;
+  }
 }
 
 export function statPath(root: number, path: string): PathStat {

@@ -56,6 +56,11 @@ export function spawnTree(job: TreeJob): TreeStreams {
 
 export type Answered = Extract<TreeAnswer, { ok: true }>;
 
+/** The container ended before it could be reached. */
+class Gone extends SampanError {}
+
+export const isGone = (error: unknown): boolean => error instanceof Gone;
+
 /** A refusal as an error; `missing` makes that of a path that is not there. */
 function refused(
   answer: Extract<TreeAnswer, { ok: false }>,
@@ -63,6 +68,7 @@ function refused(
 ): SampanError {
   if (answer.missing && missing) return missing();
   const { message, code = "invalid", hint, kernel } = answer;
+  if (answer.gone) return new Gone("conflict", message, { hint: "Try again." });
   return new SampanError(code, message, { ...(hint !== undefined && { hint }), ...(kernel && { kernel }) });
 }
 

@@ -17,6 +17,8 @@ export interface PutOptions {
   readonly root: number;
   /** The folder to put things into, seen from the root. */
   readonly at: string;
+  /** The folder's name in errors. */
+  readonly shown: string;
   /** In a container links lead where they lead inside; into a folder of the caller's none is followed at all. */
   readonly links: "inside" | "refused";
   /** Who owns what is made. `archive`: whom the archive names, as far as the caller may say so. */
@@ -173,16 +175,12 @@ export class TreeFolder implements TarSink {
       const there = sys.lstatat(dir, name);
       const folder = there !== undefined && isDir(there);
       if (folder && entry.type === "dir") return;
-      const shown = (at: string): string => JSON.stringify(at);
-      const path = `${this.#options.at.replace(/\/$/, "")}/${entry.name.replace(/\/$/, "")}`;
+      const { shown } = this.#options;
+      const path = JSON.stringify(`${shown.replace(/\/$/, "")}/${entry.name.replace(/\/$/, "")}`);
       if (folder)
-        throw new TarError(
-          `cannot overwrite directory ${shown(path)} with non-directory ${shown(this.#options.at)}`,
-        );
+        throw new TarError(`cannot overwrite directory ${path} with non-directory ${JSON.stringify(shown)}`);
       if (entry.type === "dir")
-        throw new TarError(
-          `cannot overwrite non-directory ${shown(path)} with directory ${shown(this.#options.at)}`,
-        );
+        throw new TarError(`cannot overwrite non-directory ${path} with directory ${JSON.stringify(shown)}`);
       if (there) sys.unlinkat(dir, name);
       make();
     }
@@ -192,12 +190,12 @@ export class TreeFolder implements TarSink {
     const components = split(entry.link);
     const target = components.pop();
     const from = target === undefined ? undefined : this.#look(components.join("/"));
-    if (target === undefined || from === undefined)
-      throw new TarError(`${quote(entry.name)} is a hard link to ${quote(entry.link)}, which is not there`);
     try {
+      if (from === undefined || target === undefined || !sys.lstatat(from, target))
+        throw new TarError(`${quote(entry.name)} is a hard link to ${quote(entry.link)}, which is not there`);
       this.#make(dir, name, entry, () => sys.linkat(from, target, dir, name));
     } finally {
-      sys.close(from);
+      if (from !== undefined) sys.close(from);
     }
   }
 
