@@ -22,20 +22,9 @@ enum { HIGH = 100 };
 
 static void become(struct run *run, const struct arg *a, int ready, int said) __attribute__((noreturn));
 static void become(struct run *run, const struct arg *a, int ready, int said) {
-  static char *const ENV[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-  static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE};
-  char pid[16];
-  struct text t = text_in(pid, sizeof pid);
-  put_number(&t, (uint64_t)run->shared->pid);
-  put_bytes(&t, "", 1);
-  for (uint32_t i = 0; i < a[0].len; i++)
-    if (!strcmp(a[0].list[i], "{pid}")) a[0].list[i] = pid;
-  for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_DFL);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
   dup2(said, 2);
   if (ready >= 0) dup2(ready, 3); /* without close-on-exec */
-  execve(a[0].list[0], a[0].list, ENV);
-  _exit(errno == ENOENT ? 127 : 126);
+  become_helper(run, a[0].list, a[0].len);
 }
 
 /* What it said last, when it would not serve: the report's detail. */

@@ -4,7 +4,6 @@
  * they do: a file is cloned where that is possible and copied by the kernel where it is not.
  */
 #include "sampan.h"
-#include <dirent.h>
 #include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
@@ -196,17 +195,10 @@ static int copy_node(struct copy *c, int from, int to, const char *name, const s
 static int copy_entry(struct copy *c, int from, int to, const char *name, int depth);
 
 static int copy_contents(struct copy *c, int from, int to, int depth) {
-  _Alignas(struct dirent64) char buffer[4096];
+  struct entries all = {.folder = from};
   int error = depth > DEEPEST ? -ELOOP : 0;
-  for (long n; !error && (n = syscall(SYS_getdents64, from, buffer, sizeof buffer)) != 0;) {
-    if (n < 0) return -errno;
-    for (char *p = buffer; !error && p < buffer + n;) {
-      struct dirent64 *e = (struct dirent64 *)p;
-      p += e->d_reclen;
-      if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) error = copy_entry(c, from, to, e->d_name, depth);
-    }
-  }
-  return error;
+  for (const struct dirent64 *e; !error && (e = next_entry(&all));) error = copy_entry(c, from, to, e->d_name, depth);
+  return error ? error : (int)all.n;
 }
 
 static int copy_folder(struct copy *c, int from, int to, const char *name, int depth) {
@@ -266,15 +258,8 @@ int copy_tree(int from, int to) {
 }
 
 static bool is_empty(int folder) {
-  _Alignas(struct dirent64) char buffer[256];
-  long n;
-  while ((n = syscall(SYS_getdents64, folder, buffer, sizeof buffer)) > 0)
-    for (char *p = buffer; p < buffer + n;) {
-      struct dirent64 *e = (struct dirent64 *)p;
-      p += e->d_reclen;
-      if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) return false;
-    }
-  return n == 0;
+  struct entries all = {.folder = folder};
+  return !next_entry(&all) && all.n == 0;
 }
 
 /*

@@ -1,6 +1,5 @@
 /* What the keeper does on the host before, beside and after its child: files, programs, cgroups, netlink. */
 #include "sampan.h"
-#include <dirent.h>
 #include <linux/bpf.h>
 #include <linux/netlink.h>
 #include <net/if.h>
@@ -43,21 +42,24 @@ int op_write(struct run *run, const struct arg *a) {
   return error;
 }
 
+void become_helper(struct run *run, char **argv, uint32_t count) {
+  static char *const ENV[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+  char pid[16];
+  with_pid(run, pid, sizeof pid, "{pid}", 5);
+  for (uint32_t i = 0; i < count; i++)
+    if (!strcmp(argv[i], "{pid}")) argv[i] = pid;
+  keeper_signals(SIG_DFL);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  execve(argv[0], argv, ENV);
+  _exit(errno == ENOENT ? 127 : 126);
+}
+
 /* Executes a program of the host and waits for it; 0 if it ended well. */
 static int execute(struct run *run, char **argv, uint32_t count) {
-  static char *const ENV[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
   int status;
   pid_t pid = fork();
   if (pid < 0) return -errno;
-  if (pid == 0) {
-    char pid_text[16];
-    with_pid(run, pid_text, sizeof pid_text, "{pid}", 5);
-    for (uint32_t i = 0; i < count; i++)
-      if (!strcmp(argv[i], "{pid}")) argv[i] = pid_text;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    execve(argv[0], argv, ENV);
-    _exit(errno == ENOENT ? 127 : 126);
-  }
+  if (pid == 0) become_helper(run, argv, count);
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
   if (status == 0) return 0;
   if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return -ENOENT;
@@ -89,25 +91,17 @@ static void nap(long us) { nanosleep(&(struct timespec){.tv_nsec = us * 1000}, N
 
 /* Calls `act` for each folder in a cgroup; deeper than 32 levels is left. */
 static void each_below(const char *path, int depth, int (*act)(const char *path, int depth)) {
-  _Alignas(struct dirent64) char buffer[2048];
+  struct entries all = {.folder = depth > 32 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   char name[4096];
-  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0 || depth > 32) {
-    if (fd >= 0) close(fd);
-    return;
+  if (all.folder < 0) return;
+  for (const struct dirent64 *e; (e = next_entry(&all));) {
+    if (e->d_type != DT_DIR) continue;
+    struct text t = text_in(name, sizeof name - 1);
+    put(&t, path), put(&t, "/"), put(&t, e->d_name);
+    *t.at = 0;
+    if (!t.full) act(name, depth + 1);
   }
-  for (long n; (n = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0;) {
-    for (char *p = buffer; p < buffer + n;) {
-      struct dirent64 *e = (struct dirent64 *)p;
-      p += e->d_reclen;
-      if (e->d_type != DT_DIR || e->d_name[0] == '.') continue;
-      struct text t = text_in(name, sizeof name - 1);
-      put(&t, path), put(&t, "/"), put(&t, e->d_name);
-      *t.at = 0;
-      if (!t.full) act(name, depth + 1);
-    }
-  }
-  close(fd);
+  close(all.folder);
 }
 
 /* One SIGKILL for each pid of cgroup.procs; how many there were, or -errno. */

@@ -55,8 +55,7 @@ static void stand_alone(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
   for (int s = 1; s < 65; s++) signal(s, SIG_DFL);
   /* A keeper ends when its container does, not with a terminal or a service; begin_child in steps.c undoes this. */
-  static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTTOU, SIGTTIN, SIGTSTP};
-  for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
+  keeper_signals(SIG_IGN);
   close_range(FD_CLIENT + 1, ~0U, 0);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0) complain("cannot open", "/dev/null", errno), _exit(1);

@@ -2,6 +2,7 @@
 #ifndef SAMPAN_H
 #define SAMPAN_H
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -195,5 +196,17 @@ void put_json(struct text *t, const char *s, size_t len);
 int write_file(const char *path, const char *data, size_t len);
 bool write_all(int fd, const void *data, size_t len);
 uint64_t process_start(pid_t pid); /* field 22 of /proc/PID/stat; 0 if it is gone */
+/* What a keeper does not end by; its children take the default back. */
+void keeper_signals(void (*disposition)(int));
+/* Becomes a program of the host's: {pid} among its words is the container's, and it dies with whoever made it. */
+void become_helper(struct run *run, char **argv, uint32_t count) __attribute__((noreturn));
+
+/* A folder's entries one by one, without . and ..; nothing is allocated. `n` is -errno where it could not be read. */
+struct entries {
+  int folder;
+  long n, at;
+  _Alignas(struct dirent64) char buffer[4096];
+};
+const struct dirent64 *next_entry(struct entries *e);
 void complain(const char *what, const char *object, int error);
 #endif

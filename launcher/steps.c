@@ -126,8 +126,7 @@ static void begin_child(struct run *run, int peer) {
   run->child = true;
   run->pdeathsig = SIGKILL;
   /* Dispositions that ignore would outlive execve; the keeper ignores these (main.c). */
-  static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTTOU, SIGTTIN, SIGTSTP};
-  for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_DFL);
+  keeper_signals(SIG_DFL);
   if (peer != FD_PEER) dup3(peer, FD_PEER, O_CLOEXEC);
   run->peer = FD_PEER;
   /* No fd of the keeper's comes along into a container: not the lock, the log, a client (CVE-2016-9962, CVE-2024-21626). */

@@ -1,6 +1,7 @@
-/* Text in buffers of fixed size, files written whole, and the two clocks. No stdio: its buffers would be memory. */
+/* Text in buffers of fixed size, files written whole, folders read, and the two clocks. No stdio: its buffers would be memory. */
 #include "sampan.h"
 #include <stdio.h> /* rename */
+#include <sys/syscall.h>
 
 uint64_t now_us(void) {
   struct timespec t;
@@ -79,6 +80,24 @@ uint64_t process_start(pid_t pid) {
   uint64_t start = 0;
   if (p) for (p++; *p >= '0' && *p <= '9'; p++) start = start * 10 + (uint64_t)(*p - '0');
   return start;
+}
+
+void keeper_signals(void (*disposition)(int)) {
+  static const int SIGNALS[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTTOU, SIGTTIN, SIGTSTP};
+  for (size_t i = 0; i < sizeof SIGNALS / sizeof *SIGNALS; i++) signal(SIGNALS[i], disposition);
+}
+
+const struct dirent64 *next_entry(struct entries *e) {
+  for (;;) {
+    if (e->at >= e->n) {
+      e->n = check(syscall(SYS_getdents64, e->folder, e->buffer, sizeof e->buffer));
+      e->at = 0;
+      if (e->n <= 0) return NULL;
+    }
+    const struct dirent64 *entry = (const struct dirent64 *)(e->buffer + e->at);
+    e->at += entry->d_reclen;
+    if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) return entry;
+  }
 }
 
 void complain(const char *what, const char *object, int error) {
