@@ -17,6 +17,7 @@ const NEEDED: Record<string, string> = {
   "/usr/bin/pasta": "passt",
   "/usr/bin/slirp4netns": "slirp4netns",
   "/usr/bin/socat": "socat",
+  "/usr/bin/dig": "bind9-dnsutils",
   "/usr/sbin/ip": "iproute2",
   "/usr/sbin/nft": "nftables",
 };

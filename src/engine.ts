@@ -19,7 +19,7 @@ import {
   version,
 } from "./container/index.ts";
 import { Images } from "./image/index.ts";
-import { Networks } from "./network/index.ts";
+import { Networks, reviveNames } from "./network/index.ts";
 import { Store } from "./store/index.ts";
 import { Volumes } from "./volume/index.ts";
 
@@ -69,8 +69,10 @@ export class Engine {
 
   /** Opens the state folder, which is made if need be. Nothing is started and nothing has to be closed. */
   static open({ root, run }: EngineOptions = {}): Engine {
-    const found = paths(root);
-    return new Engine(run === undefined ? found : { ...found, run });
+    const own = paths(root);
+    const found = run === undefined ? own : { ...own, run };
+    reviveNames(found);
+    return new Engine(found);
   }
 
   /** What this machine and this engine are. */

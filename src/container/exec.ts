@@ -89,7 +89,7 @@ export async function exec(
   } catch (error) {
     if (!(error instanceof LaunchError)) throw error;
     const { explainStart } = await import("./explain-start.ts");
-    throw cannotExecute(explainStart(error, root, container.config));
+    throw cannotExecute(await explainStart(error, root, container.config));
   }
 }
 

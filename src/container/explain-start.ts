@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { SampanError } from "../common/error.ts";
 import type { LaunchError } from "../launch/index.ts";
-import { explainUplink } from "../network/index.ts";
+import { loadUplink } from "../network/index.ts";
 import type { Root } from "../runtime/index.ts";
 import type { ContainerConfig } from "./config.ts";
 import { diagnose, type View } from "./diagnose.ts";
@@ -46,10 +46,15 @@ export function viewOf(root: Root, config: ContainerConfig): View {
 }
 
 /** The finer error where the program itself could not be executed; otherwise the one that names the step. */
-export function explainStart(error: LaunchError, root: Root, config: ContainerConfig): SampanError {
+export async function explainStart(
+  error: LaunchError,
+  root: Root,
+  config: ContainerConfig,
+): Promise<SampanError> {
   const { plan, report } = error;
   const step = report.failed === undefined ? undefined : plan.steps[report.failed];
-  if (step?.call === "companion" || step?.call === "ask") return explainUplink(step, report) ?? error;
+  if (step?.call === "companion" || step?.call === "ask")
+    return (await loadUplink()).explainUplink(step, report) ?? error;
   if (step?.call !== "execve") return error;
   const user = plan.steps.find((each) => each.call === "user");
   const path = step.env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? "";

@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
+import type { Surroundings } from "../network/types.ts";
 import type { ContainerRecord } from "./record.ts";
 
 const LOCAL_HOSTS = `127.0.0.1\tlocalhost
@@ -24,54 +25,86 @@ function read(path: string): string {
 
 type Asked = Pick<ContainerRecord, "config" | "hostname">;
 
-export function hostsText({ config, hostname }: Asked): string {
+/** The name that Docker's desktop products give this host: here it is there without being asked for. */
+const HOST_NAME = "host.docker.internal";
+
+/** `around`: of a container with a network of its own. */
+export function hostsText({ config, hostname }: Asked, around?: Surroundings): string {
   const network = config.namespaces.net?.mode;
   let text = network === "host" ? read("/etc/hosts") : LOCAL_HOSTS;
   if (text !== "" && !text.endsWith("\n")) text += "\n";
+  let named = false;
   for (const entry of config.extraHosts) {
     const at = entry.search(/[:=]/);
     const name = entry.slice(0, at);
     const address = entry.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
-    if (address !== "host-gateway") text += `${address}\t${name}\n`;
-    else if (network === "host") text += `127.0.0.1\t${name}\n`;
-    else
-      throw new SampanError("invalid", "unable to derive the IP value for host-gateway", {
-        hint: "A container without a bridge has no gateway: give an address, or use --network host.",
-      });
+    named ||= name === HOST_NAME;
+    text += `${address === "host-gateway" ? gatewayOf(around, network) : address}\t${name}\n`;
   }
-  if (network !== "host" && config.domainname)
-    text += `127.0.1.1\t${hostname}.${config.domainname} ${hostname}\n`;
+  if (around?.gateway && !named) text += `${around.gateway}\t${HOST_NAME}\n`;
+  for (const { address, names } of around?.links ?? []) text += `${address}\t${names.join(" ")}\n`;
+  const own = config.domainname ? `${hostname}.${config.domainname} ${hostname}` : hostname;
+  for (const address of around?.addresses ?? []) text += `${address}\t${own}\n`;
+  if (network !== "host" && config.domainname && !around?.addresses.length) text += `127.0.1.1\t${own}\n`;
   return text;
 }
 
-/** The host's, with the lines that the configuration replaces. `server`: whom to ask if nobody was named. */
-export function resolvText({ config }: Pick<Asked, "config">, server?: string): string {
-  const host = read("/etc/resolv.conf");
+function gatewayOf(around: Surroundings | undefined, network: string | undefined): string {
+  if (around?.gateway !== undefined) return around.gateway;
+  if (network === "host") return "127.0.0.1";
+  throw new SampanError("invalid", "unable to derive the IP value for host-gateway", {
+    hint: "A container without a bridge has no gateway: give an address, or use --network host.",
+  });
+}
+
+const ON_LOOPBACK = /^\s*nameserver\s+(127\.|::1\b)/;
+const SERVER = /^\s*nameserver\b/;
+
+/** The host's resolv.conf; where only a stub on loopback stands in it, the one with what systemd-resolved asks. */
+function hostResolv(): string[] {
+  const lines = read("/etc/resolv.conf").split("\n");
+  if (lines.some((line) => SERVER.test(line) && !ON_LOOPBACK.test(line))) return lines;
+  const behind = read("/run/systemd/resolve/resolv.conf");
+  return behind === "" ? lines : behind.split("\n");
+}
+
+/**
+ * The host's, with the lines that the configuration replaces. Out of a network namespace of its own (`around`) a container
+ * cannot ask servers on the host's loopback, so these are left out.
+ */
+export function resolvText({ config }: Pick<Asked, "config">, around?: Surroundings): string {
   const { dnsSearch, dnsOptions } = config;
-  const dns = config.dns.length === 0 && server !== undefined ? [server] : config.dns;
-  if (dns.length + dnsSearch.length + dnsOptions.length === 0) return host;
-  const kept: string[] = [];
-  for (const line of host.split("\n")) {
-    const replaced =
-      (dns.length > 0 && /^\s*nameserver\b/.test(line)) ||
-      (dnsSearch.length > 0 && /^\s*(search|domain)\b/.test(line)) ||
-      (dnsOptions.length > 0 && /^\s*options\b/.test(line));
-    if (line !== "" && !replaced) kept.push(line);
-  }
+  const dns =
+    around?.server !== undefined && (around.named || config.dns.length === 0) ? [around.server] : config.dns;
+  if (!around && dns.length + dnsSearch.length + dnsOptions.length === 0) return read("/etc/resolv.conf");
+  const kept = (around ? hostResolv() : read("/etc/resolv.conf").split("\n"))
+    .filter((line) => line !== "")
+    .filter((line) => !(SERVER.test(line) && (dns.length > 0 || (around && ON_LOOPBACK.test(line)))))
+    .filter((line) => !(dnsSearch.length > 0 && /^\s*(search|domain)\b/.test(line)))
+    .filter((line) => !(dnsOptions.length > 0 && /^\s*options\b/.test(line)));
   for (const server of dns) kept.push(`nameserver ${server}`);
   // A single dot is Docker's way to say: no search domain at all.
   if (dnsSearch.length > 0 && !(dnsSearch.length === 1 && dnsSearch[0] === "."))
     kept.push(`search ${dnsSearch.join(" ")}`);
   if (dnsOptions.length > 0) kept.push(`options ${dnsOptions.join(" ")}`);
+  // Names of containers are single words: they are asked for as they are before any search domain is added.
+  if (around?.named && !kept.some((line) => /^\s*options\b.*\bndots:/.test(line)))
+    kept.push("options ndots:0");
   return `${kept.join("\n")}\n`;
 }
+
+export const NO_SERVER =
+  "this machine's resolvers are on its own loopback, where a container of the default network cannot ask them: give --dns, or use a network of your own (sampan network create)";
 
 const hostnameText = ({ config, hostname }: Asked): string =>
   config.domainname ? `${hostname}.${config.domainname}\n` : `${hostname}\n`;
 
-/** Writes all three into a folder. */
-export function writeFiles(folder: string, record: Asked, server?: string): void {
+/** Writes all three into a folder, where a running container sees the change at once; a warning, if there is one. */
+export function writeFiles(folder: string, record: Asked, around?: Surroundings): string | undefined {
+  const resolv = resolvText(record, around);
   writeFileSync(`${folder}/hostname`, hostnameText(record));
-  writeFileSync(`${folder}/hosts`, hostsText(record));
-  writeFileSync(`${folder}/resolv.conf`, resolvText(record, server));
+  writeFileSync(`${folder}/hosts`, hostsText(record, around));
+  writeFileSync(`${folder}/resolv.conf`, resolv);
+  const has = (text: string): boolean => /^\s*nameserver\b/m.test(text);
+  return around && !has(resolv) && has(read("/etc/resolv.conf")) ? NO_SERVER : undefined;
 }

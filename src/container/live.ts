@@ -2,10 +2,11 @@
  * Whether a container lives, by what cannot lie: its keeper holds a lock as long as it lives, and has written who it and
  * the process are. All of it lies in the run folder, which a reboot empties.
  */
-import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import type { Paths } from "../common/paths.ts";
-import { LOCK_SH, tryFlock } from "../kernel/flock.ts";
 import { shortId } from "./ids.ts";
+
+export { isLocked } from "../kernel/flock.ts";
 
 export interface Live {
   readonly keeper: number;
@@ -37,21 +38,6 @@ export function readPidFile(path: string): Live | undefined {
     restarts: Number(restarts),
     restarting: state === "restarting",
   };
-}
-
-/** Whether somebody holds the lock. The test takes it shared for a moment, and a keeper waits for its own. */
-export function isLocked(path: string): boolean {
-  let fd: number;
-  try {
-    fd = openSync(path, "r");
-  } catch {
-    return false;
-  }
-  try {
-    return !tryFlock(fd, LOCK_SH);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** The containers that have a run folder: every one that lives, and some whose end nobody has recorded yet. */

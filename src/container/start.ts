@@ -11,7 +11,7 @@ import {
   type NamespaceName,
   type Plan,
 } from "../launch/index.ts";
-import { type Attached, load, type Uplink } from "../network/index.ts";
+import { type Attached, load, loadUplink, type Surroundings, type Uplink } from "../network/index.ts";
 import {
   type Compile,
   callerIdMaps,
@@ -151,11 +151,15 @@ async function uplinkOf(
   const mode = config.namespaces.net?.mode;
   if (!isRootless() || config.exactly || joinsOthers(config)) return undefined;
   if (mode !== undefined && mode !== "private") return undefined;
-  const { forwarded, uplink } = await import("../network/index.ts");
+  const { forwarded, uplink } = await loadUplink();
   const found = uplink(run, forwarded(config.ports));
   if (found.warning !== undefined) warn?.(found.warning);
   return found;
 }
+
+/** What a user's container may know of where it is. */
+const surroundings = (uplink: Uplink | undefined): Surroundings | undefined =>
+  uplink && { addresses: [], links: [], ...(uplink.server === undefined ? {} : { server: uplink.server }) };
 
 export async function buildPlan(context: Context, container: StoredContainer, options: Start): Promise<Plan> {
   const { config, id } = container;
@@ -173,7 +177,11 @@ export async function buildPlan(context: Context, container: StoredContainer, op
   const maps = isRootless() ? callerIdMaps() : undefined;
   const net = config.namespaces.net;
   const uplink = await uplinkOf(container, at.run, options.warn);
-  if (net?.mode !== "container") writeFiles(at.run, container, uplink?.server);
+  const network = await loadNetwork(config);
+  const { attached } = options;
+  const around = network && attached ? network.surroundingsOf(context, attached) : surroundings(uplink);
+  const warning = net?.mode === "container" ? undefined : writeFiles(at.run, container, around);
+  if (warning !== undefined) options.warn?.(warning);
   const shm = shmOf(config, id);
   const cgroupPath = cgroupOf(container);
   const cgroupHost = readCgroupHost();
@@ -194,7 +202,6 @@ export async function buildPlan(context: Context, container: StoredContainer, op
   });
   const capabilities = spec.process?.capabilities?.bounding ?? [];
   const seccomp = await seccompOf(config, capabilities);
-  const network = await loadNetwork(config);
   const steps = compile({
     id,
     spec,
@@ -205,7 +212,7 @@ export async function buildPlan(context: Context, container: StoredContainer, op
     ...(seccomp ? { seccomp } : {}),
     ...(config.init ? { init: true } : {}),
     ...(maps ? { rootless: maps } : {}),
-    ...(network && options.attached ? { network: network.stepsOf(context, options.attached) } : {}),
+    ...(network && attached ? { network: network.stepsOf(context, attached) } : {}),
     ...(prepared ? { staged: { folder: at.run, steps: prepared.staged }, filled: prepared.filled } : {}),
     ...(uplink ? { uplink: uplink.steps } : {}),
   });
@@ -222,6 +229,11 @@ export async function buildPlan(context: Context, container: StoredContainer, op
     ...(health ? { healthSteps: health } : {}),
   });
   return { steps, keeper };
+}
+
+/** Whether the responder serves what this container needs of it; made so. */
+async function isServed(context: Context, { attached }: Start): Promise<boolean> {
+  return attached ? (await load()).ensureResponder(context, attached) : true;
 }
 
 /** Docker's codes for a container that did not come to be: its clients pass them on. */
@@ -244,8 +256,10 @@ export async function start(
   let launched = false;
   try {
     const plan = await buildPlan(context, container, options);
+    const served = await isServed(context, options);
     launched = true;
     const connection = await launcher.launch(plan);
+    if (!served) await isServed(context, options);
     const passing = options.attach === true && container.config.autoRemove;
     if (container.mounts) (await import("./volumes.ts")).noteMounts(context, container);
     if (connection.report) keepPlan(context, container.id, plan, connection.report, { passing });

@@ -1,6 +1,6 @@
 /** flock(2), which node:fs lacks. The library handle is opened once, at the first use. */
 import { dlopen } from "bun:ffi";
-import { readFileSync, statSync } from "node:fs";
+import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 
 export const LOCK_SH = 1;
 export const LOCK_EX = 2;
@@ -32,6 +32,21 @@ export const tryFlock = (fd: number, operation: number): boolean => call(fd, ope
 export const unflock = (fd: number): void => {
   call(fd, LOCK_UN);
 };
+
+/** Whether somebody holds the lock. The test takes it shared for a moment, and a holder-to-be waits for its own. */
+export function isLocked(path: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch {
+    return false;
+  }
+  try {
+    return !tryFlock(fd, LOCK_SH);
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** The process that holds an exclusive flock on the file, as /proc/locks has it; undefined: nobody, or out of sight. */
 export function flockHolder(path: string): number | undefined {

@@ -81,6 +81,8 @@ export type Expression =
   /** `from & mask`, in place. */
   | { readonly expr: "mask"; readonly register: number; readonly mask: Uint8Array }
   | { readonly expr: "lookup"; readonly set: string; readonly from: number; readonly to?: number }
+  /** A value into a register. */
+  | { readonly expr: "immediate"; readonly to: number; readonly value: Uint8Array }
   | { readonly expr: "verdict"; readonly verdict: Verdict }
   | { readonly expr: "masq" }
   | {
@@ -291,6 +293,10 @@ function operands(w: NetlinkWriter, e: Expression): void {
       w.attrText(1, e.set);
       w.attrBe32(2, e.from);
       if (e.to !== undefined) w.attrBe32(3, e.to);
+      return;
+    case "immediate":
+      w.attrBe32(1, e.to);
+      value(w, 2, e.value);
       return;
     case "verdict": {
       w.attrBe32(1, 0);

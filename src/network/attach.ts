@@ -7,14 +7,25 @@ import { formatIp } from "../common/ip.ts";
 import type { Paths } from "../common/paths.ts";
 import { enginePath, type LaunchError, type Step } from "../launch/index.ts";
 import type { Store } from "../store/index.ts";
-import { activate, join } from "./endpoints.ts";
+import { carriedKey } from "./carried.ts";
+import { postsOf, standing } from "./dns/posts.ts";
+import { resolverGateway, SERVER } from "./dns/rules.ts";
+import { activate, join, subnetOf } from "./endpoints.ts";
 import { OPTION, tableName } from "./names.ts";
 import { allExposed, portInUse, takePorts } from "./ports.ts";
 import { PREDEFINED, predefined } from "./predefined.ts";
 import { releaseRows } from "./release.ts";
 import { NetworkRows } from "./rows.ts";
 import { gatewayOf, type NetworkSteps, networkSteps, type Wiring } from "./steps.ts";
-import type { Endpoint, EndpointConfig, Network, PortBinding, Protocol, PublishedPort } from "./types.ts";
+import type {
+  Endpoint,
+  EndpointConfig,
+  Network,
+  PortBinding,
+  Protocol,
+  PublishedPort,
+  Surroundings,
+} from "./types.ts";
 
 export interface Place {
   readonly paths: Paths;
@@ -113,6 +124,69 @@ export function portTarget(endpoints: readonly Endpoint[]): {
     ipv6: way6?.network.driver === "bridge" ? way6.ipv6 : undefined,
     binding: way4?.network.options[OPTION.binding] ?? "",
   };
+}
+
+/** What the container's files say of where it is. */
+export function surroundingsOf({ store }: Place, { endpoints }: Attached): Surroundings {
+  const rows = new NetworkRows(store);
+  const addresses: string[] = [];
+  for (const { ipv4, ipv6 } of endpoints) {
+    if (ipv4) addresses.push(ipv4);
+    if (ipv6) addresses.push(ipv6);
+  }
+  const gateway = hostAddress(endpoints);
+  return {
+    addresses,
+    ...(gateway === undefined ? {} : { gateway }),
+    links: endpoints.flatMap((endpoint) => linksOf(rows, endpoint)),
+    ...(resolverGateway(endpoints) === undefined ? {} : { server: SERVER, named: true }),
+  };
+}
+
+/** The address of this host on the container's way out; an internal network is the last choice. */
+function hostAddress(endpoints: readonly Endpoint[]): string | undefined {
+  const bridges = endpoints.filter(({ network }) => network.driver === "bridge");
+  const network = (bridges.find(({ network }) => !network.internal) ?? bridges[0])?.network;
+  return network && (subnetOf(network, 4) ?? subnetOf(network, 6))?.gateway;
+}
+
+/** Of the default network, which has no names: others stand in the container's own file. */
+function linksOf(rows: NetworkRows, { network, asked }: Endpoint): Surroundings["links"] {
+  if (!asked.links || network.name !== "bridge") return [];
+  const members = rows.membersOf(network);
+  return asked.links.flatMap((link) => {
+    const colon = link.indexOf(":");
+    const reference = colon < 0 ? link : link.slice(0, colon);
+    const alias = colon < 0 ? link : link.slice(colon + 1);
+    const member = members.find(
+      ({ container, containerName }) => containerName === reference || container.startsWith(reference),
+    );
+    if (!member?.active || !member.ipv4)
+      throw new SampanError("conflict", `Cannot link to a non running container: ${reference}`, {
+        hint: `It has to run on the network ${network.name}: sampan start ${reference}`,
+      });
+    const names = new Set([alias, member.container.slice(0, 12), member.containerName]);
+    return [{ address: member.ipv4, names: [...names] }];
+  });
+}
+
+/**
+ * Makes sure that somebody answers for names, and carries ports that the kernel cannot, before anybody can notice. False: the
+ * bridge is not there yet, so that this has to be asked once more when it is.
+ */
+export async function ensureResponder({ paths }: Place, { endpoints, ports }: Attached): Promise<boolean> {
+  const wanted: string[] = [];
+  const gateway = resolverGateway(endpoints);
+  if (gateway !== undefined) wanted.push(gateway);
+  for (const port of ports) {
+    const key = carriedKey(port);
+    if (key !== undefined) wanted.push(key);
+  }
+  if (wanted.length === 0) return true;
+  const serves = (): boolean => standing(postsOf(paths), wanted) === "listens";
+  if (serves()) return true;
+  await (await import("./dns/start.ts")).startResponder(paths, wanted);
+  return serves();
 }
 
 /** What is there now, for a reader. */

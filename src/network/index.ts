@@ -1,21 +1,15 @@
 /** Networks: bridges, who has which address on them, and published ports. What is not needed at once is loaded when it is. */
 import type { Place } from "./attach.ts";
+import { postsOf } from "./dns/posts.ts";
 
 export type { Attached, Place, Wishes } from "./attach.ts";
 export type { NetworkWish } from "./create.ts";
+export { revive as reviveNames } from "./dns/posts.ts";
 export { type NetworkEvent, Networks } from "./networks.ts";
 export { release, releaseRows } from "./release.ts";
 export type { NetworkSteps } from "./steps.ts";
 export type * from "./types.ts";
-export {
-  explainUplink,
-  type Forwarded,
-  forwarded,
-  type Uplink,
-  type UplinkFacts,
-  uplink,
-  uplinkFacts,
-} from "./uplink.ts";
+export type { Forwarded, Uplink, UplinkFacts } from "./uplink.ts";
 
 /** Makes what is missing in the kernel for all containers, or takes the ports of one out that its keeper could not. */
 export async function repair(place: Place, container?: string): Promise<void> {
@@ -28,3 +22,12 @@ export async function repair(place: Place, container?: string): Promise<void> {
 export const load = () => import("./attach.ts");
 /** For one that gets another network, or loses one. */
 export const loadConnecting = () => import("./connect.ts");
+
+/** What a user's container needs instead. */
+export const loadUplink = () => import("./uplink.ts");
+
+/** Answers questions for names until no container needs it; false: another process does already. */
+export async function serveNames({ paths, store }: Place, ready: () => void): Promise<boolean> {
+  const { serve } = await import("./dns/responder.ts");
+  return serve(store, postsOf(paths), ready);
+}

@@ -18,6 +18,7 @@ import {
   setBridgePort,
 } from "../kernel/rtnetlink.ts";
 import type { Fill, Step } from "../launch/index.ts";
+import { resolverSteps } from "./dns/rules.ts";
 import { macBytes, subnetOf } from "./endpoints.ts";
 import { bridgeOf, hasIcc, mtuOf, OPTION } from "./names.ts";
 import { nameBytes, publishedElement } from "./ruleset.ts";
@@ -52,7 +53,7 @@ export function networkSteps(wiring: Wiring): NetworkSteps {
   outside.push(...publishSteps(wiring, "add"));
   return {
     outside,
-    inside: insideSteps(wiring.endpoints, wiring.endpoints, true),
+    inside: [...insideSteps(wiring.endpoints, wiring.endpoints, true), ...resolverSteps(wiring.endpoints)],
     after: publishSteps(wiring, "delete"),
   };
 }

@@ -100,3 +100,17 @@ export interface PublishedPort {
   /** The container's address that it leads to. */
   readonly destination: string;
 }
+
+/** What a container's /etc/hosts and /etc/resolv.conf have to say of where it is. */
+export interface Surroundings {
+  /** Its own, in the order of its networks. */
+  readonly addresses: readonly string[];
+  /** This host, as the container sees it; absent: it does not. */
+  readonly gateway?: string;
+  /** `--link`: other containers under names that were chosen for this one alone. */
+  readonly links: readonly { readonly address: string; readonly names: readonly string[] }[];
+  /** Whom to ask for names; absent: the host's servers. */
+  readonly server?: string;
+  /** That server is the engine's own responder, which asks others in the container's name. */
+  readonly named?: boolean;
+}

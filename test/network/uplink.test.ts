@@ -6,7 +6,7 @@ import {
   forwarded,
   type UplinkFacts,
   uplink,
-} from "../../src/network/index.ts";
+} from "../../src/network/uplink.ts";
 
 const FACTS: UplinkFacts = {
   pasta: "/usr/bin/pasta",

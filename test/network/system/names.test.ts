@@ -1,0 +1,231 @@
+/** Names on networks of the user's, asked for by the programs that containers have: getent (libc), busybox and dig. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import type { udp } from "bun";
+import packet from "dns-packet";
+import { NetworkRows } from "../../../src/network/rows.ts";
+import { Store } from "../../../src/store/index.ts";
+import { Sandbox } from "../../support/sandbox.ts";
+
+const sandbox = new Sandbox();
+const ready = `${sandbox.root}/run/names/ready`;
+/** An address of the host's, as that of a resolver would be. */
+const UPSTREAM = "192.0.2.53";
+const asked: string[] = [];
+let upstream: udp.Socket<"buffer">;
+
+function network(name: string, number: number, internal = false): void {
+  const store = Store.open({ root: sandbox.root, run: `${sandbox.root}/run` });
+  new NetworkRows(store).insert({
+    id: number.toString(16).padEnd(64, "0"),
+    name,
+    created: Date.now(),
+    driver: "bridge",
+    internal,
+    attachable: false,
+    ipv4: true,
+    ipv6: false,
+    subnets: [{ subnet: `10.${number}.0.0/24`, gateway: `10.${number}.0.1` }],
+    options: {},
+    ipamOptions: {},
+    labels: {},
+  });
+  store.close();
+}
+
+const idle = (name: string, ...options: string[]): Promise<string> =>
+  sandbox.ok("run", "-d", "--name", name, ...options, "host", "sleep", "1000");
+const inside = async (name: string, ...command: string[]): Promise<string> =>
+  (await sandbox.cli("exec", name, ...command)).stdout.trim();
+const dig = (name: string, ...words: string[]): Promise<string> =>
+  inside(name, "dig", "+tries=1", "+time=4", "+short", ...words);
+const status = async (name: string, ...words: string[]): Promise<string | undefined> =>
+  /status: (\w+)/.exec(await inside(name, "dig", "+tries=1", "+time=4", ...words))?.[1];
+
+beforeAll(async () => {
+  Bun.spawnSync(["ip", "addr", "add", `${UPSTREAM}/32`, "dev", "lo"]);
+  upstream = await Bun.udpSocket({
+    hostname: UPSTREAM,
+    port: 53,
+    socket: {
+      data(socket, data, port, address) {
+        const question = packet.decode(data);
+        asked.push(question.questions?.[0]?.name ?? "");
+        const answer = packet.encode({
+          type: "response",
+          id: question.id ?? 0,
+          flags: packet.RECURSION_AVAILABLE,
+          questions: question.questions ?? [],
+          answers: [{ type: "A", name: question.questions?.[0]?.name ?? "", ttl: 60, data: "198.51.100.7" }],
+        });
+        socket.send(answer, port, address);
+      },
+    },
+  });
+  await sandbox.ok("ps");
+  network("front", 201);
+  network("back", 202, true);
+  await idle(
+    "web",
+    "--network",
+    "front",
+    "--network-alias",
+    "www",
+    "--hostname",
+    "machine",
+    "--dns",
+    UPSTREAM,
+  );
+  await idle(
+    "web2",
+    "--network",
+    "front",
+    "--network-alias",
+    "www",
+    "--dns",
+    UPSTREAM,
+    "--dns-opt",
+    "ndots:1",
+  );
+  await idle("db", "--network", "back", "--dns", UPSTREAM);
+  await idle("both", "--network", "front", "--network", "back", "--dns", UPSTREAM);
+}, 60_000);
+
+afterAll(async () => {
+  upstream.close();
+  await sandbox[Symbol.asyncDispose]();
+  Bun.spawnSync(["ip", "addr", "del", `${UPSTREAM}/32`, "dev", "lo"]);
+}, 30_000);
+
+describe("a container", () => {
+  test("is found by name, alias, host name and short id, whatever the case, by libc, busybox and dig", async () => {
+    const id = (await sandbox.ok("inspect", "-f", "{{.Id}}", "web")).slice(0, 12);
+    for (const name of ["web", "WEB", "web.front", "machine", id])
+      expect(await dig("web2", name)).toBe("10.201.0.2");
+    expect(await inside("web2", "getent", "hosts", "web")).toMatch(/^10\.201\.0\.2\s+web$/);
+    expect(await inside("web2", "busybox", "nslookup", "web")).toContain("Address: 10.201.0.2");
+    expect(await dig("web2", "+tcp", "web")).toBe("10.201.0.2");
+    expect(await dig("web2", "-x", "10.201.0.2")).toBe("web.front.");
+  });
+
+  test("that shares its alias is named first in turns", async () => {
+    const first = new Set<string | undefined>();
+    for (let i = 0; i < 4; i++) first.add((await dig("both", "www")).split("\n")[0]);
+    expect([...first].sort()).toEqual(["10.201.0.2", "10.201.0.3"]);
+  });
+
+  test("has no IPv6 address, which is no error", async () => {
+    expect(await status("web2", "web", "AAAA")).toBe("NOERROR");
+    expect(await dig("web2", "web", "AAAA")).toBe("");
+  });
+
+  test("sees only who is on its networks", async () => {
+    expect(await dig("both", "db")).toBe("10.202.0.2");
+    expect(await dig("both", "web")).toBe("10.201.0.2");
+    asked.length = 0;
+    expect(await dig("web", "db")).toBe("198.51.100.7");
+    expect(asked).toEqual(["db"]);
+  });
+
+  test("that has just started resolves, one that has ended does not", async () => {
+    await idle("late", "--network", "front");
+    expect(await dig("both", "late")).toBe("10.201.0.5");
+    await sandbox.ok("rm", "-f", "late");
+    expect(await dig("both", "late")).toBe("198.51.100.7");
+  });
+});
+
+describe("other questions", () => {
+  test("go to the servers that were given, and their answers come back as they are", async () => {
+    expect(await dig("web", "example.org")).toBe("198.51.100.7");
+    expect(await dig("both", "example.org")).toBe("198.51.100.7");
+  });
+
+  test("of a container that has internal networks only go nowhere (CVE-2024-29018)", async () => {
+    asked.length = 0;
+    expect(await status("db", "example.org")).toBe("SERVFAIL");
+    expect(await status("db", "example.org", "TXT")).toBe("SERVFAIL");
+    expect(asked).toEqual([]);
+  });
+
+  test("of one word stay here where a search domain is to be tried first", async () => {
+    asked.length = 0;
+    expect(await status("web2", "nobody")).toBe("NOERROR");
+    expect(asked).toEqual([]);
+  });
+});
+
+describe("its files", () => {
+  test("say its own address, the host's, and whom to ask", async () => {
+    const hosts = await inside("web", "cat", "/etc/hosts");
+    expect(hosts).toContain("10.201.0.1\thost.docker.internal\n");
+    expect(hosts).toEndWith("10.201.0.2\tmachine");
+    expect(await inside("web", "cat", "/etc/resolv.conf")).toMatch(
+      /^nameserver 127\.0\.0\.11\n(.*\n)*options ndots:0$/,
+    );
+    expect(await inside("web2", "cat", "/etc/resolv.conf")).toEndWith("options ndots:1");
+    const gate = ["--network", "front", "--add-host", "gate:host-gateway", "host"];
+    expect(await sandbox.ok("run", "--rm", ...gate, "getent", "hosts", "gate")).toMatch(
+      /^10\.201\.0\.1\s+gate$/,
+    );
+  });
+
+  test("on the default network name who was linked", async () => {
+    await idle("old");
+    const address = await inside("old", "sh", "-c", "ip -4 -br addr show eth0 | grep -o '172[0-9.]*'");
+    const said = await sandbox.ok("run", "--rm", "--link", "old:elder", "host", "getent", "hosts", "elder");
+    expect(said).toStartWith(address);
+    await sandbox.ok("rm", "-f", "old");
+    const refused = await sandbox.cli("run", "--rm", "--link", "web:x", "host", "true");
+    expect(refused.stderr).toStartWith("sampan: Cannot link to a non running container: web");
+  });
+});
+
+test("the rules are what nft reads: led to the gateway, and nothing from outside for its loopback (CVE-2020-8558)", async () => {
+  const pid = await sandbox.ok("inspect", "-f", "{{.State.Pid}}", "web");
+  const said = Bun.spawnSync(["nsenter", "-t", pid, "-n", "nft", "list", "ruleset"]).stdout.toString();
+  expect(said.replace(/\s+/g, " ").trim()).toBe(
+    'table inet sampan { chain raw { type filter hook prerouting priority raw; policy accept; iifname != "lo" ip daddr 127.0.0.0/8 drop } ' +
+      "chain output { type nat hook output priority -100; policy accept; " +
+      "ip daddr 127.0.0.11 udp dport 53 dnat ip to 10.201.0.1:20053 ip daddr 127.0.0.11 tcp dport 53 dnat ip to 10.201.0.1:20053 } " +
+      "chain postrouting { type nat hook postrouting priority srcnat; policy accept; ip saddr 127.0.0.0/8 ip daddr 10.201.0.1 masquerade } }",
+  );
+});
+
+describe("the responder", () => {
+  const pid = (): number =>
+    Number(
+      Bun.spawnSync(["pgrep", "-f", `names ${sandbox.root}`])
+        .stdout.toString()
+        .trim()
+        .split("\n")[0],
+    );
+
+  test("that was killed is back by the next command, and running containers ask on", async () => {
+    const first = pid();
+    process.kill(first, "SIGKILL");
+    // It takes the kernel a moment to end it.
+    while (!pid() || pid() === first) await sandbox.ok("ps");
+    expect(await inside("web2", "getent", "hosts", "web")).toMatch(/^10\.201\.0\.2\s/);
+  });
+
+  test("is one, however many start at once", async () => {
+    process.kill(pid(), "SIGKILL");
+    const names = ["a1", "a2", "a3", "a4"];
+    await Promise.all(names.map((name) => idle(name, "--network", "front")));
+    expect(
+      Bun.spawnSync(["pgrep", "-fc", `names ${sandbox.root}`])
+        .stdout.toString()
+        .trim(),
+    ).toBe("1");
+    for (const name of names) expect(await dig("both", name)).toStartWith("10.201.0.");
+    await sandbox.ok("rm", "-f", ...names);
+  });
+
+  test("goes with the last container that needs it", async () => {
+    await sandbox.ok("rm", "-f", "web", "web2", "db", "both");
+    while (pid()) await Bun.sleep(10);
+    expect(existsSync(ready)).toBe(false);
+    expect(readFileSync(`${sandbox.root}/run/names/lock`, "utf8")).toBe("");
+  });
+});
