@@ -219,6 +219,10 @@ static bool frame(struct keeper *k, struct client *c, uint32_t len) {
       if (len != 8 || be32(p) > RESTART_ON_FAILURE) return false;
       keeper_policy(k, be32(p), be32(p + 4));
       return true;
+    case FRAME_RENEW:
+      if (len != 8) return false;
+      keeper_renew(k, be32(p), be32(p + 4));
+      return true;
     default: return false;
   }
 }

@@ -218,6 +218,22 @@ int op_hold(struct run *run, const struct arg *a) {
   return error;
 }
 
+void release_held(uint32_t protocol, uint32_t port) {
+  struct sockaddr_in address;
+  /* They have one number after the other, and where one was closed there may be a gap. */
+  for (int fd = FD_HELD, gap = 0; gap < 1024; fd++) {
+    socklen_t size = sizeof address, length = sizeof(int);
+    int kind = 0;
+    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0) {
+      gap++;
+      continue;
+    }
+    gap = 0;
+    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &kind, &length);
+    if ((uint32_t)kind == protocol && ntohs(address.sin_port) == port) close(fd);
+  }
+}
+
 /* ---- netlink */
 
 /*

@@ -5,6 +5,7 @@
  */
 #include "keeper.h"
 #include <linux/close_range.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -51,6 +52,12 @@ void keeper_resize(struct keeper *k, uint16_t rows, uint16_t columns) {
 void keeper_policy(struct keeper *k, uint32_t policy, uint32_t maximum) {
   k->plan->policy = policy;
   k->plan->restart_max = maximum;
+}
+
+/* A container that was connected elsewhere while it runs: what it is started with the next time, only the engine knows. */
+void keeper_renew(struct keeper *k, uint32_t protocol, uint32_t port) {
+  k->stale = true;
+  if (port) release_held(protocol, port);
 }
 
 /* ---- output */
@@ -340,7 +347,8 @@ static void farewell(struct keeper *k) {
   while (!k->taken && awaited(k, now_us() >= limit)) turn(k, awaited(k, true) ? UINT64_MAX : limit);
   if (k->taken)
     for (char **folder = k->plan->remove; *folder; folder++) delete_tree(AT_FDCWD, *folder, 0);
-  if (!k->taken && *k->plan->reap) execve(k->plan->reap[0], k->plan->reap, environ);
+  if (k->renew) setenv("SAMPAN_AGAIN", "1", 1);
+  if ((!k->taken || k->renew) && *k->plan->reap) execve(k->plan->reap[0], k->plan->reap, environ);
   _exit(0);
 }
 
@@ -370,6 +378,8 @@ int keep(struct plan *plan, int client) {
     live(k);
     die(k);
     if (!again(k)) break;
+    k->renew = k->stale;
+    if (k->renew) break;
     tell(k, FRAME_STATE);
     record_pid(k, true);
     if (now_us() - k->started_us >= 10000000) backoff = 100000;

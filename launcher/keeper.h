@@ -20,6 +20,7 @@ enum frame {
   FRAME_TAKEN = 20,  /* client zero has recorded the exit */
   FRAME_WAIT = 21,   /* this client wants the exit frame */
   FRAME_POLICY = 23, /* restart policy u32, its maximum u32 */
+  FRAME_RENEW = 24,  /* IP protocol u32, port u32 (0: none): let go of it; the plan is no longer what a restart should do */
   FRAME_REPORT = 32,
   FRAME_EXIT = 33,  /* the exit record's JSON: the container has ended for good */
   FRAME_STATE = 34, /* the same, of a run that will be followed by a restart */
@@ -77,6 +78,7 @@ struct keeper {
   struct plan *plan;
   struct run run;
   bool running, held, taken, restart_off, timed_out;
+  bool stale, renew; /* the plan is out of date; so the engine starts it again */
   int status; /* as waitid gave it: exit code, or 128 + signal */
   int signal;
   uint32_t restarts;
@@ -135,5 +137,6 @@ void *mapping(size_t size, bool shared);
 void place(int fd, int number);
 void keeper_signal(struct keeper *k, uint32_t number, uint32_t flags);
 void keeper_resize(struct keeper *k, uint16_t rows, uint16_t columns);
+void keeper_renew(struct keeper *k, uint32_t protocol, uint32_t port);
 void keeper_policy(struct keeper *k, uint32_t policy, uint32_t maximum);
 #endif

@@ -171,6 +171,8 @@ void delete_tree(int at, const char *name, int depth);
 void companion_end(struct run *run);
 /* Kills every process of the cgroup at `path` and of those beneath it. */
 int cgroup_kill(const char *path);
+/* Closes the sockets that hold a port of the host. */
+void release_held(uint32_t protocol, uint32_t port);
 /* The reaper that is pid 1 of a container with --init; never returns. */
 void init_main(pid_t child) __attribute__((noreturn));
 

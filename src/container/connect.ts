@@ -8,6 +8,7 @@ import { type Endpoint, type EndpointConfig, loadConnecting } from "../network/i
 import type { ContainerConfig } from "./config.ts";
 import type { Context } from "./context.ts";
 import { hasNetworks, networksOf } from "./networking.ts";
+import { renewKeeper } from "./publish.ts";
 import { isAlive } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
 import { peerOf } from "./start.ts";
@@ -59,6 +60,10 @@ export async function connectNetwork(
       context.store.transaction(() => room.disconnect(context, container.id, endpoint.network.id));
       throw error;
     }
+  if (runs) {
+    await renewKeeper(context, container.id);
+    room.followPorts(context, container.id);
+  }
   withNetworks(context, container.id, [
     ...networksOf(container.config).filter(({ network }) => network !== endpoint.network.name),
     endpoint.asked,
@@ -78,6 +83,10 @@ export async function disconnectNetwork(
   if (endpoint.active && container.state.pid > 0)
     await within(context, container.id, room.disconnectSteps(endpoint, rest));
   context.store.transaction(() => room.disconnect(context, container.id, endpoint.network.id));
+  if (container.state.pid > 0) {
+    await renewKeeper(context, container.id);
+    room.followPorts(context, container.id);
+  }
   withNetworks(
     context,
     container.id,

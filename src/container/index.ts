@@ -34,6 +34,7 @@ export type { Bundle } from "./oci.ts";
 export type { KeptPlan } from "./plan.ts";
 export type { Preview } from "./preview.ts";
 export type { Pruned, PruneFilters } from "./prune.ts";
+export type { Unpublish } from "./publish.ts";
 export type { ContainerRecord, ContainerState, Health, HealthProbe, Status } from "./record.ts";
 export type { Size } from "./spec.ts";
 export type { StartOptions } from "./start.ts";

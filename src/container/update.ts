@@ -2,17 +2,24 @@
 import { writeFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { connect } from "../launch/index.ts";
+import type { PortBinding } from "../network/index.ts";
 import { limitUpdates, readCgroupHost } from "../runtime/index.ts";
 import type { Resources, RestartPolicy } from "./config.ts";
 import { attributesOf, type Context, places } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
+import type { Unpublish } from "./publish.ts";
 import type { ContainerRecord } from "./record.ts";
 import { specResources } from "./resources.ts";
 import type { StoredContainer } from "./rows.ts";
 import { note } from "./stop.ts";
 import { validateName, validateResources, validateRestart } from "./validate.ts";
 
-export type Changes = Resources & { readonly restart?: RestartPolicy };
+export type Changes = Resources & {
+  readonly restart?: RestartPolicy;
+  /** Ports to publish, and ports to publish no longer. */
+  readonly publish?: readonly PortBinding[];
+  readonly unpublish?: readonly Unpublish[];
+};
 
 export function rename(context: Context, container: StoredContainer, given: string): void {
   const name = given.startsWith("/") ? given.slice(1) : given;
@@ -34,7 +41,7 @@ export async function update(
   container: ContainerRecord,
   changes: Changes,
 ): Promise<string[]> {
-  const { restart, ...given } = changes;
+  const { restart, publish = [], unpublish = [], ...given } = changes;
   const old = container.config.resources;
   const resources: Resources = { ...old, ...given };
   validateResources(resources, true);
@@ -48,11 +55,15 @@ export async function update(
   const alive = container.state.status === "running" || container.state.status === "paused";
   if (alive && Object.keys(given).length > 0) writeLimits(container, given, resources);
   if (restart && alive) await tellKeeper(context, container.id, restart);
+  const ports =
+    publish.length + unpublish.length > 0
+      ? await (await import("./publish.ts")).changePorts(context, container, publish, unpublish)
+      : undefined;
   const stored = context.rows.byId(container.id);
   if (!stored) throw new SampanError("not-found", `No such container: ${container.id}`);
   context.rows.setConfig({
     ...stored,
-    config: { ...stored.config, resources, ...(restart ? { restart } : {}) },
+    config: { ...stored.config, resources, ...(restart ? { restart } : {}), ...(ports ? { ports } : {}) },
   });
   note(context, container, "update");
   return [];

@@ -189,6 +189,14 @@ export class Connection {
     this.#numbers(FRAME.policy, [4, POLICY[restart.policy]], [4, restart.maximum]);
   }
 
+  /**
+   * The container is connected otherwise than its plan says: when it has ended and is to be started again, the engine does
+   * that. With a port, the keeper lets go of that port of the host (`protocol` is IP's number).
+   */
+  renew(protocol = 0, port = 0): void {
+    this.#numbers(FRAME.renew, [4, protocol], [4, port]);
+  }
+
   /** The exit has been recorded: the keeper need not have it done. */
   taken(): void {
     this.send(FRAME.taken);

@@ -13,6 +13,7 @@ export const FRAME = {
   taken: 20,
   wait: 21,
   policy: 23,
+  renew: 24,
   // keeper → client
   stdout: 1,
   stderr: 2,

@@ -3,11 +3,14 @@ import { SampanError } from "../common/error.ts";
 import { NETLINK, NetlinkWriter } from "../kernel/netlink.ts";
 import { deleteLink } from "../kernel/rtnetlink.ts";
 import type { Step } from "../launch/index.ts";
-import { findNetwork, type Place, wiringOf } from "./attach.ts";
+import { findNetwork, type Place, portTarget, wiringOf } from "./attach.ts";
 import { activate, join } from "./endpoints.ts";
+import { tableName } from "./names.ts";
+import { takePorts } from "./ports.ts";
 import { NetworkRows } from "./rows.ts";
-import { insideSteps, linkSteps } from "./steps.ts";
-import type { Endpoint, EndpointConfig } from "./types.ts";
+import { perform } from "./setup.ts";
+import { insideSteps, linkSteps, publishSteps } from "./steps.ts";
+import type { Endpoint, EndpointConfig, PortBinding, PublishedPort } from "./types.ts";
 
 /** The lowest number that no interface of the container has. */
 function freeName(endpoints: readonly Endpoint[]): string {
@@ -89,4 +92,65 @@ export function disconnectSteps(endpoint: Endpoint, rest: readonly Endpoint[]): 
       ...insideSteps([], rest, false),
     ],
   };
+}
+
+/** Steps of a plan that has no container: all of them the keeper's. */
+const alone = (steps: readonly Step[]): Step[] => steps.map((step) => ({ ...step, column: "outside" }));
+
+/** Takes ports that a running container publishes out of the kernel and out of the store; returns them. */
+export function unpublishPorts(
+  place: Place,
+  container: string,
+  which: (port: PublishedPort) => boolean,
+): PublishedPort[] {
+  const rows = new NetworkRows(place.store);
+  const gone = rows.ports(container).filter(which);
+  const steps = publishSteps({ table: tableName(place.paths), ports: gone, repair: [] }, "delete");
+  perform(place, alone(steps), "a published port could not be removed");
+  place.store.transaction(() => {
+    for (const port of gone) rows.deletePort(port);
+  });
+  return gone;
+}
+
+/** Publishes more ports of a running container. No keeper's plan knows them: they are taken away when its end is recorded. */
+export function publishPorts(place: Place, container: string, bindings: readonly PortBinding[]): void {
+  const rows = new NetworkRows(place.store);
+  const ports = place.store.transaction(() =>
+    takePorts(rows, { ...portTarget(rows.endpointsOf(container)), container, bindings, planned: false }),
+  );
+  const wiring = wiringOf(place, { endpoints: [], ports });
+  try {
+    perform(place, alone(publishSteps(wiring, "add")), "a port could not be published");
+  } catch (error) {
+    place.store.transaction(() => {
+      for (const port of ports) rows.deletePort(port);
+    });
+    throw error;
+  }
+}
+
+/** Ports lead where the container's way out is; when that is another network, they follow. */
+export function followPorts(place: Place, container: string): void {
+  const rows = new NetworkRows(place.store);
+  const { ipv4, ipv6 } = portTarget(rows.endpointsOf(container));
+  const strays = rows
+    .ports(container)
+    .filter(({ destination }) => destination !== ipv4 && destination !== ipv6);
+  if (strays.length === 0) return;
+  unpublishPorts(place, container, (port) =>
+    strays.some(
+      (stray) =>
+        stray.port === port.port && stray.address === port.address && stray.protocol === port.protocol,
+    ),
+  );
+  const moved = strays.flatMap((stray): PublishedPort[] => {
+    const destination = stray.destination.includes(":") ? ipv6 : ipv4;
+    return destination === undefined ? [] : [{ ...stray, destination }];
+  });
+  place.store.transaction(() => {
+    for (const port of moved) rows.insertPort(port, false);
+  });
+  const wiring = wiringOf(place, { endpoints: [], ports: moved });
+  perform(place, alone(publishSteps(wiring, "add")), "a port could not be published");
 }

@@ -60,7 +60,8 @@ function places(wanted: Wanted, { address }: PortBinding): Place[] {
 function take(rows: NetworkRows, wanted: Wanted, binding: PortBinding): PublishedPort[] {
   const { protocol, target } = binding;
   const at = places(wanted, binding);
-  const choice = binding.first === 0 || binding.first !== binding.last;
+  // The keeper finds out about a single port when it binds it; whoever chooses must look, and whoever has no plan.
+  const choice = binding.first === 0 || binding.first !== binding.last || !wanted.planned;
   const listening = choice ? listeners(protocol) : [];
   const random = binding.first === 0;
   const [first, last] = random ? ephemeral() : [binding.first, binding.last];

@@ -69,19 +69,19 @@ export function gatewaysOf({ subnets }: Network): Cidr[] {
   return found;
 }
 
+/** The kernel asks for neighbours from a link-local address, and its own takes a second or two to be sure of itself. */
+const LINK_LOCAL: Cidr = { address: Uint8Array.fromHex(`fe80${"00".repeat(13)}01`), length: 64 };
+
 /** A bridge with its addresses, up. One that was there before keeps what is its own. */
 function bridgeSteps(network: Network, there: boolean): Step[] {
   const name = bridgeOf(network);
   const gateways = gatewaysOf(network);
+  const addresses = network.ipv6 ? [...gateways, LINK_LOCAL] : gateways;
   const mac = macBytes(macOf(gateways[0]?.address ?? Uint8Array.fromHex(network.id.slice(0, 8))));
   return [
     route((w) => (there ? linkUp(w, name) : newBridge(w, name, mac, mtuOf(network)))),
-    ...(gateways.length > 0
-      ? [
-          route((w) => ({
-            links: gateways.map((gateway) => ({ at: addAddress(w, gateway), name })),
-          })),
-        ]
+    ...(addresses.length > 0
+      ? [route((w) => ({ links: addresses.map((each) => ({ at: addAddress(w, each), name })) }))]
       : []),
     // Lets connections to 127.0.0.1 leave by the bridge; the table drops what comes the other way.
     sysctl(`ipv4/conf/${name}/route_localnet`, "1"),

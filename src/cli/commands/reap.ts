@@ -4,8 +4,16 @@
  */
 import { Engine } from "../../engine.ts";
 
+/** Milliseconds: a program that ends at once must not keep the machine busy. */
+const PAUSE = 1000;
+
 export async function reap([id = "", root, run]: readonly string[]): Promise<number> {
   const engine = Engine.open({ ...(root ? { root } : {}), ...(run ? { run } : {}) });
   await engine.containers.reap(id);
+  // Its networks or ports were changed while it ran, and its restart policy wants it back.
+  if (process.env["SAMPAN_AGAIN"]) {
+    await Bun.sleep(PAUSE);
+    await engine.containers.start(id).catch(() => {});
+  }
   return 0;
 }

@@ -1,6 +1,7 @@
-/** `--expose` and `--publish`; texts as the docker CLI's. */
+/** `--expose`, `--publish` and what takes it back; texts as the docker CLI's. */
 import { canonicalIp } from "../../common/ip.ts";
 import { eachPort, portRange } from "../../common/ports.ts";
+import type { Unpublish } from "../../container/index.ts";
 import type { PortBinding, Protocol } from "../../network/types.ts";
 import { UsageError } from "../flags.ts";
 
@@ -79,4 +80,13 @@ function longForm(text: string): string {
   }
   const { target = "", published, protocol = "tcp" } = fields;
   return `${published === undefined ? "" : `${published}:`}${target}/${protocol}`;
+}
+
+/** `[HOST:]CONTAINER[/PROTOCOL]` */
+export function readUnpublish(text: string): Unpublish[] {
+  return readPublish(text).map(({ protocol, target, first }) => ({
+    protocol,
+    target,
+    ...(first === 0 ? {} : { port: first }),
+  }));
 }

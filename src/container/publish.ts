@@ -1,0 +1,74 @@
+/** Other published ports for a container, at once if it runs. */
+import { SampanError } from "../common/error.ts";
+import { connect } from "../launch/index.ts";
+import { loadConnecting, type PortBinding } from "../network/index.ts";
+import { type Context, places } from "./context.ts";
+import { hasNetworks } from "./networking.ts";
+import type { ContainerRecord } from "./record.ts";
+
+/** A port to be published no longer: the container's, and the host's where it matters which. */
+export interface Unpublish {
+  readonly protocol: PortBinding["protocol"];
+  readonly target: number;
+  /** Absent: every port of the host that leads there. */
+  readonly port?: number;
+}
+
+const IPPROTO = { tcp: 6, udp: 17, sctp: 132 } as const;
+
+const leads = (gone: Unpublish, protocol: string, target: number, port: number): boolean =>
+  gone.protocol === protocol && gone.target === target && (gone.port === undefined || gone.port === port);
+
+/** The ports that it asks for from now on. */
+export async function changePorts(
+  context: Context,
+  container: ContainerRecord,
+  add: readonly PortBinding[],
+  remove: readonly Unpublish[],
+): Promise<readonly PortBinding[]> {
+  if (!hasNetworks(container.config))
+    throw new SampanError("invalid", `container ${container.name} is on no network that ports lead to`, {
+      hint: "Published ports need a bridge: --network none, host and container:… have none of their own.",
+    });
+  for (const gone of remove)
+    if (!container.config.ports.some(({ protocol, target, first }) => leads(gone, protocol, target, first)))
+      throw new SampanError(
+        "not-found",
+        `no public port '${gone.target}/${gone.protocol}' published for ${container.name}`,
+        { hint: `\`sampan port ${container.name}\` lists those that are.` },
+      );
+  if (container.state.pid > 0) await changeLive(context, container.id, add, remove);
+  return [
+    ...container.config.ports.filter(
+      ({ protocol, target, first }) => !remove.some((gone) => leads(gone, protocol, target, first)),
+    ),
+    ...add,
+  ];
+}
+
+async function changeLive(
+  context: Context,
+  id: string,
+  add: readonly PortBinding[],
+  remove: readonly Unpublish[],
+): Promise<void> {
+  const room = await loadConnecting();
+  const keeper = await connect(places(context.paths, id).socket);
+  try {
+    const gone = room.unpublishPorts(context, id, ({ protocol, target, port }) =>
+      remove.some((each) => leads(each, protocol, target, port)),
+    );
+    keeper.renew();
+    for (const { protocol, port } of gone) keeper.renew(IPPROTO[protocol], port);
+    if (add.length > 0) room.publishPorts(context, id, add);
+  } finally {
+    keeper.close();
+  }
+}
+
+/** Tells the keeper that its plan is out of date. */
+export async function renewKeeper(context: Context, id: string): Promise<void> {
+  const keeper = await connect(places(context.paths, id).socket).catch(() => undefined);
+  keeper?.renew();
+  keeper?.close();
+}

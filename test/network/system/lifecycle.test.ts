@@ -1,0 +1,409 @@
+/** Addresses, ports and links from a container's making to its end, and what the next command finds after something broke. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Sandbox } from "../../support/sandbox.ts";
+import { World } from "./world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await World.make();
+});
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+const sleeper = (...flags: readonly string[]): Promise<string> =>
+  world.ok("run", "-d", "--stop-signal", "KILL", ...flags, "host", "sleep", "1000");
+const refusal = async (...words: readonly string[]): Promise<string> => {
+  const { code, stderr } = await world.cli(...words);
+  expect(code).not.toBe(0);
+  return stderr.trim();
+};
+const keeperOf = async (name: string): Promise<number> => {
+  const id = await world.ok("inspect", "-f", "{{.Id}}", name);
+  return Number((await Bun.file(`${world.box.root}/run/${id.slice(0, 12)}/pid`).text()).split(" ")[0]);
+};
+
+test("fifty containers started at once have fifty addresses", async () => {
+  await world.ok("network", "create", "crowd");
+  const names = Array.from({ length: 50 }, (_, n) => `crowd${n}`);
+  await Promise.all(names.map((name) => sleeper("--name", name, "--network", "crowd")));
+  const shown = await world.ok(
+    "network",
+    "inspect",
+    "-f",
+    "{{range .Containers}}{{.IPv4Address}} {{end}}",
+    "crowd",
+  );
+  const addresses = shown.trim().split(" ");
+  expect(addresses.length).toBe(50);
+  expect(new Set(addresses).size).toBe(50);
+  await world.ok("rm", "-f", ...names);
+  await world.ok("network", "rm", "crowd");
+});
+
+describe("a network that cannot be", () => {
+  test.each([
+    [["x", "--subnet", "10.5.0.1/24"], "sampan: invalid subnet 10.5.0.1/24: it should be 10.5.0.0/24"],
+    [["x", "--subnet", "10.5.0.0"], "invalid subnet 10.5.0.0: it is no prefix such as 10.5.0.0/24"],
+    [["x", "--subnet", "10.5.0.0/24", "--gateway", "10.6.0.1"], "no matching subnet for gateway 10.6.0.1"],
+    [
+      ["x", "--subnet", "10.5.0.0/24", "--ip-range", "10.6.0.0/25"],
+      "no matching subnet for range 10.6.0.0/25",
+    ],
+    [
+      ["x", "--subnet", "10.5.0.0/24", "--aux-address", "a=10.6.0.1"],
+      "no matching subnet for aux-address 10.6.0.1",
+    ],
+    [["x", "--gateway", "10.6.0.1"], "every ip-range or gateway must have a corresponding subnet"],
+    [
+      ["x", "--driver", "weave"],
+      'sampan: could not find plugin weave: plugin "weave" not found\nThe drivers are bridge and macvlan.',
+    ],
+    [["x", "--driver", "host"], 'sampan: only one instance of "host" network is allowed\nIt is called host.'],
+    [["bridge"], "sampan: operation is not permitted on predefined bridge network"],
+    [
+      ["a b"],
+      'sampan: "a b" includes invalid characters for a network name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed',
+    ],
+    [
+      ["x", "-o", "com.docker.network.driver.mtu=9"],
+      "sampan: invalid MTU: com.docker.network.driver.mtu=9\nIt takes a number of bytes from 68 to 65535.",
+    ],
+    [
+      ["x", "-d", "macvlan"],
+      "sampan: a macvlan network needs a parent interface\nName an interface of this machine: -o parent=eth0",
+    ],
+    [
+      ["x", "-d", "macvlan", "-o", "parent=nope0"],
+      "sampan: invalid parent interface: nope0: no such interface\n`ip link` lists those of this machine.",
+    ],
+  ] as const)("%j", async (words, message) => {
+    expect(await refusal("network", "create", ...words)).toContain(message);
+  });
+
+  test("it overlaps another, has another's name, or another's bridge", async () => {
+    const id = await world.ok(
+      "network",
+      "create",
+      "--subnet",
+      "10.77.0.0/16",
+      "-o",
+      "com.docker.network.bridge.name=mine0",
+      "taken",
+    );
+    expect(await refusal("network", "create", "--subnet", "10.77.5.0/24", "y")).toBe(
+      "sampan: invalid pool request: Pool overlaps with other one on this address space\n10.77.5.0/24 overlaps 10.77.0.0/16 of network taken.",
+    );
+    expect(await refusal("network", "create", "taken")).toBe(
+      "sampan: network with name taken already exists\n`sampan network inspect taken` shows it.",
+    );
+    expect(await refusal("network", "create", "-o", "com.docker.network.bridge.name=mine0", "y")).toMatch(
+      new RegExp(
+        `^sampan: cannot create network [0-9a-f]{64} \\(mine0\\): conflicts with network ${id} \\(mine0\\): networks have same bridge name\nIt is the bridge of network taken.$`,
+      ),
+    );
+    await world.ok("network", "rm", "taken");
+  });
+});
+
+describe("an address that cannot be", () => {
+  test("outside the subnet, somebody's, or on a network that takes none", async () => {
+    await world.ok(
+      "network",
+      "create",
+      "--subnet",
+      "10.80.0.0/29",
+      "--aux-address",
+      "router=10.80.0.6",
+      "small",
+    );
+    const run = (...flags: string[]) =>
+      refusal("run", "--rm", "--network", "small", ...flags, "host", "true");
+    expect(await run("--ip", "10.81.0.9")).toBe(
+      "sampan: invalid endpoint settings: no configured subnet contains IP address 10.81.0.9\nThe subnet of small is 10.80.0.0/29.",
+    );
+    expect(await run("--ip", "10.80.0.1")).toStartWith("sampan: Address already in use: 10.80.0.1\n");
+    await sleeper("--name", "sits", "--network", "small", "--ip", "10.80.0.4");
+    expect(await run("--ip", "10.80.0.4")).toBe(
+      "sampan: Address already in use: 10.80.0.4\nContainer sits has it on network small.",
+    );
+    expect(await refusal("run", "--ip", "172.17.0.9", "host", "true")).toStartWith(
+      "sampan: user specified IP address is supported on user defined networks only\n",
+    );
+    // .1 is the gateway, .4 and .6 are taken, .0 and .7 are the ends: .2, .3 and .5 are left.
+    for (const n of [1, 2, 3]) await sleeper("--name", `fill${n}`, "--network", "small");
+    expect(await run()).toMatch(
+      /^sampan: no available IPv4 addresses on this network's address pools: small \([0-9a-f]{64}\)\nAll of 10.80.0.0\/29 are taken: sampan network inspect small shows by whom.$/,
+    );
+    expect(await refusal("network", "rm", "small")).toMatch(
+      /^sampan: error while removing network: network small id [0-9a-f]{64} has active endpoints\nContainers on it: fill1, fill2, fill3, sits. Stop them, or `sampan network disconnect small CONTAINER`.$/,
+    );
+    await world.ok("stop", "fill2");
+    await world.ok("start", "fill2");
+    expect(await world.address("fill2", "small")).toBe("10.80.0.3");
+    await world.ok("rm", "-f", "sits", "fill1", "fill2", "fill3");
+    await world.ok("network", "rm", "small");
+  });
+
+  test("a network that does not exist", async () => {
+    expect(await refusal("run", "--network", "nowhere", "host", "true")).toBe(
+      "sampan: network nowhere not found\n`sampan network ls` lists those that exist, `sampan network create` makes one.",
+    );
+  });
+});
+
+describe("ports", () => {
+  test("one that another container publishes, and one that a process has", async () => {
+    await sleeper("--name", "holder", "-p", "8100:80");
+    expect(await refusal("run", "--rm", "-p", "8100:81", "host", "true")).toMatch(
+      /^sampan: Bind for 0\.0\.0\.0:8100 failed: port is already allocated\nContainer holder \([0-9a-f]{12}\) publishes it\.$/,
+    );
+    // Another address of the host, or another protocol, is another port.
+    await world.ok("run", "--rm", "-p", "8100:80/udp", "host", "true");
+    const listener = Bun.spawn(
+      world.host.enter(
+        "python3",
+        "-c",
+        "import socket,time\ns=socket.create_server(('',8101))\nprint(1,flush=True)\ntime.sleep(60)",
+      ),
+      {
+        stdio: ["ignore", "pipe", "inherit"],
+      },
+    );
+    await listener.stdout.getReader().read();
+    expect(await refusal("run", "--rm", "-p", "8101:80", "host", "true")).toMatch(
+      /^sampan: failed to bind host port 0\.0\.0\.0:8101\/tcp: address already in use\nProcess \d+ \(python3\) has it\.$/,
+    );
+    // A range goes around what is taken.
+    await sleeper("--name", "around", "-p", "8100-8102:80");
+    expect(await world.ok("port", "around")).toBe("80/tcp -> 0.0.0.0:8102");
+    listener.kill("SIGKILL");
+    await listener.exited;
+    expect(await refusal("run", "--rm", "-p", "10.1.2.3:8103:80", "host", "true")).toBe(
+      "sampan: failed to bind host port 10.1.2.3:8103/tcp: cannot assign requested address\nNo interface of this machine has the address 10.1.2.3.",
+    );
+    // While it is published nobody else can listen there.
+    const rival = Bun.spawnSync(
+      world.host.enter("python3", "-c", "import socket\nsocket.create_server(('',8100))"),
+      {
+        stdio: ["ignore", "ignore", "pipe"],
+      },
+    );
+    expect(rival.stderr.toString()).toContain("Address already in use");
+    await world.ok("rm", "-f", "holder", "around");
+  });
+
+  test("all that are exposed, at ports that are free; one address alone", async () => {
+    await world.serve("exposing", "-P", "--expose", "80", "--expose", "90/udp", "-p", "127.0.0.1:8104:80");
+    expect(await world.ok("port", "exposing")).toMatch(
+      /^80\/tcp -> 127\.0\.0\.1:8104\n90\/udp -> 0\.0\.0\.0:\d+$/,
+    );
+    expect(await world.ok("port", "exposing", "80")).toBe("127.0.0.1:8104");
+    expect(await refusal("port", "exposing", "81")).toBe(
+      "sampan: no public port '81/tcp' published for exposing",
+    );
+    expect(await world.fromHost("127.0.0.1", 8104)).toBeDefined();
+    expect(await world.fromFar("10.9.0.1", 8104)).toBeUndefined();
+    await world.ok("rm", "-f", "exposing");
+  });
+
+  test("changed while it runs, and as they are after the keeper has started it again", async () => {
+    await world.serve("changing", "-p", "8110:80", "--restart", "always");
+    await world.ok("update", "--publish-add", "8111:80", "--publish-rm", "8110:80", "changing");
+    expect(await world.ok("port", "changing")).toBe("80/tcp -> 0.0.0.0:8111");
+    expect(await world.fromFar("10.9.0.1", 8111)).toBe("10.9.0.2");
+    expect(await world.fromFar("10.9.0.1", 8110)).toBeUndefined();
+    // Its old port is anybody's again.
+    await world.ok("run", "--rm", "-p", "8110:80", "host", "true");
+    expect(await refusal("update", "--publish-rm", "99", "changing")).toBe(
+      "sampan: no public port '99/tcp' published for changing\n`sampan port changing` lists those that are.",
+    );
+    const pid = await world.ok("inspect", "-f", "{{.State.Pid}}", "changing");
+    process.kill(Number(pid), "SIGKILL");
+    for (let i = 0; i < 600 && (await world.fromFar("10.9.0.1", 8111)) === undefined; i++)
+      await Bun.sleep(20);
+    expect(await world.fromFar("10.9.0.1", 8111)).toBe("10.9.0.2");
+    expect(await world.ok("port", "changing")).toBe("80/tcp -> 0.0.0.0:8111");
+    await world.ok("rm", "-f", "changing");
+    expect(world.elements("any4")).toBe("");
+  });
+
+  test("IPv6: from afar to a container with an address of its own", async () => {
+    await world.ok("network", "create", "--ipv6", "six");
+    await world.serve("sixth", "--six", "--network", "six", "-p", "8120:80");
+    expect(await world.fromFar("fd99::1", 8120)).toBe("fd99::2");
+    expect(await world.fromFar("10.9.0.1", 8120)).toBe("10.9.0.2");
+    await world.ok("rm", "-f", "sixth");
+    await world.ok("network", "rm", "six");
+  });
+});
+
+describe("several networks", () => {
+  test("by name, alias, address and MAC; the way out by priority; connected and disconnected while it runs", async () => {
+    await world.ok("network", "create", "--subnet", "10.90.0.0/24", "first");
+    await world.ok("network", "create", "--subnet", "10.91.0.0/24", "second");
+    await sleeper(
+      "--name",
+      "both",
+      "--network",
+      "name=first,ip=10.90.0.9,mac-address=02:00:00:00:00:09,alias=nine",
+      "--network",
+      "name=second,gw-priority=5",
+    );
+    const inside = async (...words: string[]) => world.ok("exec", "both", ...words);
+    expect(await inside("ip", "-br", "-4", "addr")).toMatch(
+      /eth0\S*\s+UP\s+10\.90\.0\.9\/24[\s\S]*eth1\S*\s+UP\s+10\.91\.0\.2\/24/,
+    );
+    expect(await inside("cat", "/sys/class/net/eth0/address")).toBe("02:00:00:00:00:09");
+    expect(await inside("ip", "route", "show", "default")).toContain("via 10.91.0.1 dev eth1");
+    await world.ok("network", "disconnect", "second", "both");
+    expect(await inside("ip", "route", "show", "default")).toContain("via 10.90.0.1 dev eth0");
+    await world.ok("network", "connect", "--ip", "10.91.0.77", "second", "both");
+    expect(await inside("ip", "-br", "-4", "addr")).toContain("10.91.0.77/24");
+    expect(await refusal("network", "connect", "second", "both")).toBe(
+      "sampan: endpoint with name both already exists in network second\n`sampan network disconnect second both` ends that.",
+    );
+    await world.ok("restart", "both");
+    expect(await inside("ip", "-br", "-4", "addr")).toContain("10.91.0.77/24");
+    await world.ok("network", "disconnect", "second", "both");
+    await world.ok("network", "disconnect", "first", "both");
+    expect(await inside("ip", "-br", "-4", "addr")).not.toContain("eth");
+    expect(await refusal("network", "disconnect", "first", "both")).toMatch(
+      /^sampan: container [0-9a-f]{64} is not connected to network first\nIt is on none\.$/,
+    );
+    await world.ok("rm", "-f", "both");
+    await world.ok("network", "rm", "first", "second");
+  });
+
+  test("icc=false: its containers reach the world and not each other", async () => {
+    await world.ok("network", "create", "-o", "com.docker.network.bridge.enable_icc=false", "apart");
+    await world.serve("left", "--network", "apart", "-p", "8130:80");
+    await world.serve("right", "--network", "apart");
+    expect(await world.from("right", await world.address("left", "apart"), 80)).toBeUndefined();
+    expect(await world.fromFar("10.9.0.1", 8130)).toBe("10.9.0.2");
+    expect(await world.fromHost(await world.address("left", "apart"), 80)).toBeDefined();
+    await world.ok("rm", "-f", "left", "right");
+    await world.ok("network", "rm", "apart");
+  });
+
+  test("macvlan: an address on the parent's own wire", async () => {
+    await world.ok(
+      "network",
+      "create",
+      "-d",
+      "macvlan",
+      "-o",
+      "parent=far",
+      "--subnet",
+      "10.9.0.0/24",
+      "--gateway",
+      "10.9.0.1",
+      "wire",
+    );
+    await world.serve("wired", "--network", "wire", "--ip", "10.9.0.50");
+    expect(await world.fromFar("10.9.0.50", 80)).toBe("10.9.0.2");
+    await world.ok("rm", "-f", "wired");
+    await world.ok("network", "rm", "wire");
+  });
+});
+
+describe("whoever comes next repairs", () => {
+  test("a table that was flushed: for all containers", async () => {
+    await world.serve("steady", "-p", "8140:80");
+    world.host.run("nft", "delete", "table", "inet", world.table() ?? "");
+    expect(await world.fromFar("10.9.0.1", 8140)).toBeUndefined();
+    await world.ok("run", "--rm", "host", "true");
+    expect(await world.fromFar("10.9.0.1", 8140)).toBe("10.9.0.2");
+    await world.ok("rm", "-f", "steady");
+  });
+
+  test("a bridge that was deleted: the same container starts again", async () => {
+    await world.serve("again", "-p", "8141:80");
+    const bridge = world.links().find((name) => name.startsWith("sampan")) ?? "";
+    world.host.run("ip", "link", "del", bridge);
+    world.host.run("nft", "delete", "table", "inet", world.table() ?? "");
+    await world.ok("restart", "again");
+    for (let i = 0; i < 100 && (await world.fromFar("10.9.0.1", 8141)) === undefined; i++)
+      await Bun.sleep(20);
+    expect(await world.fromFar("10.9.0.1", 8141)).toBe("10.9.0.2");
+    await world.ok("rm", "-f", "again");
+  });
+
+  test("both gone while its keeper starts it again", async () => {
+    await world.serve("policy", "-p", "8142:80", "--restart", "always");
+    const bridge = world.links().find((name) => name.startsWith("sampan")) ?? "";
+    world.host.run("ip", "link", "del", bridge);
+    world.host.run("nft", "delete", "table", "inet", world.table() ?? "");
+    process.kill(Number(await world.ok("inspect", "-f", "{{.State.Pid}}", "policy")), "SIGKILL");
+    for (let i = 0; i < 600 && (await world.fromFar("10.9.0.1", 8142)) === undefined; i++)
+      await Bun.sleep(20);
+    expect(await world.fromFar("10.9.0.1", 8142)).toBe("10.9.0.2");
+    await world.ok("rm", "-f", "policy");
+  });
+
+  test("a keeper that was killed: its ports and its address are free, and it starts again", async () => {
+    await world.serve("lost", "-p", "8143:80");
+    expect(world.elements("any4")).toContain("8143");
+    process.kill(await keeperOf("lost"), "SIGKILL");
+    for (let i = 0; i < 500; i++) {
+      if (!(await world.ok("ps", "-q", "--filter", "name=lost"))) break;
+      await Bun.sleep(10);
+    }
+    expect(world.elements("any4")).toBe("");
+    await world.ok("run", "--rm", "-p", "8143:80", "host", "true");
+    await world.ok("start", "lost");
+    for (let i = 0; i < 100 && (await world.fromFar("10.9.0.1", 8143)) === undefined; i++)
+      await Bun.sleep(20);
+    expect(await world.fromFar("10.9.0.1", 8143)).toBe("10.9.0.2");
+    await world.ok("rm", "-f", "lost");
+  });
+
+  test("a network removed while its container was stopped: the start says so, one of the same name will do", async () => {
+    await world.ok("network", "create", "gone");
+    await sleeper("--name", "homeless", "--network", "gone");
+    await world.ok("stop", "homeless");
+    await world.ok("network", "rm", "gone");
+    expect(await refusal("start", "homeless")).toContain("network gone not found");
+    await world.ok("network", "create", "gone");
+    await world.ok("start", "homeless");
+    await world.ok("rm", "-f", "homeless");
+    await world.ok("network", "rm", "gone");
+  });
+});
+
+test("when nobody needs it nothing is left: no bridge, no table, and no other table was touched", async () => {
+  world.host.run("nft", "add", "table", "inet", "somebody");
+  await world.ok("network", "create", "late");
+  await sleeper("--name", "last", "--network", "late", "-p", "8150:80");
+  expect(world.table()).toBeDefined();
+  await world.ok("rm", "-f", "last");
+  expect(await world.ok("network", "prune", "-f")).toBe("Deleted Networks:\nlate\n");
+  expect(world.host.run("nft", "list", "tables").trim()).toBe("table inet somebody");
+  expect(world.links()).toEqual([]);
+});
+
+test("two engines on one machine do not meet", async () => {
+  const other = new Sandbox();
+  try {
+    await sleeper("--name", "ours");
+    const child = Bun.spawn(
+      world.host.enter(
+        `${import.meta.dir}/../../../dist/sampan`,
+        "run",
+        "--rm",
+        "host",
+        "ip",
+        "-br",
+        "-4",
+        "addr",
+      ),
+      { stdio: ["ignore", "pipe", "inherit"], env: other.env },
+    );
+    expect(await new Response(child.stdout).text()).toMatch(/172\.(?!17)\d+\.0\.2\/16/);
+    expect(await child.exited).toBe(0);
+    expect(await world.address("ours")).toBe("172.17.0.2");
+    await world.ok("rm", "-f", "ours");
+  } finally {
+    await other[Symbol.asyncDispose]();
+  }
+});
