@@ -105,10 +105,17 @@ static int copy_attributes(int in, int out, int from, int to, const char *name) 
   return in < 0 ? check(chdir("/")) : 0;
 }
 
+/* An owner who has no number in this user namespace cannot be had: the copy is the caller's. */
+static int give(int at, const char *name, const struct stat *st) {
+  int flags = AT_SYMLINK_NOFOLLOW | (*name ? 0 : AT_EMPTY_PATH);
+  return fchownat(at, name, st->st_uid, st->st_gid, flags) < 0 && errno != EINVAL ? -errno : 0;
+}
+
 static int dress(int in, int out, const struct stat *st) {
-  if (fchown(out, st->st_uid, st->st_gid) < 0) return -errno;
+  int error = give(out, "", st);
+  if (error) return error;
   if (fchmod(out, st->st_mode & 07777) < 0) return -errno; /* chown took setuid away */
-  int error = copy_attributes(in, out, -1, -1, NULL);
+  error = copy_attributes(in, out, -1, -1, NULL);
   struct timespec times[2] = {st->st_atim, st->st_mtim};
   return error ? error : check(futimens(out, times));
 }
@@ -181,7 +188,7 @@ static int copy_node(struct copy *c, int from, int to, const char *name, const s
   /* Only the machine's own root may make devices; a container that needs one is given the host's. */
   if (error == -EPERM && (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))) return 0;
   if (error) return error;
-  if (fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
+  if ((error = give(to, name, st))) return error;
   if (!S_ISLNK(st->st_mode) && fchmodat(to, name, st->st_mode & 07777, 0) < 0) return -errno;
   error = copy_attributes(-1, -1, from, to, name);
   struct timespec times[2] = {st->st_atim, st->st_mtim};

@@ -82,6 +82,53 @@ describe("with one id", () => {
   }, 20_000);
 });
 
+describe("volumes of a user", () => {
+  const volumes = containers.replace(/containers$/, "volumes");
+  const script = [
+    "sampan run --rm -v vol:/v host sh -c 'echo one > /v/f; mkdir /v/d; ln /v/f /v/d/g; ls /v'",
+    "sampan run --rm -v vol:/v:ro host sh -c 'cat /v/f; touch /v/x 2>&1 | cut -d: -f3'",
+    "sampan volume clone vol copy",
+    "sampan run --rm --mount type=volume,src=copy,dst=/v,volume-subpath=d host sh -c 'cat /v/g; stat -c %h /v/g'",
+    "sampan run --rm -v filled:/etc/skel host sh -c 'test -e /etc/skel/.profile && echo filled'",
+    "sampan volume create ram -o type=tmpfs -o device=tmpfs -o o=size=1m > /dev/null",
+    "sampan run --rm -v ram:/r host sh -c 'echo x > /r/y; ls /r'",
+    "mkdir -p home/folder; echo mine > home/folder/f",
+    "sampan run --rm --mount type=bind,src=$HOME/folder,dst=/h,overlay host sh -c 'echo theirs > /h/f; cat /h/f'",
+    "cat home/folder/f",
+    "sampan run --rm -v /anonymous host true",
+    "sampan volume rename copy other",
+    "sampan volume ls -q",
+    "sampan volume rm vol other filled ram > /dev/null; sampan volume ls -q",
+  ];
+  const said = "d f one  Read-only file system copy one 2 filled y theirs mine filled other ram vol"
+    .split(" ")
+    .join(" ");
+
+  test.each([
+    ["one id", ""],
+    ["a range", `${UID}:700000:65536\n`],
+  ])(
+    "with %s they hold, are filled, copied and removed",
+    async (_, ranges) => {
+      expect((await asUser(ranges, ...script)).join(" ")).toBe(said);
+      expect(readdirSync(volumes)).toEqual([]);
+    },
+    30_000,
+  );
+
+  test("files of other ids in a volume are copied with their owners, and go", async () => {
+    const lines = await asUser(
+      `${UID}:700000:65536\n`,
+      "sampan run --rm -v vol:/v host sh -c 'mkdir -m 700 /v/private; touch /v/private/f; chown -R 33:34 /v/private'",
+      "sampan volume clone vol copy",
+      "sampan run --rm -v copy:/v host stat -c '%u:%g %a' /v/private /v/private/f",
+      "sampan volume prune -af | head -3",
+    );
+    expect(lines).toEqual(["copy", "33:34 700", "33:34 644", "Deleted Volumes:", "copy", "vol"]);
+    expect(readdirSync(volumes)).toEqual([]);
+  }, 20_000);
+});
+
 describe("with a range", () => {
   test("there are other users, and their files go too", async () => {
     const said = await asUser(
