@@ -3,7 +3,7 @@
  * one volume into another. Owners, modes, times, attributes, links and holes are kept. What both filesystems can share
  * they do: a file is cloned where that is possible and copied by the kernel where it is not.
  */
-#include "sampan.h"
+#include "copy.h"
 #include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
@@ -16,27 +16,7 @@
 #include <sys/xattr.h>
 
 #define DEEPEST 200
-/* A file has this name until it is whole, so that a copy that was broken off can be taken up again. */
-#define UNFINISHED ".sampan-unfinished"
 #define FILLING "filling"
-
-/* A file with several names, and where its copy is, relative to the copy's top. */
-struct twin {
-  dev_t dev;
-  ino_t ino;
-  char *path;
-  uint32_t next; /* of the same bucket, from 1 on; 0: none */
-};
-#define BUCKETS 4096
-
-struct copy {
-  int top; /* the target's */
-  bool again; /* what is there already stays */
-  char path[PATH_MAX]; /* of the folder at hand, relative to the top, with a slash at its end */
-  size_t len;
-  struct twin *twins;
-  uint32_t count, room, bucket[BUCKETS];
-};
 
 /* ---- files with several names */
 
@@ -65,6 +45,11 @@ static int remember(struct copy *c, const struct stat *st, const char *name) {
   return 0;
 }
 
+void forget_twins(struct copy *c) {
+  for (uint32_t i = 0; i < c->count; i++) free(c->twins[i].path);
+  free(c->twins);
+}
+
 /* One more name for the copy. Somebody may be at work in the target: the way to it leads through no link. */
 static int link_twin(struct copy *c, const struct twin *twin, int to, const char *name) {
   char folder[PATH_MAX];
@@ -88,8 +73,8 @@ static bool own_attribute(const char *key) {
 /* Filesystems and callers differ in what they may hold: an attribute that cannot be had here is left out. */
 static bool may_lack(int error) { return error == EOPNOTSUPP || error == EPERM || error == EACCES; }
 
-/* `in` and `out` are open; or both are -1 and `name` is meant, in the folders `from` and `to`. */
-static int copy_attributes(int in, int out, int from, int to, const char *name) {
+/* `in` and `out` are open; or both are -1 and what is meant are `name` in the folder `from` and `as` in `to`. */
+static int copy_attributes(int in, int out, int from, const char *name, int to, const char *as) {
   char keys[4096], value[65536];
   if (in < 0 && fchdir(from) < 0) return -errno;
   ssize_t size = in < 0 ? llistxattr(name, keys, sizeof keys) : flistxattr(in, keys, sizeof keys);
@@ -99,7 +84,7 @@ static int copy_attributes(int in, int out, int from, int to, const char *name) 
     ssize_t n = in < 0 ? lgetxattr(name, key, value, sizeof value) : fgetxattr(in, key, value, sizeof value);
     if (n < 0) continue;
     if (in < 0 && fchdir(to) < 0) return -errno;
-    int done = in < 0 ? lsetxattr(name, key, value, (size_t)n, 0) : fsetxattr(out, key, value, (size_t)n, 0);
+    int done = in < 0 ? lsetxattr(as, key, value, (size_t)n, 0) : fsetxattr(out, key, value, (size_t)n, 0);
     if (done < 0 && !may_lack(errno)) return -errno;
   }
   return in < 0 ? check(chdir("/")) : 0;
@@ -111,11 +96,11 @@ static int give(int at, const char *name, const struct stat *st) {
   return fchownat(at, name, st->st_uid, st->st_gid, flags) < 0 && errno != EINVAL ? -errno : 0;
 }
 
-static int dress(int in, int out, const struct stat *st) {
+int dress(int in, int out, const struct stat *st) {
   int error = give(out, "", st);
   if (error) return error;
   if (fchmod(out, st->st_mode & 07777) < 0) return -errno; /* chown took setuid away */
-  error = copy_attributes(in, out, -1, -1, NULL);
+  error = copy_attributes(in, out, -1, NULL, -1, NULL);
   struct timespec times[2] = {st->st_atim, st->st_mtim};
   return error ? error : check(futimens(out, times));
 }
@@ -151,14 +136,14 @@ static int copy_content(int in, int out, const struct stat *st) {
   return error;
 }
 
-static int copy_file(struct copy *c, int from, int to, const char *name) {
+int copy_file(struct copy *c, int from, int to, const char *name) {
   struct stat st;
   /* Not a fifo that took its place: opening that would wait. */
   int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (in < 0) return -errno;
   int error = fstat(in, &st) < 0 ? -errno : !S_ISREG(st.st_mode) ? -EAGAIN : 0;
-  const char *as = c->again ? UNFINISHED : name;
-  if (c->again) unlinkat(to, UNFINISHED, 0);
+  const char *as = c->again ? UNFINISHED : c->beside ? c->beside : name;
+  if (as != name) unlinkat(to, as, 0);
   int out = error ? -1 : openat(to, as, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (!error && out < 0) error = -errno;
   if (!error) error = copy_content(in, out, &st);
@@ -173,26 +158,27 @@ static int copy_file(struct copy *c, int from, int to, const char *name) {
   return error;
 }
 
-static int copy_link(int from, int to, const char *name) {
+static int copy_link(int from, const char *name, int to, const char *as) {
   char link[PATH_MAX];
   ssize_t n = readlinkat(from, name, link, sizeof link - 1);
   if (n < 0) return -errno;
   link[n] = 0;
-  return check(symlinkat(link, to, name));
+  return check(symlinkat(link, to, as));
 }
 
 /* A link, a device, a fifo or a socket: nothing of it can be opened. */
-static int copy_node(struct copy *c, int from, int to, const char *name, const struct stat *st) {
-  int error = S_ISLNK(st->st_mode) ? copy_link(from, to, name) : check(mknodat(to, name, st->st_mode, st->st_rdev));
+int copy_node(struct copy *c, int from, int to, const char *name, const struct stat *st) {
+  const char *as = c->beside ? c->beside : name;
+  int error = S_ISLNK(st->st_mode) ? copy_link(from, name, to, as) : check(mknodat(to, as, st->st_mode, st->st_rdev));
   if (error == -EEXIST && c->again) return 0;
   /* Only the machine's own root may make devices; a container that needs one is given the host's. */
   if (error == -EPERM && (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))) return 0;
   if (error) return error;
-  if ((error = give(to, name, st))) return error;
-  if (!S_ISLNK(st->st_mode) && fchmodat(to, name, st->st_mode & 07777, 0) < 0) return -errno;
-  error = copy_attributes(-1, -1, from, to, name);
+  if ((error = give(to, as, st))) return error;
+  if (!S_ISLNK(st->st_mode) && fchmodat(to, as, st->st_mode & 07777, 0) < 0) return -errno;
+  error = copy_attributes(-1, -1, from, name, to, as);
   struct timespec times[2] = {st->st_atim, st->st_mtim};
-  if (!error) error = check(utimensat(to, name, times, AT_SYMLINK_NOFOLLOW));
+  if (!error) error = check(utimensat(to, as, times, AT_SYMLINK_NOFOLLOW));
   if (!error && st->st_nlink > 1) error = remember(c, st, name);
   return error;
 }
@@ -249,8 +235,7 @@ static int copy_whole(int in, int out, bool again, bool root) {
   int error = check(fstat(in, &st));
   if (!error) error = copy_contents(&c, in, out, 0);
   if (!error && root) error = dress(in, out, &st);
-  for (uint32_t i = 0; i < c.count; i++) free(c.twins[i].path);
-  free(c.twins);
+  forget_twins(&c);
   return error;
 }
 

@@ -80,6 +80,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/doctor.ts"),
   },
   {
+    names: ["apply"],
+    summary: "Do what a container changed in copy-on-write binds to the folders themselves",
+    load: () => import("./commands/apply.ts"),
+  },
+  {
     names: ["container attach", "attach"],
     summary: "Attach local standard input, output, and error streams to a running container",
     load: () => import("./commands/attach.ts"),

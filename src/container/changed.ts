@@ -4,9 +4,9 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
-import { cleanPath } from "../common/paths.ts";
 import { type Change, type TreeJob, trees, type Upper } from "../image/index.ts";
 import { type Context, places } from "./context.ts";
+import { type Overlay, overlaysOf } from "./overlays.ts";
 import { startPlainly } from "./reach.ts";
 import { layersOf } from "./root.ts";
 import type { StoredContainer } from "./rows.ts";
@@ -43,15 +43,13 @@ export function upperOf(context: Context, container: StoredContainer): Upper {
 
 /** Of its root, and of each bind that keeps what is written to it (`overlay`). */
 function uppersOf(context: Context, container: StoredContainer): Upper[] {
-  const { binds } = places(context.paths, container.id);
-  const mounts = container.mounts ?? [];
-  return [
-    ...rootUppers(context, container),
-    ...mounts.flatMap(({ overlay, source, target }, index) => {
-      const upper = `${binds}/${index}/upper`;
-      return overlay && existsSync(upper) ? [{ upper, lower: [source], at: cleanPath(target) }] : [];
-    }),
-  ];
+  return [...rootUppers(context, container), ...overlaysOf(context, container).flatMap(overlayUpper)];
+}
+
+/** One that was never started has none. */
+export function overlayUpper({ own, folder, at }: Overlay): Upper[] {
+  const upper = `${own}/upper`;
+  return existsSync(upper) ? [{ upper, lower: [folder], at }] : [];
 }
 
 function rootUppers(context: Context, container: StoredContainer): Upper[] {
@@ -69,8 +67,10 @@ function rootUppers(context: Context, container: StoredContainer): Upper[] {
 }
 
 /** Each folder before what is in it, names in order. */
-export async function* diff(context: Context, container: StoredContainer): AsyncGenerator<Change> {
-  const uppers = uppersOf(context, container);
+export const diff = (context: Context, container: StoredContainer): AsyncGenerator<Change> =>
+  changesIn(uppersOf(context, container));
+
+export async function* changesIn(uppers: readonly Upper[]): AsyncGenerator<Change> {
   const { Answers, changesOf, linesOf } = await trees();
   if (!isRootless()) {
     for (const upper of uppers) yield* changesOf(upper);

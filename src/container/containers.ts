@@ -7,6 +7,7 @@ import { SampanError } from "../common/error.ts";
 import type { Change, PathStat } from "../image/index.ts";
 import { type Connection, connect, type Exit, Launcher } from "../launch/index.ts";
 import type { EndpointConfig } from "../network/index.ts";
+import type { ApplyOptions } from "./apply.ts";
 import { claim } from "./claim.ts";
 import type { CommitOptions } from "./commit.ts";
 import type { ContainerConfig } from "./config.ts";
@@ -398,6 +399,20 @@ export class Containers {
   async *diff(reference: string): AsyncGenerator<Change> {
     const { diff } = await import("./changed.ts");
     yield* diff(this.#context, this.#context.rows.find(reference));
+  }
+
+  /**
+   * Does what it changed in folders that it has copy-on-write (a bind with `overlay`) to the folders themselves: all of it, or
+   * what is at and below these paths of the container. Gives what was done. What has changed in the folder since the
+   * container took its copy is a conflict that names it, and then nothing is done.
+   */
+  async apply(
+    reference: string,
+    paths: readonly string[] = [],
+    options: ApplyOptions = {},
+  ): Promise<Change[]> {
+    const { apply } = await import("./apply.ts");
+    return apply(this.#context, this.#context.rows.find(reference), paths, options);
   }
 
   /** Its root filesystem as a tar archive, without what is mounted in it. */

@@ -45,6 +45,7 @@ export function plankOf(step: Step): Plank {
     case "pivot":
     case "chroot":
     case "copy":
+    case "apply":
       return "root filesystem";
     default:
       return "process";
@@ -184,6 +185,8 @@ export function phrase(step: Step): string {
       return `read ${short(step.path)}`;
     case "rmdir":
       return `rmdir ${short(step.path)}`;
+    case "apply":
+      return `${step.remove ? "remove" : "replace"} ${step.folder}${step.path}`;
     case "copy":
       return `copy ${short(`${step.base ?? ""}${step.path}`)} into ${short(step.target)}`;
   }

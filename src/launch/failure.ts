@@ -121,6 +121,11 @@ function doing(step: Step): { readonly words: string; readonly path?: string } {
       return { words: `reading ${step.path}`, path: step.path };
     case "rmdir":
       return { words: `removing ${step.path}`, path: step.path };
+    case "apply":
+      return {
+        words: `${step.remove ? "removing" : "writing"} ${step.folder}${step.path}`,
+        path: `${step.folder}${step.path}`,
+      };
     case "copy":
       return { words: `copying ${step.base ?? ""}${step.path} into ${step.target}`, path: step.target };
   }

@@ -222,6 +222,17 @@ export type Call =
       readonly volume?: string;
       readonly target: string;
     }
+  /**
+   * One change of an overlay done to its lower folder: what `upper` has at `path` takes its place in `folder`, whole and by
+   * a rename, of a folder only what it is itself; or with `remove` what is there goes. No link is followed below either.
+   */
+  | {
+      readonly call: "apply";
+      readonly upper: string;
+      readonly folder: string;
+      readonly path: string;
+      readonly remove?: boolean;
+    }
   // ---- the process
   | { readonly call: "setsid" }
   /** fds 0, 1, 2 become the pipes or the pty that the keeper made; with a pty it becomes the controlling terminal. */

@@ -62,6 +62,7 @@ const NUMBER: Readonly<Record<CallName, number>> = {
   companion: 44,
   ask: 45,
   hold: 46,
+  apply: 47,
 };
 const COLUMN = { outside: 0, inside: 1, after: 2 } as const;
 const CREATE: Record<Create, number> = { none: 0, dir: 1, file: 2 };
@@ -320,6 +321,12 @@ function step(w: Writer, s: Step): void {
     case "read":
       w.s(s.path);
       w.s(s.key);
+      break;
+    case "apply":
+      w.s(s.upper);
+      w.s(s.folder);
+      w.s(s.path);
+      w.yes(s.remove);
       break;
     case "copy":
       w.s(s.base);

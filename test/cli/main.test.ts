@@ -157,7 +157,7 @@ describe("a command line that cannot be", () => {
     [
       ["inspect", "--type", "foo", "x"],
       1,
-      'unknown type: "foo": must be one of "container", "image", "network"\n',
+      'unknown type: "foo": must be one of "container", "image", "network", "volume"\n',
     ],
     [
       ["exec", "--env-file", "/no/such", "x", "true"],

@@ -1,5 +1,6 @@
-/** `sampan inspect`: a container, an image or a network, whichever has that name; in this order. */
+/** `sampan inspect`: a container, an image, a network or a volume, whichever has that name; in this order. */
 import { SampanError } from "../../common/error.ts";
+import { inspectVolume } from "../../docker/volumes.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import { type Flags, UsageError } from "../flags.ts";
@@ -25,6 +26,7 @@ export default command({
       container: (reference) => containerObject(engine, reference, flags.size ?? false),
       image: (reference) => imageObject(engine, reference),
       network: (reference) => networkObject(engine, reference),
+      volume: async (name) => inspectVolume(await engine.volumes.get(name)),
     };
     if (type !== undefined && !Object.hasOwn(kinds, type))
       throw new UsageError(

@@ -1,0 +1,168 @@
+/** Folders of this machine that a container has copy-on-write: nothing changes in them until somebody accepts it. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { busyboxArchive } from "../support/image.ts";
+import { Sandbox } from "../support/sandbox.ts";
+
+let box: Sandbox;
+let folder: string;
+beforeAll(async () => {
+  box = new Sandbox();
+  folder = `${box.root}/project`;
+  await box.ok("load", "-i", busyboxArchive(box.root));
+});
+afterAll(async () => {
+  await box[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await box.cli("rm", "-f", "dev");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(`${folder}/src/deep`, { recursive: true });
+  for (const name of ["one", "two", "src/deep/three"]) writeFileSync(`${folder}/${name}`, `${name}\n`);
+  chownSync(`${folder}/one`, 1000, 33);
+  chmodSync(`${folder}/one`, 0o640);
+  symlinkSync("one", `${folder}/link`);
+});
+
+const dev = (script: string) =>
+  box.ok(
+    "run",
+    "--name",
+    "dev",
+    "--mount",
+    `type=bind,src=${folder},dst=/work,overlay`,
+    "busybox",
+    "sh",
+    "-c",
+    script,
+  );
+const refused = async (...args: string[]) => {
+  const { code, stderr } = await box.cli(...args);
+  return `${code}: ${stderr.split("\n")[0]}`;
+};
+const read = (name: string) => readFileSync(`${folder}/${name}`, "utf8");
+
+const WORK = `cd /work; echo more >> one; rm two; mkdir -m 750 new; echo x > new/file; chown 33 new; ln -sf new link
+  rm -r src/deep; echo now a file > src/deep; chmod 700 src`;
+const ALL = [
+  "C /work/link",
+  "A /work/new",
+  "A /work/new/file",
+  "C /work/one",
+  "C /work/src",
+  "C /work/src/deep",
+  "D /work/src/deep/three",
+  "D /work/two",
+];
+
+describe("apply", () => {
+  test("until then the folder is as it was, and diff shows what would change", async () => {
+    await dev(WORK);
+    expect([read("one"), read("two"), read("src/deep/three"), readlinkSync(`${folder}/link`)]).toEqual([
+      "one\n",
+      "two\n",
+      "src/deep/three\n",
+      "one",
+    ]);
+    const shown = (await box.ok("diff", "dev")).split("\n").filter((line) => line.includes("/work/"));
+    expect(shown).toEqual(ALL);
+  });
+
+  test("does all of it: owners and modes are kept, what is gone goes", async () => {
+    await dev(WORK);
+    expect((await box.ok("apply", "dev")).split("\n")).toEqual(ALL);
+    const one = lstatSync(`${folder}/one`);
+    expect([read("one"), one.uid, one.gid, one.mode & 0o7777]).toEqual(["one\nmore\n", 1000, 33, 0o640]);
+    expect(existsSync(`${folder}/two`)).toBe(false);
+    expect([lstatSync(`${folder}/new`).uid, lstatSync(`${folder}/new`).mode & 0o7777]).toEqual([33, 0o750]);
+    expect([read("new/file"), readlinkSync(`${folder}/link`), read("src/deep")]).toEqual([
+      "x\n",
+      "new",
+      "now a file\n",
+    ]);
+    expect(lstatSync(`${folder}/src`).mode & 0o7777).toBe(0o700);
+    expect(readdirSync(folder).sort()).toEqual(["link", "new", "one", "src"]);
+    // There is nothing left to accept.
+    expect((await box.ok("diff", "dev")).split("\n").filter((line) => line.includes("/work/"))).toEqual([]);
+    expect(await box.ok("apply", "dev")).toBe("");
+  });
+
+  test("or only what is named, with the folders that it lies in", async () => {
+    await dev("cd /work; mkdir -p a/b; echo x > a/b/c; echo y > a/other; rm two");
+    expect(await box.ok("apply", "dev", "/work/a/b/c")).toBe("A /work/a\nA /work/a/b\nA /work/a/b/c");
+    expect(readdirSync(`${folder}/a`)).toEqual(["b"]);
+    expect(existsSync(`${folder}/two`)).toBe(true);
+    expect(await refused("apply", "dev", "/work/nothing")).toBe(
+      "1: sampan: /work/nothing is not among what dev changed",
+    );
+  });
+
+  test("while the container goes on, and again later", async () => {
+    await box.ok(
+      "run",
+      "-d",
+      "--name",
+      "dev",
+      "--mount",
+      `type=bind,src=${folder},dst=/work,overlay`,
+      "busybox",
+      "sleep",
+      "1000",
+    );
+    await box.ok("exec", "dev", "sh", "-c", "echo first > /work/one");
+    expect(await box.ok("apply", "dev")).toBe("C /work/one");
+    await box.ok("exec", "dev", "sh", "-c", "echo second > /work/one");
+    expect(await box.ok("apply", "dev")).toBe("C /work/one");
+    expect(read("one")).toBe("second\n");
+    expect(await box.ok("exec", "dev", "cat", "/work/one")).toBe("second");
+  });
+
+  test("not over what has changed on this machine meanwhile, unless it is forced", async () => {
+    await dev("cd /work; echo theirs > one; rm two; echo new > src/new");
+    await Bun.sleep(20);
+    writeFileSync(`${folder}/one`, "ours\n");
+    writeFileSync(`${folder}/two`, "ours too\n");
+    expect(await refused("apply", "dev")).toBe(
+      `1: sampan: changed on this machine since dev took its copy: ${folder}/one, ${folder}/two`,
+    );
+    expect([read("one"), read("two"), existsSync(`${folder}/src/new`)]).toEqual([
+      "ours\n",
+      "ours too\n",
+      false,
+    ]);
+    expect(await box.ok("apply", "dev", "/work/src")).toBe("C /work/src\nA /work/src/new");
+    await box.ok("apply", "--force", "dev");
+    expect([read("one"), existsSync(`${folder}/two`)]).toEqual(["theirs\n", false]);
+  });
+
+  test("never through a link out of the folder", async () => {
+    await dev("cd /work; echo bad > src/deep/three; mkdir src/more; echo bad > src/more/f");
+    const outside = `${box.root}/outside`;
+    mkdirSync(outside, { recursive: true });
+    writeFileSync(`${outside}/three`, "safe\n");
+    rmSync(`${folder}/src`, { recursive: true });
+    symlinkSync(outside, `${folder}/src`);
+    const { code, stderr } = await box.cli("apply", "--force", "dev", "/work/src/deep/three");
+    expect([code, stderr]).toEqual([1, expect.stringContaining(`writing ${folder}/src`)]);
+    expect(readdirSync(outside)).toEqual(["three"]);
+    expect(readFileSync(`${outside}/three`, "utf8")).toBe("safe\n");
+  });
+
+  test("of a container without such a folder is an error that says how to have one", async () => {
+    await box.ok("create", "--name", "dev", "-v", `${folder}:/work`, "busybox");
+    expect(await refused("apply", "dev")).toBe("1: sampan: dev has no copy-on-write folder");
+    expect(await refused("apply", "nobody")).toBe("1: sampan: No such container: nobody");
+  });
+});
