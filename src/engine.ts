@@ -15,6 +15,7 @@ import {
   Rows,
   relinkVolume,
   removeTrees,
+  startTree,
   type Version,
   version,
 } from "./container/index.ts";
@@ -63,6 +64,7 @@ export class Engine {
       tell: (event) => events.append({ type: "volume", ...event }),
       removeTrees,
       renameIn: (ids, from, to) => rows.renameVolume(ids, from, to),
+      startTree,
       relink: (ids, name) => relinkVolume(at, rows, ids, name),
     });
   }

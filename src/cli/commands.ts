@@ -305,6 +305,16 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/volume-create.ts"),
   },
   {
+    names: ["volume export"],
+    summary: "Export a volume's content as a tar archive",
+    load: () => import("./commands/volume-export.ts"),
+  },
+  {
+    names: ["volume import"],
+    summary: "Create a volume from a tar archive",
+    load: () => import("./commands/volume-import.ts"),
+  },
+  {
     names: ["volume inspect"],
     summary: "Display detailed information on one or more volumes",
     load: () => import("./commands/volume-inspect.ts"),

@@ -122,19 +122,7 @@ export async function copyIn(
   const job = (root: TreeRoot): TreeJob => ({ do: "put", root, path: folder, owner });
   const { reached, process, answers } = await begin(context, container, folder, job);
   try {
-    const done = answers.next();
-    // One that refuses takes no more: why it did is what counts.
-    done.catch(() => {});
-    try {
-      for await (const piece of archive) await Promise.race([process.write(piece), done]);
-      await process.end();
-    } catch (error) {
-      // With its input cut off it still says what it had to say.
-      if ((error as { code?: string }).code !== "EPIPE") process.kill();
-      else await done;
-      throw error;
-    }
-    await done;
+    await (await trees()).feed(process, answers, archive);
     note(context, container, "extract-to-dir");
   } catch (error) {
     throw readOnly(error, container, folder);

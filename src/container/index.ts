@@ -1,5 +1,6 @@
 /** Containers: from what was asked for to a process, and everything about it until it is gone. */
 import type { Paths } from "../common/paths.ts";
+import type { TreeJob, TreeStreams } from "../image/index.ts";
 import { Rows } from "./rows.ts";
 
 export type { CommitOptions } from "./commit.ts";
@@ -54,6 +55,10 @@ export { Rows };
 
 /** The kernel and the machine, for `version`. */
 export const version = async () => (await import("./info.ts")).version();
+
+/** Starts the process that reaches into a tree of the engine's own. */
+export const startTree = async (job: TreeJob): Promise<TreeStreams> =>
+  (await import("./reach.ts")).startPlainly(job);
 
 /** Containers that run say a volume's new name in case that they start again. */
 export const relinkVolume = async (

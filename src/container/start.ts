@@ -283,6 +283,7 @@ export async function start(
       rmSync(at.exit, { force: true });
       removeRun(context, container.id);
     }
+    if (context.orphans.length > 0) await (await import("./remove-mapped.ts")).removeOrphans(context);
     throw error;
   }
 }

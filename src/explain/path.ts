@@ -116,7 +116,7 @@ async function ended(engine: Engine, container: ContainerRecord, path: string): 
     layers: layers(engine, lower.toReversed(), container),
   };
   const real = follow(stack.folders, path);
-  const mount = container.config.mounts.find((each) => covers(each.target, real));
+  const mount = (container.mounts ?? container.config.mounts).find((each) => covers(each.target, real));
   if (!mount) return inStack(path, real, stack);
   const place = {
     target: mount.target,

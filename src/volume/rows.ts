@@ -101,6 +101,20 @@ export function adopt(place: Place, folder: string, name: string, kept: Kept): b
   });
 }
 
+/** What was made beside becomes the content of a volume that has none and that nobody uses; false where that is not so. */
+export function fillEmpty({ store, paths }: Place, folder: string, name: string): boolean {
+  return store.transaction(() => {
+    if (!exists(store, name) || users(store, name).length > 0) return false;
+    try {
+      renameSync(`${folder}/_data`, `${volumeFolder(paths, name)}/_data`);
+      return true;
+    } catch {
+      // The kernel lets a folder take the place of an empty one only.
+      return false;
+    }
+  });
+}
+
 /** A volume that was called so a moment ago may still have its folder there. */
 function finishMoveFrom(place: Place, name: string): void {
   const moving = place.store.db

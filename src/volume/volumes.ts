@@ -3,6 +3,7 @@
  * is wanted, since most containers have no volume.
  */
 import type { Paths } from "../common/paths.ts";
+import type { TreeJob, TreeStreams } from "../image/index.ts";
 import type { Store } from "../store/index.ts";
 import type { VolumeRecord, VolumeWish } from "./record.ts";
 
@@ -20,6 +21,8 @@ export interface VolumeHooks {
   readonly removeTrees: (folders: readonly string[]) => Promise<void>;
   /** Containers say `to` where they said `from`; in the caller's transaction. */
   readonly renameIn: (containers: readonly string[], from: string, to: string) => void;
+  /** Starts the process that reaches into a tree, where this caller's ids have a meaning. */
+  readonly startTree: (job: TreeJob) => Promise<TreeStreams>;
   /** Those of them that run find it under its new name. */
   readonly relink: (containers: readonly string[], name: string) => Promise<void>;
 }
@@ -90,6 +93,24 @@ export class Volumes {
   async clone(from: string, to: string): Promise<VolumeRecord> {
     const { clone } = await import("./clone.ts");
     return clone(this.#place, from, to);
+  }
+
+  /**
+   * A volume's content as a tar archive (pax), the folder itself as `./`: owners, modes, times, attributes, links. What is
+   * written to it meanwhile may or may not be in it.
+   */
+  async *export(name: string): AsyncGenerator<Uint8Array> {
+    const { exportVolume } = await import("./archive.ts");
+    yield* exportVolume(this.#place, name);
+  }
+
+  /**
+   * Makes a volume of a tar archive, compressed or not. One that exists must be empty and used by nobody. An archive that
+   * cannot be read leaves no volume behind.
+   */
+  async import(name: string, source: AsyncIterable<Uint8Array>): Promise<VolumeRecord> {
+    const { importVolume } = await import("./archive.ts");
+    return importVolume(this.#place, name, source);
   }
 
   /** Gives a volume another name. Containers that use it go on using it, by its new name. */

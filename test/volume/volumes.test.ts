@@ -165,6 +165,12 @@ describe("anonymous volumes", () => {
     expect(readdirSync(`${box.root}/volumes`).sort()).toEqual([...before, "stays"].sort());
   });
 
+  test("go too where the container cannot start", async () => {
+    const before = readdirSync(`${box.root}/volumes`);
+    expect((await box.cli("run", "--rm", "app", "no-such-program")).code).toBe(127);
+    expect(readdirSync(`${box.root}/volumes`)).toEqual(before);
+  });
+
   test("rm leaves them, and prune removes them and no other", async () => {
     const before = await names();
     await box.ok("rm", await box.ok("create", "app"));
@@ -341,6 +347,7 @@ describe("other mounts", () => {
     );
     expect(await run("-v", "bound:/b", "busybox", "cat", "/b/f")).toBe("outside");
     expect((await box.cli("run", "--rm", "-v", "bound:/b", "busybox", "touch", "/b/x")).code).toBe(1);
+    for (let tries = 0; box.leaks().length > 0 && tries < 100; tries++) await Bun.sleep(20);
     expect(box.leaks()).toEqual([]);
   });
 

@@ -139,8 +139,9 @@ export class TarReader {
   /** The input is over: an archive may lack its closing blocks, but no part of a member. */
   finish(): void {
     if (this.#state === "end") return;
-    // Some writers leave out the last member's padding.
-    if (this.#filled > 0 || (this.#state !== "header" && this.#state !== "padding")) {
+    // Some writers leave out the last member's padding; but what was said of a member asks for that member.
+    const promised = this.#pax.size > 0 || this.#longName !== undefined || this.#longLink !== undefined;
+    if (promised || this.#filled > 0 || (this.#state !== "header" && this.#state !== "padding")) {
       const where = this.#name ? ` in the middle of ${quote(this.#name)}` : " in the middle of a header";
       throw new TarError(
         `the archive is truncated: it ends after ${this.#offset + this.#filled} bytes,${where}`,

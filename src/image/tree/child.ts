@@ -41,7 +41,7 @@ async function work(job: TreeJob): Promise<TreeAnswer> {
   const root = enter(job.root);
   const path = absolute(job.path);
   if (job.do === "stat") return { ok: true, stat: statPath(root, path) };
-  return job.do === "pack" ? pack(root, path) : put(root, path, job.owner);
+  return job.do === "pack" ? pack(root, path, job.as) : put(root, path, job);
 }
 
 /** Opens the root and goes in. After this the host's files have no names. */
@@ -93,9 +93,8 @@ function archive(pieces: Iterable<Uint8Array>): TreeAnswer {
   return { ok: true };
 }
 
-function pack(root: number, path: string): TreeAnswer {
+function pack(root: number, path: string, name = baseName(path)): TreeAnswer {
   const { dir, base, status } = find(root, path);
-  const name = baseName(path);
   const stat = describe(root, path, status);
   if (isDir(status)) {
     const folder = new Plain(sys.openat(dir, base, O.rdonly | O.directory | O.nofollow));
@@ -120,7 +119,7 @@ const notAFile = (path: string): SampanError =>
 async function put(
   root: number,
   path: string,
-  owner: "archive" | { uid: number; gid: number },
+  { owner, whole = false }: TreeJob & { do: "put" },
 ): Promise<TreeAnswer> {
   try {
     sys.close(folderIn(root, path));
@@ -129,7 +128,7 @@ async function put(
     throw new SampanError("invalid", "extraction point is not a directory");
   }
   send(2, `${JSON.stringify({ ok: true })}\n`);
-  const folder = new TreeFolder({ root, at: path, shown: path, links: "inside", owner });
+  const folder = new TreeFolder({ root, at: path, shown: path, links: "inside", owner, whole });
   const reader = new TarReader(folder);
   for await (const piece of decompress(pieces(0), { free: Number.POSITIVE_INFINITY })) reader.push(piece);
   reader.finish();

@@ -8,6 +8,7 @@ export {
   type Answered,
   Answers,
   archiveOf,
+  feed,
   isGone,
   linesOf,
   spawnTree,

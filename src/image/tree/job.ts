@@ -17,14 +17,16 @@ export type TreeJob =
   /** Layers as one tree, top-most first; nothing of other mounts. `hidden`: names of folders that are shown empty. */
   | { readonly do: "merged"; readonly layers: readonly string[]; readonly hidden: readonly string[] }
   | { readonly do: "stat"; readonly root: TreeRoot; readonly path: string }
-  /** What is at a path as an archive whose first name is the path's last. It answers twice: what it found, and at the end. */
-  | { readonly do: "pack"; readonly root: TreeRoot; readonly path: string }
+  /** What is at a path as an archive whose first name is the path's last, or `as`. It answers twice: what it found, and at the end. */
+  | { readonly do: "pack"; readonly root: TreeRoot; readonly path: string; readonly as?: string }
   /** An archive, on the input, into a folder that is there. It answers twice: when the folder was found, and at the end. */
   | {
       readonly do: "put";
       readonly root: TreeRoot;
       readonly path: string;
       readonly owner: "archive" | { readonly uid: number; readonly gid: number };
+      /** The folder becomes what the archive says of its own (`./`), owner and mode too. */
+      readonly whole?: boolean;
     };
 
 export type TreeAnswer =

@@ -119,6 +119,27 @@ export async function* archiveOf(
   }
 }
 
+/** Gives it an archive, all of it, and hears what became of that. */
+export async function feed(
+  streams: TreeStreams,
+  answers: Answers,
+  archive: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
+  const done = answers.next();
+  // One that refuses takes no more: why it did is what counts.
+  done.catch(() => {});
+  try {
+    for await (const piece of archive) await Promise.race([streams.write(piece), done]);
+    await streams.end();
+  } catch (error) {
+    // With its input cut off it still says what it had to say.
+    if ((error as { code?: string }).code !== "EPIPE") streams.kill();
+    else await done;
+    throw error;
+  }
+  await done;
+}
+
 export async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";

@@ -23,6 +23,8 @@ export interface PutOptions {
   readonly links: "inside" | "refused";
   /** Who owns what is made. `archive`: whom the archive names, as far as the caller may say so. */
   readonly owner: "archive" | { readonly uid: number; readonly gid: number };
+  /** What the archive says of its own folder (`./`) is what the folder becomes. */
+  readonly whole?: boolean;
 }
 
 const SETGID = 0o2000;
@@ -60,8 +62,11 @@ export class TreeFolder implements TarSink {
   entry(entry: Entry): void {
     const components = split(entry.name);
     const name = components.pop();
-    // The folder that everything is put into stays what it is.
-    if (name === undefined) return;
+    if (name === undefined) {
+      // Otherwise the folder that everything is put into stays what it is.
+      if (this.#options.whole && entry.type === "dir") this.#late.unshift({ parent: "", name: ".", entry });
+      return;
+    }
     const path = components.join("/");
     const dir = this.#open(path);
     const { type } = entry;

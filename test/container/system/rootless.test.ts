@@ -122,9 +122,12 @@ describe("volumes of a user", () => {
       "sampan run --rm -v vol:/v host sh -c 'mkdir -m 700 /v/private; touch /v/private/f; chown -R 33:34 /v/private'",
       "sampan volume clone vol copy",
       "sampan run --rm -v copy:/v host stat -c '%u:%g %a' /v/private /v/private/f",
+      "sampan volume export copy | sampan volume import again -",
+      "sampan run --rm -v again:/v host stat -c '%u:%g %a' /v/private /v/private/f",
       "sampan volume prune -af | head -3",
     );
-    expect(lines).toEqual(["copy", "33:34 700", "33:34 644", "Deleted Volumes:", "copy", "vol"]);
+    const owned = ["33:34 700", "33:34 644"];
+    expect(lines).toEqual(["copy", ...owned, "again", ...owned, "Deleted Volumes:", "again", "copy"]);
     expect(readdirSync(volumes)).toEqual([]);
   }, 20_000);
 });

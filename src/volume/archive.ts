@@ -1,0 +1,73 @@
+/** A volume as a tar archive, and a volume from one. Both are done by the process that reaches into trees. */
+import { SampanError } from "../common/error.ts";
+import { trees } from "../image/index.ts";
+import { assertOwnContent } from "./clone.ts";
+import { isEmpty, makeNew } from "./folders.ts";
+import type { Whole } from "./lifecycle.ts";
+import { validateName } from "./name.ts";
+import type { VolumeRecord } from "./record.ts";
+import { adopt, fillEmpty, find, noSuchVolume, taken, users } from "./rows.ts";
+
+export async function* exportVolume(place: Whole, name: string): AsyncGenerator<Uint8Array> {
+  const volume = find(place, name);
+  if (!volume) throw noSuchVolume(name);
+  assertOwnContent(volume, "export");
+  const { Answers, archiveOf } = await trees();
+  const root = { path: volume.mountpoint };
+  const streams = await place.hooks.startTree({ do: "pack", root, path: "/", as: "." });
+  const answers = new Answers(streams);
+  await answers.next();
+  yield* archiveOf(streams, answers);
+}
+
+/** Into a volume that is made for it, or one that is there, empty and unused: never half of it, and over nothing. */
+export async function importVolume(
+  place: Whole,
+  name: string,
+  source: AsyncIterable<Uint8Array>,
+): Promise<VolumeRecord> {
+  validateName(name);
+  const there = find(place, name);
+  if (there) assertUnused(place, there);
+  const made = makeNew(place.paths);
+  try {
+    await unpack(place, `${made.folder}/_data`, source);
+    if (!there && !adopt(place, made.folder, name, {})) throw taken("import", name, name);
+    if (there && !fillEmpty(place, made.folder, name)) throw notEmpty(name);
+  } catch (error) {
+    await place.hooks.removeTrees([made.folder]);
+    throw error;
+  } finally {
+    made.release();
+  }
+  if (there) await place.hooks.removeTrees([made.folder]);
+  else place.hooks.tell({ action: "create", id: name, attributes: { driver: "local" } });
+  const volume = find(place, name);
+  if (!volume) throw noSuchVolume(name);
+  return volume;
+}
+
+function assertUnused(place: Whole, volume: VolumeRecord): void {
+  const { name } = volume;
+  assertOwnContent(volume, "import");
+  const ids = users(place.store, name);
+  if (ids.length > 0)
+    throw new SampanError("conflict", `import ${name}: volume is in use - [${ids.join(", ")}]`, {
+      hint: "Import into a new volume, or remove these containers first.",
+    });
+  if (!isEmpty(volume.mountpoint)) throw notEmpty(name);
+}
+
+const notEmpty = (name: string): SampanError =>
+  new SampanError("conflict", `import ${name}: the volume is not empty`, {
+    hint: "An archive goes into a new volume or an empty one: choose another name.",
+  });
+
+async function unpack(place: Whole, folder: string, source: AsyncIterable<Uint8Array>): Promise<void> {
+  const { Answers, feed } = await trees();
+  const root = { path: folder };
+  const streams = await place.hooks.startTree({ do: "put", root, path: "/", owner: "archive", whole: true });
+  const answers = new Answers(streams);
+  await answers.next();
+  await feed(streams, answers, source);
+}
