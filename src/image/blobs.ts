@@ -25,6 +25,20 @@ export interface BlobInfo {
 export const sha256 = (bytes: Uint8Array | string): string =>
   `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
 
+/** Writes all of it; a full disk is named with the file. */
+export function writeAll(fd: number, bytes: Uint8Array, path: string): void {
+  try {
+    for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done);
+  } catch (error) {
+    const errno = String((error as { code?: string }).code);
+    const what = errno === "ENOSPC" ? "no space left on the device" : errno;
+    throw new SampanError("unavailable", `${path}: ${what}`, {
+      kernel: { syscall: "write", errno, path },
+      cause: error,
+    });
+  }
+}
+
 export class Blobs {
   readonly #root: string;
   #count = 0;
@@ -90,7 +104,7 @@ export class BlobWriter {
 
   write(bytes: Uint8Array): void {
     this.#hash.update(bytes);
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done, bytes.length - done);
+    writeAll(this.#fd, bytes, this.temporary);
     this.#size += bytes.length;
   }
 

@@ -32,12 +32,26 @@ export interface InflateLimits {
 
 const LIMITS: InflateLimits = { ratio: 200, free: 1 << 30 };
 
+/** A stream whose beginning has been looked at. */
+export interface Opened {
+  readonly compression: Compression;
+  /** Its uncompressed bytes. */
+  readonly pieces: AsyncGenerator<Uint8Array>;
+}
+
 /** The uncompressed bytes of a stream. */
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,
   limits: Partial<InflateLimits> = {},
 ): AsyncGenerator<Uint8Array> {
-  const { ratio, free } = { ...LIMITS, ...limits };
+  yield* (await openCompressed(source, limits)).pieces;
+}
+
+/** Reads as much of a stream as tells how it is compressed. */
+export async function openCompressed(
+  source: AsyncIterable<Uint8Array>,
+  limits: Partial<InflateLimits> = {},
+): Promise<Opened> {
   let packed = 0;
   const pieces = counted(source, (length) => {
     packed += length;
@@ -54,7 +68,19 @@ export async function* decompress(
     if (head.length > 0) yield head;
     for (let next = await pieces.next(); !next.done; next = await pieces.next()) yield next.value;
   })();
-  if (compression === "none") return yield* all;
+  return {
+    compression,
+    pieces: compression === "none" ? all : inflated(all, compression, () => packed, { ...LIMITS, ...limits }),
+  };
+}
+
+/** `packed` tells how many bytes went in. */
+async function* inflated(
+  all: AsyncIterable<Uint8Array>,
+  compression: Exclude<Compression, "none">,
+  packed: () => number,
+  { ratio, free }: InflateLimits,
+): AsyncGenerator<Uint8Array> {
   if (compression === "bzip2" || compression === "xz")
     throw new SampanError("invalid", `it is compressed with ${compression}, which is not supported`, {
       hint: `Decompress it first: ${compression === "xz" ? "xz" : "bzip2"} -d.`,
@@ -79,7 +105,7 @@ export async function* decompress(
   try {
     for await (const piece of inflate as AsyncIterable<Uint8Array>) {
       unpacked += piece.length;
-      if (unpacked > free && unpacked > packed * ratio)
+      if (unpacked > free && unpacked > packed() * ratio)
         throw new SampanError(
           "invalid",
           `the archive grows to more than ${ratio} times its size: this looks like an archive bomb`,

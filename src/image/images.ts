@@ -2,8 +2,8 @@
  * The images that are here. On the way of every `run`: one query finds an image, one its layers. Whatever changes images
  * lives in files of its own that are loaded when they are wanted.
  */
-import { closeSync, fstatSync, mkdirSync, openSync } from "node:fs";
-import { fileReason, SampanError } from "../common/error.ts";
+import { closeSync, mkdirSync } from "node:fs";
+import { SampanError } from "../common/error.ts";
 import { mapped } from "../common/loops.ts";
 import { layerDir, type Paths } from "../common/paths.ts";
 import type { Store } from "../store/index.ts";
@@ -196,7 +196,7 @@ export class Images {
     const [{ load }, { parsePlatform }] = await Promise.all([import("./load.ts"), import("./platform.ts")]);
     const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
     const place = await this.#place();
-    const loaded = await load(place, open(source), platform);
+    const loaded = await load(place, source, platform);
     await this.#keepBudget(place);
     return loaded;
   }
@@ -450,27 +450,13 @@ export const noSuchImage = (text: string): SampanError => {
 };
 
 /** A file's bytes as a stream; any other stream as it is. */
-function open(source: string | AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  if (typeof source !== "string") return source;
-  const refuse = (syscall: string, error: unknown): SampanError =>
-    new SampanError("invalid", `${syscall} ${source}: ${fileReason(error)}`, {
-      kernel: { syscall, errno: (error as { code?: string }).code ?? "EIO", path: source },
-    });
-  let fd: number;
+async function* open(source: string | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  if (typeof source !== "string") return yield* source;
+  const { openFile, pieces } = await import("./pieces.ts");
+  const fd = openFile(source);
   try {
-    fd = openSync(source, "r");
-  } catch (error) {
-    throw refuse("open", error);
-  }
-  if (fstatSync(fd).isDirectory()) {
+    yield* pieces(fd);
+  } finally {
     closeSync(fd);
-    throw refuse("read", { code: "EISDIR" });
   }
-  return (async function* () {
-    try {
-      yield* (await import("./pieces.ts")).pieces(fd);
-    } finally {
-      closeSync(fd);
-    }
-  })();
 }

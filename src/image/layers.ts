@@ -8,7 +8,7 @@ import { layerDir, type Paths } from "../common/paths.ts";
 import type { Store } from "../store/index.ts";
 import { sha256 } from "./blobs.ts";
 import { alone } from "./gate.ts";
-import type { UnpackLimits } from "./unpack/child.ts";
+import type { UnpackJob, UnpackLimits } from "./unpack/child.ts";
 import { startUnpack } from "./unpack/start.ts";
 
 /** Hex chain ids of an image's layers, lowest first. */
@@ -26,7 +26,13 @@ export interface LayerSource {
   /** The file that holds it. */
   readonly path: string;
   /** It is still arriving, elsewhere, and will have this size; `complete`: it is at `path` and is what it should be. */
-  readonly growing?: { readonly path: string; readonly size: number; readonly complete: Promise<void> };
+  readonly growing?: {
+    readonly path: string;
+    readonly size: number;
+    readonly complete: Promise<void>;
+    /** Not growing but a part of a larger file, from here on. */
+    readonly start?: number;
+  };
   /** The file is open; what the child has read is this descriptor's position. */
   readonly opened?: (fd: number) => void;
 }
@@ -60,8 +66,13 @@ export async function ensureLayer(
         .slice(0, -1)
         .toReversed()
         .map((below) => realpathSync(layerDir(paths, below)));
-      const size = growing && { size: growing.size };
-      const job = { folder: realpathSync(temporary), lower, ...size, ...(limits && { limits }) };
+      const job = {
+        folder: realpathSync(temporary),
+        lower,
+        digest: source.digest,
+        ...(growing && bytesOf(growing)),
+        ...(limits && { limits }),
+      };
       const what = `layer ${source.digest}`;
       const stop = new AbortController();
       growing?.complete.catch(() => stop.abort());
@@ -145,6 +156,9 @@ export async function addLayer(
     }
   });
 }
+
+const bytesOf = ({ size, start }: NonNullable<LayerSource["growing"]>): Partial<UnpackJob> =>
+  start === undefined ? { size } : { range: { start, length: size } };
 
 async function openSource({ path, growing }: LayerSource): Promise<number> {
   if (!growing) return openSync(path, "r");

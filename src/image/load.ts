@@ -9,6 +9,7 @@ import { type Adopted, adopt, type Place } from "./adopt.ts";
 import { Archive } from "./archive.ts";
 import { type Compression, detect, MAGIC_LENGTH } from "./compression.ts";
 import { adding } from "./gate.ts";
+import { chainIds, ensureLayer } from "./layers.ts";
 import type { Loaded } from "./loaded.ts";
 import {
   type Descriptor,
@@ -25,7 +26,7 @@ import { parseReference, referenceText, withTag } from "./reference.ts";
 /** Loads every image of an archive. Nothing becomes visible of an image whose archive is wrong. */
 export async function load(
   place: Place,
-  source: AsyncIterable<Uint8Array>,
+  source: string | AsyncIterable<Uint8Array>,
   platform: Platform = hostPlatform(),
 ): Promise<Loaded[]> {
   return adding(place.paths, async () => {
@@ -33,9 +34,9 @@ export async function load(
     try {
       const layout = archive.has("oci-layout") ? archive.json("index.json", MAX_MANIFEST) : undefined;
       const listed = archive.json("manifest.json", MAX_MANIFEST);
-      const images = layout && ociImages(archive, layout, platform);
+      const images = layout && (await ociImages(place, archive, layout, platform));
       if (images && images.length > 0) return await adoptAll(place, images);
-      if (listed) return await adoptAll(place, dockerImages(place, archive, listed));
+      if (listed) return await adoptAll(place, await dockerImages(place, archive, listed));
       if (images)
         throw new SampanError("invalid", `the archive has no image for ${platformText(platform)}`, {
           hint: "--platform chooses another one of the archive.",
@@ -80,7 +81,12 @@ async function adoptAll(place: Place, images: readonly Found[]): Promise<Loaded[
 // ---- an OCI image layout
 
 /** Images that the archive holds in full for this platform. */
-function ociImages(archive: Archive, bytes: Uint8Array, platform: Platform): Found[] {
+async function ociImages(
+  place: Place,
+  archive: Archive,
+  bytes: Uint8Array,
+  platform: Platform,
+): Promise<Found[]> {
   const index = parseManifest(bytes, "index.json");
   if (!("manifests" in index)) throw new SampanError("invalid", "index.json is not an index");
   const images = new Map<string, Set<string>>();
@@ -88,7 +94,7 @@ function ociImages(archive: Archive, bytes: Uint8Array, platform: Platform): Fou
   const unnamed = index.manifests.every((entry) => nameOf(entry) === undefined);
   const platforms = unnamed && index.manifests.length > 1 && index.manifests.every((entry) => entry.platform);
   for (const entry of platforms ? choose(index.manifests, platform).slice(0, 1) : index.manifests) {
-    const manifest = resolve(archive, entry, platform, 0);
+    const manifest = await resolve(place, archive, entry, platform, 0);
     if (manifest === undefined) continue;
     const names = images.get(manifest) ?? new Set();
     images.set(manifest, names);
@@ -99,7 +105,13 @@ function ociImages(archive: Archive, bytes: Uint8Array, platform: Platform): Fou
 }
 
 /** The digest of the manifest behind a descriptor, its blobs moved into the store; undefined if something is missing. */
-function resolve(archive: Archive, entry: Descriptor, platform: Platform, depth: number): string | undefined {
+async function resolve(
+  place: Place,
+  archive: Archive,
+  entry: Descriptor,
+  platform: Platform,
+  depth: number,
+): Promise<string | undefined> {
   if (!isManifestType(entry.mediaType) || !archive.hasBlob(entry.digest)) return undefined;
   if (depth > 3) throw new SampanError("invalid", "the archive's indexes are nested too deeply");
   const bytes = blobJson(archive, entry, MAX_MANIFEST);
@@ -107,7 +119,7 @@ function resolve(archive: Archive, entry: Descriptor, platform: Platform, depth:
   if ("manifests" in parsed) {
     // An archive may hold some platforms only: the best of those that are there.
     for (const fit of choose(parsed.manifests, platform)) {
-      const found = resolve(archive, fit, platform, depth + 1);
+      const found = await resolve(place, archive, fit, platform, depth + 1);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -121,11 +133,22 @@ function resolve(archive: Archive, entry: Descriptor, platform: Platform, depth:
       `the archive does not hold ${missing?.digest}, which manifest ${entry.digest} needs`,
     );
   }
-  for (const { digest, size } of [entry, ...parts]) {
-    const info = archive.keepBlob(digest);
+  const keep = async ({ digest, size }: Descriptor): Promise<void> => {
+    const info = await archive.keepBlob(digest);
     if (info && info.size !== size)
       throw new SampanError("invalid", `${digest} has ${info.size} bytes, its descriptor says ${size}`);
-  }
+  };
+  for (const part of [entry, parsed.config]) await keep(part);
+  const config = parseConfig(
+    place.blobs.read(parsed.config.digest, MAX_CONFIG),
+    `config ${parsed.config.digest}`,
+  );
+  const layers = parsed.layers.map((layer) => ({
+    name: `blobs/sha256/${layer.digest.slice("sha256:".length)}`,
+    digest: layer.digest,
+    keep: () => keep(layer),
+  }));
+  await keepLayers(place, archive, config.rootfs.diff_ids, layers);
   return entry.digest;
 }
 
@@ -165,44 +188,117 @@ interface DockerImage {
 }
 
 /** The images of manifest.json; an OCI manifest is made for each. */
-function dockerImages(place: Place, archive: Archive, bytes: Uint8Array): Found[] {
-  return dockerList(bytes).map(({ Config, RepoTags, Layers }) => {
-    const configBytes = archive.json(Config, MAX_CONFIG);
-    const config = configBytes && archive.keep(Config);
-    if (!configBytes || !config)
-      throw new SampanError("invalid", `the archive does not hold ${Config}, which manifest.json names`);
-    const { rootfs } = parseConfig(configBytes, Config);
-    const names = Layers ?? [];
-    if (rootfs.diff_ids.length !== names.length)
+async function dockerImages(place: Place, archive: Archive, bytes: Uint8Array): Promise<Found[]> {
+  const found: Found[] = [];
+  for (const image of dockerList(bytes)) found.push(await dockerImage(place, archive, image));
+  return found;
+}
+
+async function dockerImage(
+  place: Place,
+  archive: Archive,
+  { Config, RepoTags, Layers }: DockerImage,
+): Promise<Found> {
+  const absent = (name: string): SampanError =>
+    new SampanError("invalid", `the archive does not hold ${name}, which manifest.json names`);
+  const configBytes = archive.json(Config, MAX_CONFIG);
+  const config = configBytes && (await archive.keep(Config));
+  if (!configBytes || !config) throw absent(Config);
+  const diffIds = parseConfig(configBytes, Config).rootfs.diff_ids;
+  const names = Layers ?? [];
+  if (diffIds.length !== names.length)
+    throw new SampanError(
+      "invalid",
+      `invalid manifest, layers length mismatch: expected ${names.length}, got ${diffIds.length}`,
+    );
+  const layers: Descriptor[] = [];
+  const keep = async (name: string, index: number): Promise<void> => {
+    const layer = await archive.keep(name);
+    if (!layer) throw absent(name);
+    const compression = compressionOf(place.blobs.path(layer.digest));
+    const diff = diffIds[index] ?? "";
+    if (compression === "none" && layer.digest !== diff)
       throw new SampanError(
         "invalid",
-        `invalid manifest, layers length mismatch: expected ${names.length}, got ${rootfs.diff_ids.length}`,
+        `layer ${name}: its content is ${layer.digest}, the image's config says ${diff}`,
       );
-    const layers = names.map((name, index) => {
-      const layer = archive.keep(name);
-      if (!layer)
-        throw new SampanError("invalid", `the archive does not hold ${name}, which manifest.json names`);
-      const compression = compressionOf(place.blobs.path(layer.digest));
-      const diff = rootfs.diff_ids[index] ?? "";
-      if (compression === "none" && layer.digest !== diff)
-        throw new SampanError(
-          "invalid",
-          `layer ${name}: its content is ${layer.digest}, the image's config says ${diff}`,
-        );
-      const suffix = compression === "none" ? "" : `+${compression}`;
-      return { mediaType: `${MEDIA.layer}${suffix}`, digest: layer.digest, size: layer.size };
-    });
-    const manifest = place.blobs.add(
-      JSON.stringify({
-        schemaVersion: 2,
-        mediaType: MEDIA.manifest,
-        config: { mediaType: MEDIA.config, digest: config.digest, size: config.size },
-        layers,
-      }),
-    );
-    const references = (RepoTags ?? []).flatMap((tag) => fullName(tag) ?? []);
-    return { manifest: manifest.digest, references };
+    const suffix = compression === "none" ? "" : `+${compression}`;
+    layers[index] = { mediaType: `${MEDIA.layer}${suffix}`, digest: layer.digest, size: layer.size };
+  };
+  await keepLayers(
+    place,
+    archive,
+    diffIds,
+    // What is not compressed must be what the config says; of the rest nothing is known yet.
+    names.map((name, index) => ({
+      name,
+      ...(archive.lies(name)?.compression === "none" && { digest: diffIds[index] ?? "" }),
+      keep: () => keep(name, index),
+    })),
+  );
+  const manifest = place.blobs.add(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: MEDIA.manifest,
+      config: { mediaType: MEDIA.config, digest: config.digest, size: config.size },
+      layers,
+    }),
+  );
+  const references = (RepoTags ?? []).flatMap((tag) => fullName(tag) ?? []);
+  return { manifest: manifest.digest, references };
+}
+
+/** A layer of the archive: what moves it into the store, and the digest that it must have where that is known before. */
+interface Keeping {
+  readonly name: string;
+  readonly digest?: string;
+  readonly keep: () => Promise<void>;
+}
+
+/**
+ * Moves layers into the store and unpacks them: what lies in the archive's own file is unpacked from there, while it is being
+ * copied and hashed. Others are unpacked when the image is adopted.
+ */
+async function keepLayers(
+  place: Place,
+  archive: Archive,
+  diffIds: readonly string[],
+  layers: readonly Keeping[],
+): Promise<void> {
+  const { store, paths, blobs, limits } = place;
+  const chains = chainIds(diffIds);
+  const kept = layers.map(() => Promise.withResolvers<void>());
+  for (const { promise } of kept) promise.catch(() => {});
+  const unpack = async (): Promise<void> => {
+    for (const [index, { name, digest }] of layers.entries()) {
+      const lies = archive.lies(name);
+      if (archive.path === undefined || digest === undefined || !lies) return;
+      const complete = kept[index]?.promise ?? Promise.resolve();
+      const growing = { path: archive.path, start: lies.start, size: lies.length, complete };
+      const source = { digest, path: blobs.path(digest), growing };
+      await ensureLayer(store, paths, chains.slice(0, index + 1), diffIds[index] ?? "", source, limits);
+    }
+  };
+  let failed = false;
+  const unpacking = unpack();
+  unpacking.catch(() => {
+    failed = true;
   });
+  try {
+    for (const [index, layer] of layers.entries()) {
+      // So that the first layer's unpacking has begun before its copying keeps this thread busy.
+      await Bun.sleep(0);
+      if (failed) break;
+      await layer.keep();
+      kept[index]?.resolve();
+    }
+  } catch (error) {
+    for (const { reject } of kept) reject(error);
+    // Nobody writes any more when the caller hears of it.
+    await unpacking.catch(() => {});
+    throw error;
+  }
+  await unpacking;
 }
 
 function dockerList(bytes: Uint8Array): DockerImage[] {

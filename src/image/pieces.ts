@@ -1,7 +1,25 @@
 /** A file's bytes in pieces of 1 MiB: large enough that a piece's own costs vanish, small enough for many at once. */
-import { readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { fileReason, SampanError } from "../common/error.ts";
 
 const PIECE = 1 << 20;
+
+/** Opens a file that the user has named, for reading. */
+export function openFile(path: string): number {
+  const refuse = (syscall: string, error: unknown): SampanError =>
+    new SampanError("invalid", `${syscall} ${path}: ${fileReason(error)}`, {
+      kernel: { syscall, errno: (error as { code?: string }).code ?? "EIO", path },
+    });
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch (error) {
+    throw refuse("open", error);
+  }
+  if (!fstatSync(fd).isDirectory()) return fd;
+  closeSync(fd);
+  throw refuse("read", { code: "EISDIR" });
+}
 
 /** From the current position to the end; or a part of the file, whatever the position is. */
 export async function* pieces(

@@ -2,18 +2,9 @@
  * A blob on its way from a registry: partial/<hex> of the state folder. It is kept when the connection, or the user,
  * breaks off, and the next pull goes on where it ended. What turns out to have the wrong digest is thrown away at once.
  */
-import {
-  closeSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, ftruncateSync, mkdirSync, openSync, readSync, renameSync, rmSync } from "node:fs";
 import { SampanError } from "../../common/error.ts";
-import type { Blobs } from "../blobs.ts";
+import { type Blobs, writeAll } from "../blobs.ts";
 
 const PIECE = 1 << 20;
 
@@ -55,16 +46,11 @@ export class PartialBlob {
       );
     }
     try {
-      for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done, bytes.length - done);
+      writeAll(this.#fd, bytes, this.path);
     } catch (error) {
       // A part of it may have been written.
       ftruncateSync(this.#fd, this.size);
-      const errno = String((error as { code?: string }).code);
-      const what = errno === "ENOSPC" ? "no space left on the device" : errno;
-      throw new SampanError("unavailable", `${this.path}: ${what}`, {
-        kernel: { syscall: "write", errno, path: this.path },
-        cause: error,
-      });
+      throw error;
     }
     this.#hash.update(bytes);
     this.size += bytes.length;

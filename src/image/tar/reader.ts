@@ -83,6 +83,23 @@ export class TarReader {
     return this.#entries;
   }
 
+  /** Bytes of the archive so far. */
+  get offset(): number {
+    return this.#offset + this.#filled;
+  }
+
+  /** Bytes of content that come next, and that a caller who does not want them may `skip`. */
+  get skippable(): number {
+    return this.#state === "content" ? this.#left : 0;
+  }
+
+  /** As if so many bytes of content had been pushed; the sink does not see them. */
+  skip(length: number): void {
+    this.#left -= length;
+    this.#offset += length;
+    if (this.#left === 0) this.#finishMember();
+  }
+
   /** Whether the archive's end was seen; more bytes are then ignored. */
   get ended(): boolean {
     return this.#state === "end";

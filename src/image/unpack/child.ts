@@ -3,8 +3,9 @@
  * itself into the layer's folder with chroot, and only then looks at the archive, which comes on fd 0. It answers with
  * one line of JSON on fd 1. Without root there is no chroot; LayerFolder's own care is then the only wall.
  */
+import { fstatSync } from "node:fs";
 import { SampanError } from "../../common/error.ts";
-import { decompress, type InflateLimits } from "../compression.ts";
+import { type InflateLimits, openCompressed } from "../compression.ts";
 import { growing, pieces } from "../pieces.ts";
 import { chroot, load, SysError } from "../sys.ts";
 import { TarError } from "../tar/entry.ts";
@@ -22,6 +23,8 @@ export interface UnpackJob {
   readonly range?: { readonly start: number; readonly length: number };
   /** The file is still being written and will have this size. */
   readonly size?: number;
+  /** sha256:… of the input, which the caller sees to: of an uncompressed archive that is its diffID. */
+  readonly digest?: string;
   readonly limits?: Partial<UnpackLimits>;
 }
 
@@ -59,6 +62,9 @@ async function unpack(job: UnpackJob): Promise<UnpackAnswer> {
   load();
   process.umask(0);
   const lower = new Lower(job.lower, !privileged);
+  const input = job.size === undefined ? pieces(0, job.range) : growing(0, job.size);
+  const { compression, pieces: content } = await openCompressed(input, job.limits);
+  const diffId = compression === "none" && job.digest !== undefined ? known(job.digest) : await diffHash(job);
   if (privileged) chroot(job.folder);
   const folder = new LayerFolder({
     root: privileged ? "" : job.folder,
@@ -67,19 +73,33 @@ async function unpack(job: UnpackJob): Promise<UnpackAnswer> {
     privileged,
   });
   const reader = new TarReader(folder, job.limits);
-  const hash = new Bun.CryptoHasher("sha256");
-  const input = job.size === undefined ? pieces(0, job.range) : growing(0, job.size);
-  for await (const piece of decompress(input, job.limits)) {
-    hash.update(piece);
+  for await (const piece of content) {
+    diffId.update(piece);
     reader.push(piece);
   }
   reader.finish();
   folder.finish();
+  return { ok: true, diffId: await diffId.digest(), size: folder.size, entries: reader.entries };
+}
+
+/** What the content's digest comes from. */
+interface DiffId {
+  readonly update: (piece: Uint8Array) => void;
+  readonly digest: () => string | Promise<string>;
+}
+
+const known = (digest: string): DiffId => ({ update: () => {}, digest: () => digest });
+
+/** Compressed bytes from which on the digest is worth a thread of its own, which takes milliseconds to start. */
+const LARGE = 4 << 20;
+
+async function diffHash(job: UnpackJob): Promise<DiffId> {
+  const size = job.size ?? job.range?.length ?? fstatSync(0).size;
+  if (size >= LARGE) return (await import("./hash.ts")).HashThread.start();
+  const hash = new Bun.CryptoHasher("sha256");
   return {
-    ok: true,
-    diffId: `sha256:${hash.digest("hex")}`,
-    size: folder.size,
-    entries: reader.entries,
+    update: (piece) => void hash.update(piece),
+    digest: () => `sha256:${hash.digest("hex")}`,
   };
 }
 
