@@ -23,6 +23,15 @@ export function words(text: TemplateStringsArray, ...values: readonly string[]):
   }
 }
 
+/** The same, and it may fail, silently. */
+export const forgiving = (command: Command): string[] => [
+  "sh",
+  "-c",
+  '"$@" 2>/dev/null || true',
+  "sh",
+  ...command,
+];
+
 /** Runs a command; returns its output without the last newline. */
 export function sh(...command: Command): string {
   const { exitCode, stdout, stderr } = Bun.spawnSync([...command], { stdin: "ignore", stderr: "pipe" });

@@ -51,6 +51,8 @@ export async function enter(folder: string): Promise<number> {
 export function furnish(folder: string): void {
   sh("mount", "-t", "tmpfs", "tmpfs", "/run");
   sh("mount", "-t", "tmpfs", "tmpfs", "/dev/shm");
+  // For the registry that images are pulled from.
+  sh("ip", "link", "set", "lo", "up");
   if (existsSync(`${CGROUPS}/${V2}`)) moveV2(`${folder}/cgroup`, `${folder}/${V2}`);
 }
 

@@ -62,6 +62,15 @@ export function atMostPart(divisor: number, other: Other): Budget {
   );
 }
 
+/** At most so many times a figure that was taken beside it. */
+export function atMostOf(factor: number, figure: number, what: string): Budget {
+  return {
+    text: `≤ ${factor} × ${what}`,
+    kept: ({ sampan }) => (sampan === undefined ? undefined : sampan <= factor * figure),
+    standing: ({ sampan }) => (sampan === undefined ? "" : `${short(sampan / figure)} ×`),
+  };
+}
+
 export function atMost(limit: number, unit: Row["unit"]): Budget {
   return {
     text: `≤ ${limit} ${unit}`,

@@ -3,7 +3,7 @@
  * not networks: every docker figure is with `--network none`.
  */
 import { existsSync } from "node:fs";
-import { sh, words } from "../command.ts";
+import { forgiving, sh, words } from "../command.ts";
 import { CGROUP_PARENT } from "../isolate.ts";
 import type { Peer, Setup } from "./peer.ts";
 import { processesNamed } from "./processes.ts";
@@ -21,6 +21,16 @@ export async function docker(program: string, { folder, layer }: Setup): Promise
     version: sh(...base, "version", "--format", "{{.Server.Version}}"),
     program,
     run: () => [...base, "run", "--rm", ...options, "busybox", "true"],
+    images: {
+      pull: (reference) => [...base, "pull", "--quiet", reference],
+      load: (file) => [...base, "load", "--quiet", "--input", file],
+      save: (image, file) => [...base, "save", "--output", file, image],
+      clear: (names) => forgiving([...base, "rmi", "--force", ...names]),
+      fill: (name, command) => [...base, "run", "--name", name, ...options, "busybox", ...command],
+      commit: (container, image) => [...base, "commit", container, image],
+      list: [...base, "images"],
+      daemons: ["dockerd", "containerd"],
+    },
     background: {
       start: (name, command) => [
         ...base,

@@ -9,9 +9,10 @@ import { PEER_NAMES, type Peer, type PeerName, type Setup } from "./peer.ts";
 import { podman } from "./podman.ts";
 import { runc } from "./runc.ts";
 import { SAMPAN, sampan } from "./sampan.ts";
+import { skopeo } from "./skopeo.ts";
 
 type SetUp = (program: string, setup: Setup) => Promise<Peer>;
-const SET_UP: Record<PeerName, SetUp> = { sampan, crun, runc, bwrap, podman, docker };
+const SET_UP: Record<PeerName, SetUp> = { sampan, crun, runc, bwrap, podman, docker, skopeo };
 
 export interface Peers extends AsyncDisposable {
   readonly ready: readonly Peer[];
@@ -39,7 +40,7 @@ export async function setUpPeers(
       const peer = await SET_UP[name](program, { ...busybox, folder: `${folder}/${name}` });
       started.defer(async () => peer.stop?.());
       // Shows that it works, and makes the cgroups that all containers share: crun fails if several want to at once.
-      silently(peer.run());
+      if (peer.run) silently(peer.run());
       ready.push(peer);
     } catch (cause) {
       missing.set(name, cause instanceof Error ? cause.message : String(cause));

@@ -1,13 +1,21 @@
 /**
  * An engine under measurement: command lines, and nothing else. What an engine does not have is absent: bwrap runs a
- * process and forgets it, runc and crun keep containers but no books.
+ * process and forgets it, runc and crun keep containers but no books, skopeo with umoci knows images and runs nothing.
  */
 import type { Busybox } from "../busybox.ts";
 import type { Command } from "../command.ts";
 
-export type PeerName = "sampan" | "crun" | "runc" | "bwrap" | "podman" | "docker";
+export type PeerName = "sampan" | "crun" | "runc" | "bwrap" | "podman" | "docker" | "skopeo";
 /** The columns, in their order. */
-export const PEER_NAMES: readonly PeerName[] = ["sampan", "crun", "runc", "bwrap", "podman", "docker"];
+export const PEER_NAMES: readonly PeerName[] = [
+  "sampan",
+  "crun",
+  "runc",
+  "bwrap",
+  "podman",
+  "docker",
+  "skopeo",
+];
 
 export interface Peer {
   readonly name: PeerName;
@@ -15,11 +23,28 @@ export interface Peer {
   /** Its executable. */
   readonly program: string;
   /** Runs `true` of busybox in a new container in the foreground, and leaves nothing. */
-  run(): Command;
+  run?(): Command;
+  readonly images?: Keeping;
   readonly background?: Background;
   readonly books?: Books;
   /** Stops what was started for it. */
   stop?(): Promise<void>;
+}
+
+/** What moves and keeps images. */
+export interface Keeping {
+  /** From a registry that speaks plain http. */
+  pull(reference: string): Command;
+  load(archive: string): Command;
+  save(image: string, file: string): Command;
+  /** Removes images, if they are there. */
+  clear(names: readonly string[]): Command;
+  /** Runs a command in a container that stays when it has ended. */
+  fill?(name: string, command: Command): Command;
+  commit?(container: string, image: string): Command;
+  readonly list?: Command;
+  /** Programs that work for it without being its children, by the names that the kernel has of them. */
+  readonly daemons: readonly string[];
 }
 
 /** Containers that stay. */

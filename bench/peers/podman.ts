@@ -1,5 +1,5 @@
 /** podman: no daemon; a conmon stays with each container. Its storage, run folder and settings are the bench's own. */
-import { sh, words } from "../command.ts";
+import { forgiving, sh, words } from "../command.ts";
 import { CGROUP_PARENT } from "../isolate.ts";
 import type { Peer, Setup } from "./peer.ts";
 import { processesNamed } from "./processes.ts";
@@ -19,6 +19,16 @@ export async function podman(program: string, { folder, layer }: Setup): Promise
     version: sh(program, "--version").replace("podman version ", ""),
     program,
     run: () => [...base, "run", "--rm", ...options, "busybox", "true"],
+    images: {
+      pull: (reference) => [...base, "pull", "--quiet", "--tls-verify=false", reference],
+      load: (file) => [...base, "load", "--quiet", "--input", file],
+      save: (image, file) => [...base, "save", "--quiet", "--output", file, image],
+      clear: (names) => forgiving([...base, "rmi", "--force", ...names]),
+      fill: (name, command) => [...base, "run", "--name", name, ...options, "busybox", ...command],
+      commit: (container, image) => [...base, "commit", "--quiet", container, image],
+      list: [...base, "images"],
+      daemons: [],
+    },
     background: {
       start: (name, command) => {
         const log = ["--log-driver", "k8s-file", "--log-opt", "max-size=2g"];

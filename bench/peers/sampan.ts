@@ -15,6 +15,16 @@ export async function sampan(program: string, { archive }: Setup): Promise<Peer>
     version: sh(program, "--version").replace(/^.*version /, ""),
     program,
     run: () => [...base, "run", "--rm", ...options, "busybox", "true"],
+    images: {
+      pull: (reference) => [...base, "pull", "--quiet", reference],
+      load: (file) => [...base, "load", "--quiet", "--input", file],
+      save: (image, file) => [...base, "save", "--output", file, image],
+      clear: (names) => [...base, "rmi", "--force", ...names],
+      fill: (name, command) => [...base, "run", "--name", name, ...options, "busybox", ...command],
+      commit: (container, image) => [...base, "commit", container, image],
+      list: [...base, "images"],
+      daemons: [],
+    },
     background: {
       start: (name, command) => {
         // The default keeps 30 MB; the others keep everything.
