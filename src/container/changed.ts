@@ -58,11 +58,18 @@ function rootUppers(context: Context, container: StoredContainer): Upper[] {
   if (root.kind !== "host" || !root.userxattr) return [whole];
   // Without root this machine's own files are an overlay for each of its folders, mounted in the container's.
   const parts = existsSync(root.work) ? readdirSync(root.work).sort() : [];
-  const overlays = parts.filter((part) => existsSync(`${root.work}/${part}/upper`));
+  // Where nothing was written there may have been nothing to look at either: /root of the machine's.
+  const written = (folder: string): boolean => existsSync(folder) && readdirSync(folder).length > 0;
+  const overlays = parts.filter((part) => written(`${root.work}/${part}/upper`));
   const host = readdirSync("/").map((name) => `/${name}`);
   return [
     { ...whole, except: host },
-    ...overlays.map((part) => ({ upper: `${root.work}/${part}/upper`, lower: [`/${part}`], at: `/${part}` })),
+    ...overlays.map((part) => ({
+      upper: `${root.work}/${part}/upper`,
+      lower: [`/${part}`],
+      at: `/${part}`,
+      part: true,
+    })),
   ];
 }
 

@@ -83,7 +83,9 @@ export function load(): void {
   if (libc) return;
   libc = open_();
   errnoAt = (libc.__errno_location() ?? undefined) as Pointer | undefined;
+  ownFds = libc.openat(AT_FDCWD, put(first, "/proc/self/fd", "open"), O.rdonly | O.directory | O.cloexec);
 }
+let ownFds = -1;
 
 const c = (): ReturnType<typeof open_> => {
   if (!libc) load();
@@ -144,6 +146,21 @@ export const chroot = (path: string): void => {
 export const openat = (dir: number, path: string, flags: number, mode = 0): number =>
   check(c().openat(dir, put(first, path, "open"), flags | O.cloexec, mode), "open", path);
 export const open = (path: string, flags: number, mode = 0): number => openat(AT_FDCWD, path, flags, mode);
+
+/**
+ * Opens a file for reading, if it is one: looked at before, by an fd that cannot do anything yet. A device that took its
+ * place would come alive by being opened.
+ */
+export function openFile(dir: number, name: string): { fd: number; status: Status } | undefined {
+  const handle = openat(dir, name, O.path | O.nofollow);
+  try {
+    const found = lstatat(handle, "");
+    if (!found || (found.mode & S_IFMT) !== S_IF.file) return undefined;
+    return { fd: openat(ownFds, String(handle), O.rdonly | O.nonblock), status: found };
+  } finally {
+    close(handle);
+  }
+}
 
 export const close = (fd: number): void => {
   c().close(fd);

@@ -5,7 +5,6 @@
  */
 import { SampanError } from "../../common/error.ts";
 import * as sys from "../sys.ts";
-import { O } from "../sys.ts";
 import { type Found, isDir, isFile, isOpaque, Merged, openFolder, openPath } from "./folder.ts";
 import { MadePlaces } from "./made.ts";
 
@@ -16,6 +15,8 @@ export interface Upper {
   readonly lower: readonly string[];
   /** Where the overlay is seen: put in front of every path. Default: at the root. */
   readonly at?: string;
+  /** The place itself counts as changed when something in it is. */
+  readonly part?: boolean;
   /** Paths that the engine makes as places to mount on: while they are new and empty they are nobody's change. */
   readonly made?: readonly string[];
   /** Paths that are not looked at. */
@@ -32,11 +33,18 @@ export interface Change {
  * The changes, each folder before what is in it, names in order. A folder is changed if its own mode or owner is, or
  * anything in it; of what was deleted only the top-most name is said.
  */
-export function* changesOf({ upper, lower, at = "", made = [], except = [] }: Upper): Generator<Change> {
+export function* changesOf({
+  upper,
+  lower,
+  at = "",
+  part,
+  made = [],
+  except = [],
+}: Upper): Generator<Change> {
   const fd = openPath(upper);
   const below = Merged.layers(lower);
   try {
-    yield* inFolder(
+    const inside = inFolder(
       fd,
       below,
       at,
@@ -46,6 +54,11 @@ export function* changesOf({ upper, lower, at = "", made = [], except = [] }: Up
         new Set(except),
       ),
     );
+    const first = inside.next();
+    if (first.done) return;
+    if (part) yield { kind: "C", path: at };
+    yield first.value;
+    yield* inside;
   } finally {
     below.close();
     sys.close(fd);
@@ -126,11 +139,12 @@ function differs(upper: Found, lower: Found, name: string): boolean {
 }
 
 function capability({ dir }: Found, name: string): string {
-  const fd = sys.openat(dir, name, O.rdonly | O.nofollow | O.nonblock);
+  const opened = sys.openFile(dir, name);
+  if (!opened) return "";
   try {
-    return sys.fgetxattr(fd, "security.capability")?.toString() ?? "";
+    return sys.fgetxattr(opened.fd, "security.capability")?.toString() ?? "";
   } finally {
-    sys.close(fd);
+    sys.close(opened.fd);
   }
 }
 

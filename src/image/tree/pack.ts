@@ -5,12 +5,12 @@
  */
 import { SampanError } from "../../common/error.ts";
 import * as sys from "../sys.ts";
-import { O, S_IF, S_IFMT, type Status, SysError } from "../sys.ts";
+import { S_IF, S_IFMT, type Status, SysError } from "../sys.ts";
 import { BLOCK, type EntryType, padding } from "../tar/entry.ts";
 import { quote } from "../tar/header.ts";
 import { decodeName } from "../tar/name.ts";
 import { entryOf, header } from "../tar/writer.ts";
-import { type Folder, type Found, isDir, isFile } from "./folder.ts";
+import { type Folder, type Found, isDir } from "./folder.ts";
 import { UpperFolder } from "./layer.ts";
 
 const PIECE = 1 << 20;
@@ -158,19 +158,19 @@ export class Packer {
       yield* this.#head(name, type, status, -1, link);
       return;
     }
-    let fd: number;
+    let opened: ReturnType<typeof sys.openFile>;
     try {
-      // Not followed and not waited for, should it be something else by now.
-      fd = sys.openat(dir, base, O.rdonly | O.nofollow | O.nonblock);
+      opened = sys.openFile(dir, base);
     } catch (error) {
       if (error instanceof SysError && error.errno === "ENOENT") return;
       throw error;
     }
+    // Something else by now.
+    if (!opened) return;
     try {
-      const now = sys.lstatat(fd, "");
-      if (now && isFile(now)) yield* this.#content(fd, name, now);
+      yield* this.#content(opened.fd, name, opened.status);
     } finally {
-      sys.close(fd);
+      sys.close(opened.fd);
     }
   }
 

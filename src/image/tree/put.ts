@@ -231,8 +231,9 @@ export class TreeFolder implements TarSink {
     try {
       chown(uid, gid);
     } catch (error) {
-      // Whom it cannot give to others keeps what it makes, as with `cp -a`.
-      if (this.#uid === 0) throw error;
+      // Whom it cannot give to others keeps what it makes, as with `cp -a`; so does an id that has no meaning here.
+      const unmapped = error instanceof SysError && error.errno === "EINVAL";
+      if (this.#uid === 0 && !unmapped) throw error;
     }
   }
 

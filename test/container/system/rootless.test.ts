@@ -9,6 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { busyboxArchive } from "../../support/image.ts";
 import { REPO } from "../../support/sandbox.ts";
 
 const UID = 23456;
@@ -146,4 +147,64 @@ describe("with a range", () => {
     expect(said).toEqual(["1000", "33", "6", "web"]);
     expect(readdirSync(containers)).toEqual([]);
   }, 20_000);
+});
+
+describe("files", () => {
+  for (const [ids, ranges] of [
+    ["one id", ""],
+    ["a range of ids", `${UID}:700000:65536\n`],
+  ] as const)
+    test(`with ${ids} cp, diff, export and commit work, running or not`, async () => {
+      busyboxArchive(folder, { tag: "app:latest" });
+      const owner = ids === "one id" ? "0:0" : "33:34";
+      const said = await asUser(
+        ranges,
+        `sampan load -q -i ${folder}/app_latest.tar`,
+        "sampan run -d --name web app sleep 1000 > /dev/null",
+        `sampan exec web sh -c 'mkdir -m 700 /mine; echo inside > /mine/f; chown -R ${owner} /mine; rm /bin/awk'`,
+        "echo outside > home/f",
+        "sampan cp home/f web:/tmp/f",
+        "sampan exec web stat -c '%u:%g' /tmp/f",
+        "sampan cp web:/mine home/out && cat home/out/f && stat -c %U home/out/f",
+        "sampan diff web",
+        "sampan stop -t 0 web > /dev/null",
+        "sampan cp web:/mine/f - | tar -tv | cut -d' ' -f2",
+        "sampan cp -a home/f web:/mine/g",
+        "sampan cp web:/mine/g - | tar -xO",
+        "sampan export web | tar -t | grep mine",
+        "sampan commit web kept > /dev/null",
+        "sampan run --rm kept sh -c 'cat /mine/f; ls /bin/awk'",
+        "sampan create --name machine host sh -c 'cat /home/x' > /dev/null",
+        "sampan cp home/f machine:/home/x && sampan start -a machine; sampan diff machine",
+        "sampan export machine",
+        "sampan rm web machine && sampan rmi -f kept app > /dev/null",
+      );
+      expect(said).toEqual([
+        "Loaded image: app:latest",
+        "0:0",
+        "inside",
+        "tester",
+        "C /bin",
+        "D /bin/awk",
+        "A /mine",
+        "A /mine/f",
+        "C /tmp",
+        "A /tmp/f",
+        owner.replace(":", "/"),
+        "outside",
+        "mine/",
+        "mine/f",
+        "mine/g",
+        "inside",
+        "ls: /bin/awk: No such file or directory",
+        "outside",
+        "C /home",
+        "A /home/x",
+        "sampan: container machine: without root not all of this machine can be read",
+        "As root `sampan export` takes it; `sampan cp` takes what you may read.",
+        "web",
+        "machine",
+      ]);
+      expect(readdirSync(containers)).toEqual([]);
+    }, 30_000);
 });
