@@ -83,7 +83,7 @@ bool channel_idle(const struct keeper *k, int channel) {
   return true;
 }
 
-void channel_offer(struct keeper *k, int channel, uint8_t type, const char *data, uint32_t len) {
+void channel_offer(struct keeper *k, int channel, uint8_t type, const char *data, uint32_t len, enum whom whom) {
   static const uint8_t WANTS[] = {ATTACH_STDOUT, ATTACH_STDERR, ATTACH_STDIN | ATTACH_STDOUT | ATTACH_STDERR};
   struct channel *ch = &k->channels[channel];
   header(ch->header, type, len);
@@ -92,6 +92,7 @@ void channel_offer(struct keeper *k, int channel, uint8_t type, const char *data
   for (int i = 0; i < CLIENTS; i++) {
     struct client *c = &k->clients[i];
     if (c->fd < 0 || !(c->attached & WANTS[channel] || (channel == NOTICE && c->waits))) continue;
+    if (whom != EVERYBODY && c->zero != (whom == ZERO)) continue;
     c->owes |= (uint8_t)(1 << channel);
     client_send(k, c);
   }

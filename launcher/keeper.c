@@ -103,7 +103,7 @@ static void stream_read(struct keeper *k, int i) {
   if (n <= 0) return stream_end(k, i); /* of a pty: EIO, when its last slave is closed */
   uint32_t from = s->used;
   s->used += (uint32_t)n;
-  channel_offer(k, i, i == OUT ? FRAME_STDOUT : FRAME_STDERR, s->buffer + from, (uint32_t)n);
+  channel_offer(k, i, i == OUT ? FRAME_STDOUT : FRAME_STDERR, s->buffer + from, (uint32_t)n, EVERYBODY);
   log_rest(k, i, false);
   let_gather(s, (size_t)n);
 }
@@ -232,7 +232,28 @@ static void close_stdio(struct keeper *k) {
   k->feed.fd = -1;
 }
 
+/*
+ * A process that ends takes its mount namespace apart before its keeper hears of it, and some thirty mounts take a
+ * millisecond or, on a busy machine, ten. Of a container that is to be removed nobody needs them any more: so they are held
+ * until the one who ran it knows of the end, and taken apart while that one writes it down. Others may start again what they
+ * hear has ended, which wants the same folders: they are told afterwards.
+ */
+static void hold_mounts(struct keeper *k) {
+  char path[40];
+  struct text t = text_in(path, sizeof path - 1);
+  if (!*k->plan->remove) return;
+  put(&t, "/proc/"), put_number(&t, (uint64_t)k->run.pid), put(&t, "/ns/mnt");
+  *t.at = 0;
+  k->mounts = open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void release_mounts(struct keeper *k) {
+  if (k->mounts >= 0) close(k->mounts);
+  k->mounts = -1;
+}
+
 static int begin(struct keeper *k) {
+  release_mounts(k);
   int error = open_stdio(k);
   k->started_ns = clock_ns();
   k->timed_out = false;
@@ -252,6 +273,7 @@ static int begin(struct keeper *k) {
     k->streams[OUT].fd = k->feed.fd = k->run.master;
   }
   if (!k->running) return 0;
+  hold_mounts(k);
   record_pid(k, false);
   record_event(k, "start", "");
   health_start(k);
@@ -303,13 +325,21 @@ static void flush_clients(struct keeper *k) {
   }
 }
 
-/* How it ended, for the file and for everybody who attached or waits. */
-static void tell(struct keeper *k, uint8_t type) {
+/* How it ended, for the file and for those who attached or wait. */
+static void tell(struct keeper *k, uint8_t type, enum whom whom) {
   flush_clients(k); /* the text's buffer may still be on its way from the run before */
   struct text t = record_exit(k);
-  if (*k->plan->exit_file) write_file(k->plan->exit_file, t.start, (size_t)(t.at - t.start));
-  channel_offer(k, NOTICE, type, t.start, (uint32_t)(t.at - t.start));
+  if (*k->plan->exit_file && whom != OTHERS) write_file(k->plan->exit_file, t.start, (size_t)(t.at - t.start));
+  channel_offer(k, NOTICE, type, t.start, (uint32_t)(t.at - t.start), whom);
   flush_clients(k);
+}
+
+static void tell_end(struct keeper *k) {
+  if (!*k->plan->remove) return tell(k, FRAME_EXIT, EVERYBODY);
+  tell(k, FRAME_EXIT, ZERO);
+  release_mounts(k);
+  channel_offer(k, NOTICE, FRAME_GONE, NULL, 0, ZERO);
+  tell(k, FRAME_EXIT, OTHERS);
 }
 
 /* ---- the whole */
@@ -357,6 +387,7 @@ int keep(struct plan *plan, int client) {
   uint64_t backoff = 100000;
   k->plan = plan;
   k->held = plan->foreground;
+  k->mounts = -1;
   k->run = (struct run){.program = &plan->program, .born = now_us(), .stop_after = plan->stop_after, .tty = plan->tty, .pidfd = -1, .companion = -1};
   k->run.shared = mapping(shared_size(plan->program.count), true);
   if (!k->run.shared) complain("no memory for", "the report", ENOMEM), _exit(1);
@@ -380,7 +411,7 @@ int keep(struct plan *plan, int client) {
     if (!again(k)) break;
     k->renew = k->stale;
     if (k->renew) break;
-    tell(k, FRAME_STATE);
+    tell(k, FRAME_STATE, EVERYBODY);
     record_pid(k, true);
     if (now_us() - k->started_us >= 10000000) backoff = 100000;
     if (!wait_again(k, backoff)) break;
@@ -400,7 +431,7 @@ int keep(struct plan *plan, int client) {
 ended:
   /* Before anybody hears of the end: who starts the container again makes a socket of the same name. */
   if (*k->plan->socket) unlink(k->plan->socket);
-  tell(k, FRAME_EXIT);
+  tell_end(k);
   farewell(k);
   _exit(0);
 }

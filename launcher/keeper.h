@@ -25,6 +25,7 @@ enum frame {
   FRAME_EXIT = 33,  /* the exit record's JSON: the container has ended for good */
   FRAME_STATE = 34, /* the same, of a run that will be followed by a restart */
   FRAME_FED = 35,   /* u32: so many bytes of this client's stdin were passed on */
+  FRAME_GONE = 36,  /* to client zero after the exit of a container that is to be removed: its mounts are gone too */
 };
 enum { SIGNAL_NO_RESTART = 1, SIGNAL_WHOLE_CGROUP = 2 };
 enum { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4 };
@@ -79,6 +80,7 @@ struct keeper {
   struct run run;
   bool running, held, taken, restart_off, timed_out;
   bool stale, renew; /* the plan is out of date; so the engine starts it again */
+  int mounts; /* the mount namespace of a container that is to be removed, held until its end was told; -1: not */
   int status; /* as waitid gave it: exit code, or 128 + signal */
   int signal;
   uint32_t restarts;
@@ -100,8 +102,9 @@ void client_send(struct keeper *k, struct client *c);
 void client_drop(struct keeper *k, struct client *c);
 /* Drops those that have taken nothing for half a minute, but for client zero. */
 void clients_check(struct keeper *k);
+enum whom { EVERYBODY, ZERO, OTHERS };
 /* Offers a frame on a channel to those who attached to it (NOTICE: who attached or waits). */
-void channel_offer(struct keeper *k, int channel, uint8_t type, const char *data, uint32_t len);
+void channel_offer(struct keeper *k, int channel, uint8_t type, const char *data, uint32_t len, enum whom whom);
 bool channel_idle(const struct keeper *k, int channel);
 void feed_pump(struct keeper *k);
 /* Whether this client's next bytes can be taken now. */

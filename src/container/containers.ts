@@ -135,6 +135,7 @@ export class Containers {
     this.#context.rows.expectEnd();
     const exit = await connection.exit;
     await recordEnd(this.#context, id, exit, true);
+    await connection.gone;
     await this.#removeRest(id);
     // From time to time the keeper's command has something else to do, while nobody waits any more.
     if (!this.#context.store.overgrown) connection.taken();

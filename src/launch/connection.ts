@@ -28,11 +28,14 @@ export class Connection {
   onRestart: (exit: Exit) => void = () => {};
   /** How the process ended; undefined if the keeper went away without a word. */
   readonly exit: Promise<Exit | undefined>;
+  /** What the container had mounted is there no more: of one that its end removes, whose exit is told before that. */
+  gone: Promise<void> | undefined;
   /** The report, once it is there; undefined if the launcher went away without one. */
   readonly reported: Promise<Report | undefined>;
 
   #socket: Socket | undefined;
   readonly #resolveExit: (exit: Exit | undefined) => void;
+  #resolveGone: () => void = () => {};
   readonly #resolveReport: (report: Report | undefined) => void;
   #unsent: Uint8Array[] = [];
   /** Of stdin: not yet sent, sent and not yet passed on by the keeper, to be closed after that. */
@@ -77,6 +80,7 @@ export class Connection {
       this.report = decodeReport(payload);
       this.#resolveReport(this.report);
     } else if (type === FRAME.exit) this.#resolveExit(decodeExit(payload));
+    else if (type === FRAME.gone) this.#resolveGone();
     else if (type === FRAME.state) this.onRestart(decodeExit(payload));
     else if (type === FRAME.fed) {
       this.#onTheirWay -= new DataView(payload.buffer, payload.byteOffset, 4).getUint32(0);
@@ -91,6 +95,7 @@ export class Connection {
     this.#drained?.();
     this.#resolveReport(undefined);
     this.#resolveExit(undefined);
+    this.#resolveGone();
   }
 
   #flush(): void {
@@ -128,6 +133,13 @@ export class Connection {
       at += bytes;
     }
     this.send(type, new Uint8Array(view.buffer, 0, at));
+  }
+
+  /** The keeper will say when the mounts are gone. */
+  expectGone(): void {
+    const gone = Promise.withResolvers<void>();
+    this.gone = gone.promise;
+    this.#resolveGone = gone.resolve;
   }
 
   /** Asks for output from now on; `flags` are ATTACH's. */

@@ -21,6 +21,7 @@ export const FRAME = {
   exit: 33,
   state: 34,
   fed: 35,
+  gone: 36,
 } as const;
 
 export const HEADER = 8;

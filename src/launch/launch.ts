@@ -83,6 +83,7 @@ export class Launcher {
     // Past the event loop: the launcher works while the connection is set up, which takes 0.3 ms the first time.
     const rest = writeNow(this.#fd, encode(plan));
     const connection = await Connection.open({ fd: this.#fd });
+    if (plan.keeper.remove.length > 0) connection.expectGone();
     connection.write(rest);
     const report = await connection.reported;
     if (!report) throw new SampanError("system", "the launcher ended without a report");
