@@ -7,11 +7,9 @@ import { ociText, rootfsText } from "./as-oci.ts";
 import { asRun, runText } from "./as-run.ts";
 import { asSh } from "./as-sh.ts";
 import { asTs } from "./as-ts.ts";
+import type { Form } from "./forms.ts";
 
-export const FORMS = ["sh", "oci", "docker-run", "compose", "ts"] as const;
-export type Form = (typeof FORMS)[number];
-
-export const isForm = (word: string): word is Form => (FORMS as readonly string[]).includes(word);
+export type { Form };
 
 export interface Again {
   /** The script, file or line. */

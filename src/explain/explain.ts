@@ -10,6 +10,7 @@ import { Look } from "./look.ts";
 import { namespaces } from "./namespaces.ts";
 import { startOf } from "./plan.ts";
 import { idMap, membersOf, processTree } from "./processes.ts";
+import { refusalsOf } from "./refusals.ts";
 import { rights } from "./rights.ts";
 import { rootfs } from "./rootfs.ts";
 import { summary } from "./summary.ts";
@@ -36,6 +37,7 @@ export async function explain(engine: Engine, reference: string): Promise<Explan
     look,
   });
   const kept = container && (await engine.containers.plan(container.id).catch(() => undefined));
+  const refusals = may?.seccomp.mode === "filter" ? await refusalsOf(kept) : undefined;
   const limits = cgroups(places, container?.config.resources);
   // All of it was one process's, or it is said of none.
   if (!may || processStart(target.pid) !== found.start) throw gone(found);
@@ -46,7 +48,7 @@ export async function explain(engine: Engine, reference: string): Promise<Explan
     namespaces: lines,
     cgroups: limits,
     ...(files ? { rootfs: files } : {}),
-    process: may,
+    process: refusals ? { ...may, seccomp: { ...may.seccomp, refusals } } : may,
     notes: notes(target, look),
   };
 }

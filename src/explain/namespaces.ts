@@ -39,7 +39,11 @@ export function namespaces(
   const own = lines.flatMap(({ name, inside, reader, own }): Asked[] =>
     own && inside !== undefined ? [{ name, id: inside, reader }] : [],
   );
-  const others = shared(engine, own, members);
+  const strangers = (seenInside(pid) ?? Number.POSITIVE_INFINITY) > members.size;
+  const first = strangers ? [...FIRST, "pid"] : FIRST;
+  // Those that are asked of everybody come first.
+  const sorted = own.toSorted((a, b) => Number(first.includes(b.name)) - Number(first.includes(a.name)));
+  const others = shared(engine, sorted, sorted.filter(({ name }) => first.includes(name)).length, members);
   return lines.map(({ name, inside, reader, own }) => {
     const there = inode(inside);
     return {
@@ -52,8 +56,20 @@ export function namespaces(
   });
 }
 
-/** A readlink here costs the kernel 3 microseconds, and a machine has a thousand processes. */
-const FIRST = 3;
+/**
+ * A readlink here costs the kernel 3 microseconds, and a machine has a thousand processes. So each is asked for its mounts and its
+ * network, and for its process ids only where the container sees more processes than are known to be its own.
+ */
+const FIRST: readonly NamespaceName[] = ["mnt", "net"];
+
+/** How many processes the container's own /proc shows; undefined: it has none. */
+function seenInside(pid: number): number | undefined {
+  try {
+    return readdirSync(`/proc/${pid}/root/proc`).filter((name) => Number(name) > 0).length;
+  } catch {
+    return undefined;
+  }
+}
 
 /** Kernel threads are children of pid 2 and have the machine's namespaces: not worth a look. */
 function kernelThreads(): ReadonlySet<number> {
@@ -64,12 +80,13 @@ function kernelThreads(): ReadonlySet<number> {
 }
 
 /**
- * Every other process of the machine is asked for three of these kinds, and for the rest where one of the three is not the
- * reader's: whoever has the machine's mounts, pids and network is taken for one of the machine's own.
+ * Every other process of the machine is asked for the `first` of these kinds, and for the rest where one of them is not the
+ * reader's: whoever has the machine's mounts and network is taken for one of the machine's own.
  */
 function shared(
   engine: Engine,
   own: readonly Asked[],
+  first: number,
   members: ReadonlySet<number>,
 ): ReadonlyMap<NamespaceName, Others> {
   const found = new Map<NamespaceName, Others>();
@@ -82,7 +99,7 @@ function shared(
     let who: string | undefined;
     let strange = false;
     for (const [index, { name, id, reader }] of own.entries()) {
-      if (index >= FIRST && !strange) break;
+      if (index >= first && !strange) break;
       const there = namespaceId(pid, name);
       strange ||= there !== reader;
       if (there === undefined || there !== id) continue;

@@ -4,7 +4,6 @@
  */
 
 import { readFileSync } from "node:fs";
-import { gzipSync } from "node:zlib";
 import type { Step } from "../launch/index.ts";
 import { CAPABILITIES } from "../runtime/index.ts";
 import { quote } from "./as-run.ts";
@@ -79,7 +78,7 @@ ${lines.map((line) => `    ${line}\n`).join("")}  ' -- "$root" ${filter ? '"$fil
 
 /** The classic BPF program that judges each system call: compressed, since it is long and says the same thing often. */
 function seccompText(bpf: Uint8Array): string {
-  const text = gzipSync(bpf, { level: 9 }).toString("base64");
+  const text = Bun.gzipSync(bpf.slice(), { level: 9 }).toBase64();
   const lines = text.match(new RegExp(`.{1,${COLUMNS}}`, "g")) ?? [];
   return `${comment(
     `The seccomp filter: ${bpf.length / 8} instructions (struct sock_filter) that judge each system call by its number and arguments.`,

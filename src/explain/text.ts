@@ -245,13 +245,7 @@ function rights(found: Rights, style: Style): string {
     );
     if (capabilities.ambient.length > 0) line("ambient", bare(capabilities.ambient));
   }
-  line("seccomp", [
-    found.seccomp.mode === "filter"
-      ? `filter: ${found.seccomp.filters || 1} program${found.seccomp.filters > 1 ? "s" : ""} judge${found.seccomp.filters > 1 ? "" : "s"} each system call`
-      : found.seccomp.mode === "off"
-        ? "off: every system call is let through"
-        : found.seccomp.mode,
-  ]);
+  line("seccomp", seccomp(found.seccomp));
   line("no_new_privs", [found.noNewPrivileges ? "yes: set-uid gives nothing" : "no: set-uid programs work"]);
   if (found.label) line("label", [found.label]);
   if (found.oomScoreAdjust !== 0) line("oom score", [`adjusted by ${found.oomScoreAdjust}`]);
@@ -277,6 +271,22 @@ function rights(found: Rights, style: Style): string {
     ",",
   );
   return heading("Process", "who it is and what it may do", style) + rows.join("");
+}
+
+function seccomp({ mode, filters, refusals }: Rights["seccomp"]): string[] {
+  if (mode === "off") return ["off: every system call is let through"];
+  if (mode !== "filter") return [mode];
+  if (!refusals)
+    return [`filter: ${filters || 1} program${filters > 1 ? "s judge" : " judges"} each system call`];
+  const { refused, of, families, depends } = refusals;
+  const largest = Object.entries(families).toSorted(([, a], [, b]) => b.length - a.length);
+  return [
+    `filter: ${refused} of ${of} system calls are refused:`,
+    ...largest.map(
+      ([family, names], index) => `${family} (${names.length})${index < largest.length - 1 ? "," : ";"}`,
+    ),
+    ...(depends.length > 0 ? [`by their arguments: ${depends.join(" ")}`] : []),
+  ];
 }
 
 const SHOWN = [

@@ -166,6 +166,17 @@ export interface Capabilities {
   readonly dropped: readonly string[];
 }
 
+/** What a seccomp filter says to the system calls of this machine. */
+export interface Refusals {
+  /** System calls of this machine that are answered with an error, or with death. */
+  readonly refused: number;
+  readonly of: number;
+  /** What is refused, by family: `mounting`, `modules`, … */
+  readonly families: Readonly<Record<string, readonly string[]>>;
+  /** Allowed or refused by their arguments. */
+  readonly depends: readonly string[];
+}
+
 export interface Rights {
   readonly program?: string;
   readonly folder?: string;
@@ -174,7 +185,12 @@ export interface Rights {
   readonly gid: number;
   readonly groups: readonly number[];
   readonly capabilities: Capabilities;
-  readonly seccomp: { readonly mode: "off" | "strict" | "filter"; readonly filters: number };
+  readonly seccomp: {
+    readonly mode: "off" | "strict" | "filter";
+    readonly filters: number;
+    /** Of a filter that this engine made: the kernel shows no filter to others. */
+    readonly refusals?: Refusals;
+  };
   readonly noNewPrivileges: boolean;
   /** AppArmor's or SELinux's. */
   readonly label?: string;

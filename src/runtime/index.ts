@@ -49,6 +49,7 @@ export { callerIdMaps, matchUser } from "./rootless.ts";
 export {
   builtinProfile,
   type Filter,
+  judgeSeccomp,
   parseSeccomp,
   type SeccompChoice,
   seccompFilter,

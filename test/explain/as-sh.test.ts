@@ -56,7 +56,7 @@ function essence({ namespaces, cgroups, rootfs, process }: Explanation) {
     masked: rootfs?.masked.toSorted(),
     readonly: rootfs?.readonlyPaths.toSorted(),
     capabilities: process.capabilities,
-    seccomp: process.seccomp,
+    seccomp: [process.seccomp.mode, process.seccomp.filters],
     rights: [process.uid, process.gid, process.groups, process.noNewPrivileges, process.oomScoreAdjust],
     limitsOfProcess: process.limits,
     words: process.words,
@@ -92,8 +92,8 @@ describe("the script makes the same process", () => {
       stdout: "ignore",
       stderr: "pipe",
     });
+    let pid: number | undefined;
     try {
-      let pid: number | undefined;
       for (let n = 0; pid === undefined && n < 600; n++) {
         if (shell.exitCode !== null) throw new Error(await new Response(shell.stderr).text());
         await Bun.sleep(20);
@@ -104,8 +104,8 @@ describe("the script makes the same process", () => {
       expect(essence(again)).toEqual(essence(original));
       const environment = (of: number): string => readFileSync(`/proc/${of}/environ`, "utf8");
       expect(environment(again.target.pid)).toBe(environment(original.target.pid));
-      process.kill(again.target.pid, "SIGKILL");
     } finally {
+      if (pid !== undefined) process.kill(pid, "SIGKILL");
       await shell.exited;
     }
     expect(await new Response(shell.stderr).text()).not.toMatch(/^(mount|mknod|mkdir|rmdir|ln|sh):/m);

@@ -72,6 +72,23 @@ describe("a running container", () => {
     await sandbox.ok("rm", "-f", "side");
   });
 
+  test("also with processes of this machine that joined a single one of them", async () => {
+    const pid = await pidOf("web");
+    for (const name of ["net", "pid"]) {
+      const visitor = Bun.spawn(["nsenter", "-t", pid, `--${name}`, "sh", "-c", "echo in; sleep 100; true"], {
+        stdin: "ignore",
+        stdout: "pipe",
+      });
+      await visitor.stdout.getReader().read();
+      const { namespaces } = await explain("web");
+      expect(namespaces.find((each) => each.name === name)?.processes.length).toBeGreaterThan(0);
+      const below = await Bun.file(`/proc/${visitor.pid}/task/${visitor.pid}/children`).text();
+      for (const child of below.split(" ").filter(Boolean)) process.kill(Number(child), "SIGKILL");
+      visitor.kill(9);
+      await visitor.exited;
+    }
+  });
+
   test("limits have their flag and their file", async () => {
     const { cgroups } = await explain("web");
     const limit = (what: string) => cgroups.limits.find((each) => each.what === what);
@@ -97,7 +114,12 @@ describe("a running container", () => {
     expect(process.capabilities.dropped).toContain("CAP_NET_RAW");
     expect(process.capabilities.dropped).toContain("CAP_SYS_ADMIN");
     expect(process.capabilities.effective).toContain("CAP_CHOWN");
-    expect(process.seccomp).toEqual({ mode: "filter", filters: 1 });
+    expect(process.seccomp).toMatchObject({ mode: "filter", filters: 1 });
+    const { refusals } = process.seccomp;
+    expect(refusals?.families["mounting"]).toContain("mount");
+    expect(refusals?.families["the kernel itself"]).toContain("bpf");
+    expect(refusals?.depends.toSorted()).toEqual(["clone", "personality", "socket"]);
+    expect(Object.values(refusals?.families ?? {}).flat()).toHaveLength(refusals?.refused ?? 0);
   });
 
   test("paused, it says so", async () => {

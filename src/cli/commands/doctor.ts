@@ -1,5 +1,5 @@
 /** `sampan doctor`: what this machine can do for containers, and what is in the way. */
-import { diagnosisText, doctor } from "../../explain/index.ts";
+import { doctor, texts } from "../../explain/index.ts";
 import { command } from "../command.ts";
 import { print, write } from "../output.ts";
 import { textStyle } from "../style.ts";
@@ -12,7 +12,7 @@ export default command({
   async run({ flags, where }) {
     const found = await doctor(where);
     if (flags.json) print(JSON.stringify(found, undefined, 2));
-    else write(1, diagnosisText(found, textStyle()));
+    else write(1, (await texts()).diagnosisText(found, textStyle()));
     return found.works ? 0 : 1;
   },
 });

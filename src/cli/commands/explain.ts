@@ -2,7 +2,6 @@
 import { Engine } from "../../engine.ts";
 import {
   again,
-  aheadText,
   compare,
   comparisonText,
   endingText,
@@ -14,14 +13,11 @@ import {
   explanationText,
   FORMS,
   isForm,
-  pathText,
-  planText,
-  timelineText,
+  texts,
 } from "../../explain/index.ts";
 import { command } from "../command.ts";
 import { type Flags, parseFlags, UsageError } from "../flags.ts";
 import { complain, print, write } from "../output.ts";
-import { configure } from "../run/config.ts";
 import { textStyle } from "../style.ts";
 
 const FLAGS = {
@@ -46,25 +42,28 @@ export default command({
     const engine = Engine.open(where);
     const [reference = "", other, ...more] = args;
     const style = textStyle();
-    const show = (found: unknown, text: () => string): number => {
+    const show = async (found: unknown, text: () => string | Promise<string>): Promise<number> => {
       if (flags.json) print(JSON.stringify(found, undefined, 2));
-      else write(1, text());
+      else write(1, await text());
       return 0;
     };
     if (reference === "run" && other !== undefined) {
-      const { default: run } = await import("./run.ts");
+      const [{ default: run }, { configure }] = await Promise.all([
+        import("./run.ts"),
+        import("../run/config.ts"),
+      ]);
       const asked = parseFlags(run.flags, args.slice(1), false);
       const found = await explainAhead(
         engine,
         configure(asked.flags, asked.args, asked.flags.detach ?? false),
         where,
       );
-      return show(found, () => aheadText(found, style));
+      return show(found, async () => (await texts()).aheadText(found, style));
     }
     if (more.length > 0) throw new UsageError(`'${name}' requires at most 2 arguments`, "arguments");
     if (other?.startsWith("/")) {
       const found = await explainPath(engine, reference, other);
-      return show(found, () => pathText(found, style));
+      return show(found, async () => (await texts()).pathText(found, style));
     }
     if (other !== undefined) {
       const found = compare(await explain(engine, reference), await explain(engine, other));
@@ -80,7 +79,9 @@ export default command({
     }
     if (flags.plan || flags.timeline) {
       const plan = await explainPlan(engine, reference);
-      return show(plan, () => (flags.timeline ? timelineText : planText)(plan, style));
+      return show(plan, async () =>
+        (await texts())[flags.timeline ? "timelineText" : "planText"](plan, style),
+      );
     }
     const end = await explainEnd(engine, reference);
     if (end) return show(end, () => endingText(end, style));

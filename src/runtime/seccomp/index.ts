@@ -5,6 +5,7 @@
 import { capabilityMask } from "../capabilities.ts";
 import type { SpecSeccomp } from "../spec.ts";
 import { PROGRAMS } from "./builtin.ts";
+import type { Verdict } from "./judge.ts";
 
 /** A seccomp filter as a plan carries it. */
 export interface Filter {
@@ -55,4 +56,10 @@ export async function builtinProfile(capabilities: readonly string[]): Promise<S
 export async function parseSeccomp(text: string, capabilities: readonly string[]): Promise<SpecSeccomp> {
   const { parseProfile } = await import("./json.ts");
   return parseProfile(text, capabilities);
+}
+
+/** What a filter answers to each system call of this machine (see judge.ts). */
+export async function judgeSeccomp(program: Uint8Array): Promise<ReadonlyMap<string, Verdict> | undefined> {
+  const { judge } = await import("./judge.ts");
+  return judge(program);
 }
