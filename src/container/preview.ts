@@ -6,10 +6,12 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import type { Step } from "../launch/index.ts";
+import type { Attached } from "../network/index.ts";
 import type { ContainerConfig, Mount } from "./config.ts";
 import { type Context, places } from "./context.ts";
 import { draft } from "./create.ts";
-import { CREATED } from "./rows.ts";
+import { loadNetwork, networksOf, takeNetwork } from "./networking.ts";
+import { CREATED, type StoredContainer } from "./rows.ts";
 import { buildPlan } from "./start.ts";
 
 export interface Preview {
@@ -43,8 +45,10 @@ export async function preview(context: Context, given: ContainerConfig): Promise
     const config = { ...asked.config, mounts: asked.config.mounts.map(stand) };
     const elsewhere = { ...context, paths: { ...context.paths, run: `${temporary}/run` } };
     mkdirSync(places(elsewhere.paths, asked.id).run, { recursive: true });
-    const container = { ...asked, config, name: "new", state: CREATED };
-    const { steps } = await buildPlan(elsewhere, container, { fresh: true });
+    const container = { ...asked, config, state: CREATED };
+    const attached = await attachedAs(context, container);
+    const options = { fresh: true, ...(attached ? { attached } : {}) };
+    const { steps } = await buildPlan(elsewhere, { ...container, name: "new" }, options);
     const hidden = new Set<string>();
     const real = steps
       .map((step) => renamed(step, names))
@@ -54,6 +58,29 @@ export async function preview(context: Context, given: ContainerConfig): Promise
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }
+}
+
+/** Thrown where everything is known: what was written down until then is rolled back. */
+const ENOUGH = new Error("nothing is to be kept");
+
+/** The addresses and ports that it would get. */
+async function attachedAs(
+  context: Context,
+  container: Omit<StoredContainer, "name">,
+): Promise<Attached | undefined> {
+  const network = await loadNetwork(container.config);
+  if (!network) return undefined;
+  let attached: Attached | undefined;
+  try {
+    context.rows.insert(container, undefined, () => {
+      network.joinAll(context, container.id, networksOf(container.config));
+      attached = takeNetwork(network, context, container);
+      throw ENOUGH;
+    });
+  } catch (error) {
+    if (error !== ENOUGH) throw error;
+  }
+  return attached;
 }
 
 /** Every text in a step, with the names that things would have. */
