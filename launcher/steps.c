@@ -56,8 +56,10 @@ static int perform(struct run *run, uint32_t i) {
   /* A clone returns twice; its step is the maker's. */
   if (run->stop_after == i + 1 && run->child == (s->column == INSIDE)) stop_here(run);
   if (result >= 0 || s->optional) return 0;
-  run->shared->failed = i;
-  run->shared->error = (uint32_t)-result;
+  /* Where both columns fail the first did on its own, and the other of it: an address for a child that is gone. */
+  uint32_t none = NO_STEP;
+  if (__atomic_compare_exchange_n(&run->shared->failed, &none, i, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    run->shared->error = (uint32_t)-result;
   return result;
 }
 
@@ -249,8 +251,9 @@ int run_outside(struct run *run) {
     else if (s->op != OP_barrier && s->column == OUTSIDE) error = perform(run, i);
     if (run->child) run_inside(run, i + 1);
   }
-  /* A barrier that met nobody: the child failed first, and its own error tells more. */
-  if (run->pid && (!error || (error == -EPIPE && run->peer >= 0))) {
+  bool child_first = error && shared->failed != NO_STEP && p->steps[shared->failed].column == INSIDE;
+  /* So too a barrier that met nobody: the child's own error tells more. */
+  if (run->pid && (!error || child_first || (error == -EPIPE && run->peer >= 0))) {
     int first = conclude(run);
     if (first) error = first;
   }

@@ -26,5 +26,5 @@ test("a container in process: its output, its exit, nothing left", async () => {
   expect(output).toBe("hello\n");
   expect(engine.containers.list({ all: true })).toEqual([]);
   engine.close();
-  expect(box.leaks()).toEqual([]);
+  expect(await box.left()).toEqual([]);
 });

@@ -430,6 +430,22 @@ describe("a failure", () => {
     expect(existsSync(`${dir}/made`)).toBe(false);
   });
 
+  test("of the process is told, not what failed on the host because it had gone", async () => {
+    const untilGone =
+      "while ! grep -q '^State:.[ZX]' /proc/$0/status 2>/dev/null && [ -d /proc/$0 ]; do :; done; exit 1";
+    const error = await failure(
+      plan([
+        ...container(place, place.container(), ["true"], {
+          early: [
+            inside({ call: "chdir", path: "/no/such/folder" }),
+            outside({ call: "spawn", argv: ["/bin/sh", "-c", untilGone, "{pid}"] }),
+          ],
+        }),
+      ]),
+    );
+    expect(error.message).toContain("changing to the working directory /no/such/folder");
+  });
+
   test("that is optional is noted and passed over", async () => {
     const connection = await launch(
       sh("true", { before: [{ ...inside({ call: "chdir", path: "/nope" }), optional: true }] }),

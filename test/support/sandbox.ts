@@ -85,6 +85,12 @@ export class Sandbox {
     return stdout.replace(/\n$/, "");
   }
 
+  /** What is left when everything that is on its way out has had the time to go. */
+  async left(): Promise<string[]> {
+    for (const end = Date.now() + 20_000; this.leaks().length > 0 && Date.now() < end; ) await Bun.sleep(5);
+    return this.leaks();
+  }
+
   /** Processes, mounts and cgroups of this sandbox that are still there. */
   leaks(): string[] {
     const found: string[] = [];

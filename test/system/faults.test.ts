@@ -62,8 +62,7 @@ const keeperOf = (id: string): number =>
 async function isClean(): Promise<void> {
   const ids = (await box.ok("ps", "-aq")).split("\n").filter(Boolean);
   if (ids.length > 0) await box.ok("rm", "-f", ...ids);
-  await until("the last process to be gone", () => box.leaks().length === 0).catch(() => {});
-  expect(box.leaks()).toEqual([]);
+  expect(await box.left()).toEqual([]);
   expect(await box.ok("run", "--rm", "host", "echo", "again")).toBe("again");
 }
 

@@ -24,7 +24,7 @@ afterEach(async () => {
     await engine.containers.remove(id, { force: true });
   const folders = () => readdirSync(`${box.root}/containers`);
   await until(() => box.leaks().length === 0 && folders().length === 0).catch(() => {});
-  expect(box.leaks()).toEqual([]);
+  expect(await box.left()).toEqual([]);
   expect(folders()).toEqual([]);
   expect(readdirSync(`${box.root}/run`).filter((name) => name !== "rootfs")).toEqual([]);
 });
