@@ -62,7 +62,7 @@ describe("a container", () => {
     connection.signal(9);
     expect(await connection.exit).toMatchObject({ code: 137, signal: 9 });
     connection.close();
-  }, 10_000);
+  });
 
   test("reads stdin to its end", async () => {
     const dir = place.container();

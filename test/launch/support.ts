@@ -187,7 +187,7 @@ export const kept = (dir: string, o: Partial<KeeperPlan> = {}): KeeperPlan =>
 export const plan = (steps: readonly Step[], k: KeeperPlan = keeper()): Plan => ({ steps, keeper: k });
 
 /** Asks again until it is so; fails after `limit` ms. */
-export async function until<T>(what: () => T | undefined | false | null, limit = 5000): Promise<T> {
+export async function until<T>(what: () => T | undefined | false | null, limit = 30_000): Promise<T> {
   const end = Date.now() + limit;
   for (;;) {
     const value = what();

@@ -72,11 +72,11 @@ const BOTH_WAYS = `
 
 test("through pasta", () => {
   expect(onHost(true, BOTH_WAYS)).toEqual(["from inside", "from inside", "far away", "0"]);
-}, 30_000);
+});
 
 test("through slirp4netns, where there is no default route", () => {
   expect(onHost(false, BOTH_WAYS)).toEqual(["from inside", "from inside", "far away", "0"]);
-}, 30_000);
+});
 
 test("a keeper that is killed leaves nobody behind, and one that starts the container again starts the network too", () => {
   const said = onHost(
@@ -98,7 +98,7 @@ test("a keeper that is killed leaves nobody behind, and one that starts the cont
     `,
   );
   expect(said).toEqual(["from inside", "from inside", "exited"]);
-}, 30_000);
+});
 
 test("a port that somebody has, or that is root's, is an error that says so, and the container is not started", () => {
   const said = onHost(
@@ -114,4 +114,4 @@ test("a port that somebody has, or that is root's, is an error that says so, and
     "Bind for 0.0.0.0:81 failed: ports below 1024 are root's",
     "0",
   ]);
-}, 30_000);
+});
