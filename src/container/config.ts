@@ -43,6 +43,8 @@ export interface Mount {
   readonly overlay?: boolean;
   /** It came by `-v`, which Docker shows in another place than `--mount`. */
   readonly short?: boolean;
+  /** Of an image: its id when the container was made, whatever its name means later. */
+  readonly imageId?: string;
   /** A volume that was given no name: it goes with `rm -v` and with `--rm`. */
   readonly anonymous?: boolean;
 }

@@ -54,9 +54,14 @@ export async function mountingOf(
       mounts.set(target, named({ type: "volume", source: "", target }, room.anonymousName));
   }
   const volumes: Mount[] = [];
-  for (const mount of mounts.values())
+  const images: string[] = [];
+  for (const [target, mount] of mounts)
     if (mount.type === "volume") volumes.push(mount);
-    else if (mount.type === "image") assertMountable(context, mount);
+    else if (mount.type === "image") {
+      const imageId = mount.imageId ?? mountable(context, mount);
+      images.push(imageId);
+      mounts.set(target, { ...mount, imageId });
+    }
   for (const mount of volumes) room.validateWish(mount.source, wishOf(mount));
   const made: string[] = [];
   const claim = (container: string): void => {
@@ -64,6 +69,7 @@ export async function mountingOf(
       if (room.ensure(context, mount.source, wishOf(mount))) made.push(mount.source);
       room.use(context.store, container, mount.source);
     }
+    for (const image of images) context.images.use(container, image);
   };
   const tell = (): void => {
     for (const id of made)
@@ -102,7 +108,8 @@ function volumesFrom(context: Context, spec: string): Mount[] {
 
 const isMode = (word: string): boolean => ["ro", "rw", "z", "Z", "nocopy"].includes(word);
 
-function assertMountable(context: Context, { source, target }: Mount): void {
+/** The id of an image that can be mounted. */
+function mountable(context: Context, { source, target }: Mount): string {
   const image = context.images.resolve(source);
   // Not the error of an image that a container is made of, which may then be pulled.
   if (!image)
@@ -117,6 +124,7 @@ function assertMountable(context: Context, { source, target }: Mount): void {
         hint: `Bind the folder that you mean: --mount type=bind,source=/usr,target=${target},readonly`,
       },
     );
+  return image.id;
 }
 
 // ---- when it starts
@@ -214,6 +222,7 @@ function based(mount: Mount, base: string): SpecMount {
     type: "bind",
     source: cleanPath(subpath),
     beneath: base,
+    why: mount.type === "bind" ? `--mount ${target}` : `${mount.type} ${mount.source}`,
     options: ["rbind", mount.propagation ?? "rprivate", ...(readonly ? ["ro"] : [])],
   };
 }
@@ -238,7 +247,7 @@ function assertBeneath(base: string, subpath: string): void {
 }
 
 function imageMount(context: Context, mount: Mount, stage: () => string, staged: Step[]): SpecMount {
-  const root = context.images.root(context.images.get(mount.source));
+  const root = context.images.root(context.images.get(mount.imageId ?? mount.source));
   const lower = root.kind === "layers" ? root.lower : [];
   if (lower.length === 1) return based(mount, lower[0] ?? "/");
   const target = stage();

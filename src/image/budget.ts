@@ -29,7 +29,8 @@ function removeBeyond(place: Place, budget: number): string[] {
   const rows = place.store.db
     .query<Row, [number]>(
       `SELECT id, manifest, NOT EXISTS (SELECT 1 FROM tags WHERE image = images.id AND reference NOT LIKE '%@%')
-         AND NOT EXISTS (SELECT 1 FROM containers WHERE image = images.id) AND used < ? AS spare
+         AND NOT EXISTS (SELECT 1 FROM containers WHERE image = images.id)
+         AND NOT EXISTS (SELECT 1 FROM container_images WHERE image = images.id) AND used < ? AS spare
        FROM images ORDER BY used, id`,
     )
     .all(Date.now() - GRACE);

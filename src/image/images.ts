@@ -307,6 +307,13 @@ export class Images {
     return removeImage(await this.#place(), image, text, options.force ?? false);
   }
 
+  /** A container has it mounted: until that is gone it stays. In the caller's transaction. */
+  use(container: string, image: string): void {
+    this.#store.db
+      .query("INSERT OR IGNORE INTO container_images (container, image) VALUES (?, ?)")
+      .run(container, image);
+  }
+
   /** Removes images that nothing uses: those without a name, or with `all` those without a container. */
   async prune(options: { all?: boolean; filter?: (image: ImageRecord) => boolean } = {}): Promise<Pruned> {
     const { pruneImages } = await import("./remove.ts");

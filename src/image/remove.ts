@@ -113,7 +113,8 @@ function deleteRows(place: Place, image: ImageRecord): Removed[] {
 function containersOf({ store }: Place, id: string): User[] {
   return store.db
     .query<{ id: string; state: string }, [string]>(
-      "SELECT id, state FROM containers WHERE image = ? ORDER BY created",
+      `SELECT id, state FROM containers WHERE image = ?1
+         OR id IN (SELECT container FROM container_images WHERE image = ?1) ORDER BY created`,
     )
     .all(id)
     .map(({ id, state }) => {

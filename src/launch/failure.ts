@@ -15,6 +15,7 @@ const ESRCH = 3;
 const ENOEXEC = 8;
 const ENOMEM = 12;
 const EACCES = 13;
+const ENOTDIR = 20;
 const EINVAL = 22;
 const ENOSPC = 28;
 const EBADMSG = 74;
@@ -54,6 +55,7 @@ function doing(step: Step): { readonly words: string; readonly path?: string } {
     case "mount":
       return { words: `mounting ${step.fstype} on ${step.target}`, path: step.target };
     case "bind":
+      if (step.base !== undefined) return { words: `mounting on ${step.target}`, path: step.target };
       return { words: `binding ${step.source} on ${step.target}`, path: step.source };
     case "attributes":
       return { words: `changing the mount ${step.target}`, path: step.target };
@@ -158,6 +160,8 @@ function hintFor(step: Step, errno: number): string | undefined {
       : "The disk is full.";
   if (step.call === "clone" && (errno === EPERM || errno === EINVAL))
     return "This host does not let this caller make these namespaces: `sampan doctor` says what is in the way.";
+  if (step.call === "bind" && (errno === EINVAL || errno === ENOTDIR))
+    return "A folder can only be mounted on a folder, and a file on a file.";
   if (errno === EPERM && step.call === "rlimit")
     return "Only a caller with CAP_SYS_RESOURCE raises a hard limit (`ulimit -H -a` shows them), and nofile never above fs.nr_open.";
   if (errno === ENOENT && step.call === "proc" && step.path.startsWith("self/attr/"))

@@ -151,7 +151,7 @@ export function mountSteps(mount: SpecMount, context: RootfsContext): Step[] {
   const { destination: target, type = "" } = mount;
   if (!target.startsWith("/"))
     throw new SampanError("invalid", `invalid mount target "${target}": mount path must be absolute`);
-  const why = mountWhy(mount);
+  const why = mount.why ?? mountWhy(mount);
   if (type === "bind" || options.bind) return bindSteps(mount, options, why, context);
   const bound = (source: string, set: number): Step[] => [
     inside(why, {

@@ -67,6 +67,8 @@ export interface SpecMount {
   readonly gidMappings?: readonly SpecIdMapping[];
   /** Not of the specification: the source is looked up below this folder and never leaves it. */
   readonly beneath?: string;
+  /** Not of the specification: what asked for it, for errors and `explain`. */
+  readonly why?: string;
 }
 
 export interface SpecIdMapping {

@@ -104,4 +104,12 @@ export const MIGRATIONS: readonly string[] = [
     UPDATE images SET used = CAST(unixepoch('subsec') * 1000 AS INTEGER) WHERE id = OLD.image;
   END;
   `,
+  `
+  CREATE TABLE container_images (          -- images that a container has mounted, beside the one that it is made of
+    container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+    image     TEXT NOT NULL REFERENCES images(id),
+    PRIMARY KEY (container, image)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX container_images_image ON container_images(image);
+  `,
 ];

@@ -305,6 +305,15 @@ describe("other mounts", () => {
     expect(await run("--mount", part, "busybox", "ls", "/i")).toBe("marked");
     const { stderr } = await box.cli("run", "--rm", "--mount", part, "busybox", "touch", "/i/x");
     expect(stderr).toBe("touch: /i/x: Read-only file system\n");
+    await box.ok("tag", "app", "mounted:1");
+    const id = await box.ok("create", "--mount", "type=image,src=mounted:1,dst=/i", "busybox");
+    await box.ok("tag", "busybox", "mounted:1");
+    expect(await box.ok("start", "-a", id)).toBe("");
+    expect(await refused("rmi", "app")).toStartWith(
+      `1: sampan: conflict: unable to remove repository reference "app" (must force) - container ${id.slice(0, 12)} is using`,
+    );
+    await box.ok("rm", id);
+    await box.ok("rmi", "mounted:1");
     expect(await refused("create", "--mount", "type=image,src=nope,dst=/i", "busybox")).toBe(
       "1: sampan: No such image: nope:latest",
     );
@@ -348,6 +357,14 @@ describe("other mounts", () => {
     expect(await run("-v", "bound:/b", "busybox", "cat", "/b/f")).toBe("outside");
     expect((await box.cli("run", "--rm", "-v", "bound:/b", "busybox", "touch", "/b/x")).code).toBe(1);
     expect(await box.left()).toEqual([]);
+  });
+
+  test("a folder on a file is refused in words", async () => {
+    const { code, stderr } = await box.cli("run", "--rm", "-v", "wrong:/etc/passwd", "busybox", "true");
+    expect([code, stderr]).toEqual([
+      125,
+      "sampan: mounting on /etc/passwd: invalid argument, asked for by volume wrong\nA folder can only be mounted on a folder, and a file on a file.\n",
+    ]);
   });
 
   test("a folder that is not there: -v makes it, --mount refuses", async () => {
