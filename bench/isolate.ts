@@ -51,7 +51,7 @@ export async function enter(folder: string): Promise<number> {
 export function furnish(folder: string): void {
   sh("mount", "-t", "tmpfs", "tmpfs", "/run");
   sh("mount", "-t", "tmpfs", "tmpfs", "/dev/shm");
-  // For the registry that images are pulled from.
+  // For the registry that images are pulled from, and for published ports.
   sh("ip", "link", "set", "lo", "up");
   if (existsSync(`${CGROUPS}/${V2}`)) moveV2(`${folder}/cgroup`, `${folder}/${V2}`);
 }

@@ -3,8 +3,8 @@
  *
  *   bun bench/main.ts [--quick] [--write] [--peers NAME,…] [PART…]
  *
- * Parts are run, engine, exec, together, memory, ps, logs, startup, images; none: all. `--quick` takes few samples of small things,
- * which shows that everything works and nothing else. `--write` puts the table into docs/benchmarks.md.
+ * Parts are run, engine, exec, together, memory, ps, logs, startup, images, network; none: all. `--quick` takes few samples of
+ * small things, which shows that everything works and nothing else. `--write` puts the table into docs/benchmarks.md.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,6 +19,7 @@ import { list } from "./measures/list.ts";
 import { logs } from "./measures/logs.ts";
 import type { Bench, Row } from "./measures/measure.ts";
 import { memory } from "./measures/memory.ts";
+import { network } from "./measures/network.ts";
 import { run } from "./measures/run.ts";
 import { startup } from "./measures/startup.ts";
 import { together } from "./measures/together.ts";
@@ -26,7 +27,7 @@ import { setUpPeers } from "./peers/index.ts";
 import { PEER_NAMES, type PeerName } from "./peers/peer.ts";
 import { table, writeBetweenMarkers } from "./table.ts";
 
-const MEASURES = [run, engine, exec, together, memory, list, logs, startup, images];
+const MEASURES = [run, engine, exec, together, memory, list, logs, startup, images, network];
 const PAGE = new URL("../docs/benchmarks.md", import.meta.url).pathname;
 const FULL = { samples: 20, slowSamples: 5, scale: 1 };
 const QUICK = { samples: 3, slowSamples: 1, scale: 10 };

@@ -24,7 +24,7 @@ export interface Measure {
 
 export interface Row {
   readonly title: string;
-  readonly unit: "ms" | "s" | "MB" | "MB/s";
+  readonly unit: "ms" | "s" | "MB" | "MB/s" | "Gbit/s" | "1,000/s";
   readonly values: Medians;
   readonly samples: number;
   readonly budgets: readonly Budget[];

@@ -1,11 +1,11 @@
 /**
- * docker: a dockerd with folders and a socket of its own. It gets no bridge, so that what is compared is containers and
- * not networks: every docker figure is with `--network none`.
+ * docker: a dockerd with folders and a socket of its own. What is compared is containers and not networks: every figure is
+ * with `--network none`, but those of the part that is about networks.
  */
 import { existsSync } from "node:fs";
 import { forgiving, sh, words } from "../command.ts";
 import { CGROUP_PARENT } from "../isolate.ts";
-import type { Peer, Setup } from "./peer.ts";
+import { connection, type Peer, type Setup } from "./peer.ts";
 import { processesNamed } from "./processes.ts";
 
 const START_TIMEOUT = 30_000;
@@ -45,6 +45,19 @@ export async function docker(program: string, { folder, layer }: Setup): Promise
       exec: (name) => [...base, "exec", name, "true"],
       remove: (names) => [...base, "rm", "--force", ...names],
     },
+    networks: {
+      create: (name) => [...base, "network", "create", name],
+      delete: (name) => [...base, "network", "rm", name],
+      run: (to) => [...base, "run", "--rm", ...connection(to), "busybox", "true"],
+      start: (name, command, to) => [
+        ...base,
+        ...words`run --detach --name ${name}`,
+        ...connection(to),
+        "busybox",
+        ...command,
+      ],
+      pid: (name) => [...base, "inspect", "--format", "{{.State.Pid}}", name],
+    },
     books: {
       wait: (name) => [...base, "wait", name],
       logs: (name) => [...base, "logs", name],
@@ -62,7 +75,6 @@ async function startDaemon(folder: string, socket: string): Promise<() => Promis
     [
       ...words`dockerd --data-root ${folder}/data --exec-root /run/docker --host ${socket}`,
       ...words`--pidfile ${folder}/pid --cgroup-parent ${CGROUP_PARENT}`,
-      ...words`--bridge none --iptables=false --ip6tables=false --ip-forward=false`,
     ],
     // A session of its own: an interrupt is for the bench, which then stops it in order.
     { stdio: ["ignore", log, log], detached: true },

@@ -27,6 +27,7 @@ export interface Peer {
   readonly images?: Keeping;
   readonly background?: Background;
   readonly books?: Books;
+  readonly networks?: Networks;
   /** Stops what was started for it. */
   stop?(): Promise<void>;
 }
@@ -56,6 +57,30 @@ export interface Background {
   /** Kills and removes them all. */
   remove(names: readonly string[]): Command;
 }
+
+/** Where a container is on the network; nothing said: on the engine's default one. */
+export interface Connected {
+  readonly network?: string;
+  /** `8080:80` */
+  readonly publish?: string;
+}
+
+export interface Networks {
+  create(name: string): Command;
+  delete(name: string): Command;
+  /** As `Peer.run`, but connected. */
+  run(connected: Connected): Command;
+  /** As `Background.start`, but connected. */
+  start(name: string, command: Command, connected: Connected): Command;
+  /** Prints the pid of its process. */
+  pid(name: string): Command;
+}
+
+/** `--network` and `--publish`, which all engines spell alike. */
+export const connection = ({ network, publish }: Connected): string[] => [
+  ...(network === undefined ? [] : ["--network", network]),
+  ...(publish === undefined ? [] : ["--publish", publish]),
+];
 
 /** What an engine knows of its containers. */
 export interface Books {

@@ -1,7 +1,7 @@
 /** podman: no daemon; a conmon stays with each container. Its storage, run folder and settings are the bench's own. */
 import { forgiving, sh, words } from "../command.ts";
 import { CGROUP_PARENT } from "../isolate.ts";
-import type { Peer, Setup } from "./peer.ts";
+import { connection, type Peer, type Setup } from "./peer.ts";
 import { processesNamed } from "./processes.ts";
 
 /** podman raises limits by default, which a machine without CAP_SYS_RESOURCE refuses. */
@@ -10,6 +10,7 @@ const ULIMITS = words`--ulimit nofile=20000:20000 --ulimit nproc=1000:1000`;
 export async function podman(program: string, { folder, layer }: Setup): Promise<Peer> {
   const base = [
     ...words`${program} --root ${folder}/root --runroot /run/containers --tmpdir /run/libpod`,
+    ...words`--network-config-dir ${folder}/networks`,
     ...words`--cgroup-manager cgroupfs --events-backend file --log-level error`,
   ];
   const options = [...ULIMITS, "--network", "none", "--cgroup-parent", CGROUP_PARENT];
@@ -36,6 +37,32 @@ export async function podman(program: string, { folder, layer }: Setup): Promise
       },
       exec: (name) => [...base, "exec", name, "true"],
       remove: (names) => [...base, "rm", "--force", "--time", "0", ...names],
+    },
+    networks: {
+      create: (name) => [...base, "network", "create", name],
+      delete: (name) => [...base, "network", "rm", name],
+      run: (to) => [
+        ...base,
+        "run",
+        "--rm",
+        ...ULIMITS,
+        "--cgroup-parent",
+        CGROUP_PARENT,
+        ...connection(to),
+        "busybox",
+        "true",
+      ],
+      start: (name, command, to) => [
+        ...base,
+        ...words`run --detach --name ${name}`,
+        ...ULIMITS,
+        "--cgroup-parent",
+        CGROUP_PARENT,
+        ...connection(to),
+        "busybox",
+        ...command,
+      ],
+      pid: (name) => [...base, "inspect", "--format", "{{.State.Pid}}", name],
     },
     books: {
       wait: (name) => [...base, "wait", name],

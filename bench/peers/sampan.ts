@@ -1,8 +1,8 @@
 /** sampan: the executable that the build made, which is told of its folders by the environment (see isolate.ts). */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { sh } from "../command.ts";
+import { sh, words } from "../command.ts";
 import { CGROUP_PARENT, SAMPAN_RUN } from "../isolate.ts";
-import type { Peer, Setup } from "./peer.ts";
+import { connection, type Peer, type Setup } from "./peer.ts";
 
 export const SAMPAN = new URL("../../dist/sampan", import.meta.url).pathname;
 
@@ -33,6 +33,30 @@ export async function sampan(program: string, { archive }: Setup): Promise<Peer>
       },
       exec: (name) => [...base, "exec", name, "true"],
       remove: (names) => [...base, "rm", "--force", ...names],
+    },
+    networks: {
+      create: (name) => [...base, "network", "create", name],
+      delete: (name) => [...base, "network", "rm", name],
+      run: (to) => [
+        ...base,
+        "run",
+        "--rm",
+        "--cgroup-parent",
+        CGROUP_PARENT,
+        ...connection(to),
+        "busybox",
+        "true",
+      ],
+      start: (name, command, to) => [
+        ...base,
+        ...words`run --detach --name ${name}`,
+        "--cgroup-parent",
+        CGROUP_PARENT,
+        ...connection(to),
+        "busybox",
+        ...command,
+      ],
+      pid: (name) => [...base, "inspect", "--format", "{{.State.Pid}}", name],
     },
     books: {
       wait: (name) => [...base, "wait", name],

@@ -4,9 +4,10 @@
  */
 import { SampanError } from "../common/error.ts";
 import { CLONE, Launcher, NO_KEEPER, type Step } from "../launch/index.ts";
-import { type Endpoint, type EndpointConfig, loadConnecting } from "../network/index.ts";
+import { type Endpoint, type EndpointConfig, load, loadConnecting } from "../network/index.ts";
 import type { ContainerConfig } from "./config.ts";
-import type { Context } from "./context.ts";
+import { type Context, places } from "./context.ts";
+import { writeFiles } from "./files.ts";
 import { hasNetworks, networksOf } from "./networking.ts";
 import { renewKeeper } from "./publish.ts";
 import { isAlive } from "./reconcile.ts";
@@ -56,6 +57,7 @@ export async function connectNetwork(
   if (runs)
     try {
       await within(context, container.id, room.connectSteps(context, endpoint, all));
+      await tell(context, container);
     } catch (error) {
       context.store.transaction(() => room.disconnect(context, container.id, endpoint.network.id));
       throw error;
@@ -87,12 +89,21 @@ export async function disconnectNetwork(
     await renewKeeper(context, container.id);
     room.followPorts(context, container.id);
   }
+  if (endpoint.active) await tell(context, container);
   withNetworks(
     context,
     container.id,
     rest.map((other) => other.asked),
   );
   note(context, "disconnect", endpoint);
+}
+
+/** The container's files say where it is now, and somebody answers for names there. */
+async function tell(context: Context, container: ContainerRecord): Promise<void> {
+  const room = await load();
+  const attached = room.attached(context, container.id);
+  writeFiles(places(context.paths, container.id).run, container, room.surroundingsOf(context, attached));
+  await room.ensureResponder(context, attached);
 }
 
 /** Runs steps of both columns, the inner ones in the container's network namespace. */

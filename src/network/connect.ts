@@ -4,6 +4,7 @@ import { NETLINK, NetlinkWriter } from "../kernel/netlink.ts";
 import { deleteLink } from "../kernel/rtnetlink.ts";
 import type { Step } from "../launch/index.ts";
 import { findNetwork, type Place, portTarget, wiringOf } from "./attach.ts";
+import { newResolverSteps } from "./dns/rules.ts";
 import { activate, join } from "./endpoints.ts";
 import { tableName } from "./names.ts";
 import { takePorts } from "./ports.ts";
@@ -73,7 +74,7 @@ interface Both {
 
 export const connectSteps = (place: Place, endpoint: Endpoint, all: readonly Endpoint[]): Both => ({
   outside: linkSteps(wiringOf(place, { endpoints: all, ports: [] }), endpoint, true),
-  inside: insideSteps([endpoint], all, false),
+  inside: [...insideSteps([endpoint], all, false), ...newResolverSteps(all)],
 });
 
 export function disconnectSteps(endpoint: Endpoint, rest: readonly Endpoint[]): Both {
@@ -90,6 +91,7 @@ export function disconnectSteps(endpoint: Endpoint, rest: readonly Endpoint[]): 
         messages: w.done(),
       },
       ...insideSteps([], rest, false),
+      ...newResolverSteps(rest),
     ],
   };
 }

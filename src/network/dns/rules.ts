@@ -6,7 +6,15 @@
  */
 import { parseIp } from "../../common/ip.ts";
 import { NETLINK, NetlinkWriter } from "../../kernel/netlink.ts";
-import { beginBatch, type Expression, endBatch, ensureTable, fillTable } from "../../kernel/nftables.ts";
+import {
+  beginBatch,
+  deleteTable,
+  type Expression,
+  endBatch,
+  ensureTable,
+  fillTable,
+  type NftTable,
+} from "../../kernel/nftables.ts";
 import type { Step } from "../../launch/index.ts";
 import { isPredefined, subnetOf } from "../endpoints.ts";
 import type { Endpoint } from "../types.ts";
@@ -69,61 +77,72 @@ function loopbackName(): Uint8Array {
 /** Inside, once the loopback is up. */
 export function resolverSteps(endpoints: readonly Endpoint[]): Step[] {
   const gateway = parseIp(resolverGateway(endpoints) ?? "");
-  if (!gateway) return [];
+  return gateway ? steps(gateway, false) : [];
+}
+
+/** In a container that runs, whose networks have changed. */
+export const newResolverSteps = (endpoints: readonly Endpoint[]): Step[] =>
+  steps(parseIp(resolverGateway(endpoints) ?? ""), true);
+
+function steps(gateway: Uint8Array | undefined, instead: boolean): Step[] {
   const w = new NetlinkWriter(2048);
   beginBatch(w);
   ensureTable(w, TABLE);
-  fillTable(w, {
-    name: TABLE,
-    sets: [],
-    chains: [
-      {
-        name: "raw",
-        hook: { type: "filter", hook: "prerouting", priority: -300 },
-        rules: [
-          [
-            { expr: "meta", key: "iifname", to: 1 },
-            { expr: "cmp", from: 1, not: true, value: loopbackName() },
-            ...ipv4,
-            ...address(DESTINATION, 1, Uint8Array.of(127)),
-            { expr: "verdict", verdict: "drop" },
-          ],
-        ],
-      },
-      {
-        name: "output",
-        hook: { type: "nat", hook: "output", priority: -100 },
-        rules: [led(UDP, gateway), led(TCP, gateway)],
-      },
-      {
-        name: "postrouting",
-        hook: { type: "nat", hook: "postrouting", priority: 100 },
-        rules: [
-          [
-            ...ipv4,
-            ...address(SOURCE, 1, Uint8Array.of(127)),
-            ...address(DESTINATION, 4, gateway),
-            { expr: "masq" },
-          ],
-        ],
-      },
-    ],
-  });
+  if (instead) deleteTable(w, TABLE);
+  if (instead && gateway) ensureTable(w, TABLE);
+  if (gateway) fillTable(w, rules(gateway));
   endBatch(w);
-  return [
-    {
-      call: "proc",
-      column: "inside",
-      why: "--network",
-      path: "sys/net/ipv4/conf/all/route_localnet",
-      data: "1",
-    },
-    {
-      call: "netlink",
-      column: "inside",
-      why: "--network",
-      protocol: NETLINK.netfilter,
-      messages: w.done(),
-    },
-  ];
+  const route: Step = {
+    call: "proc",
+    column: "inside",
+    why: "--network",
+    path: "sys/net/ipv4/conf/all/route_localnet",
+    data: gateway ? "1" : "0",
+  };
+  const table: Step = {
+    call: "netlink",
+    column: "inside",
+    why: "--network",
+    protocol: NETLINK.netfilter,
+    messages: w.done(),
+  };
+  // In neither order is there a moment in which neighbours reach the loopback.
+  return gateway ? [table, route] : [route, table];
 }
+
+const rules = (gateway: Uint8Array): NftTable => ({
+  name: TABLE,
+  sets: [],
+  chains: [
+    {
+      name: "raw",
+      hook: { type: "filter", hook: "prerouting", priority: -300 },
+      rules: [
+        [
+          { expr: "meta", key: "iifname", to: 1 },
+          { expr: "cmp", from: 1, not: true, value: loopbackName() },
+          ...ipv4,
+          ...address(DESTINATION, 1, Uint8Array.of(127)),
+          { expr: "verdict", verdict: "drop" },
+        ],
+      ],
+    },
+    {
+      name: "output",
+      hook: { type: "nat", hook: "output", priority: -100 },
+      rules: [led(UDP, gateway), led(TCP, gateway)],
+    },
+    {
+      name: "postrouting",
+      hook: { type: "nat", hook: "postrouting", priority: 100 },
+      rules: [
+        [
+          ...ipv4,
+          ...address(SOURCE, 1, Uint8Array.of(127)),
+          ...address(DESTINATION, 4, gateway),
+          { expr: "masq" },
+        ],
+      ],
+    },
+  ],
+});

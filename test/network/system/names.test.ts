@@ -3,8 +3,6 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import type { udp } from "bun";
 import packet from "dns-packet";
-import { NetworkRows } from "../../../src/network/rows.ts";
-import { Store } from "../../../src/store/index.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 
 const sandbox = new Sandbox();
@@ -13,25 +11,6 @@ const ready = `${sandbox.root}/run/names/ready`;
 const UPSTREAM = "192.0.2.53";
 const asked: string[] = [];
 let upstream: udp.Socket<"buffer">;
-
-function network(name: string, number: number, internal = false): void {
-  const store = Store.open({ root: sandbox.root, run: `${sandbox.root}/run` });
-  new NetworkRows(store).insert({
-    id: number.toString(16).padEnd(64, "0"),
-    name,
-    created: Date.now(),
-    driver: "bridge",
-    internal,
-    attachable: false,
-    ipv4: true,
-    ipv6: false,
-    subnets: [{ subnet: `10.${number}.0.0/24`, gateway: `10.${number}.0.1` }],
-    options: {},
-    ipamOptions: {},
-    labels: {},
-  });
-  store.close();
-}
 
 const idle = (name: string, ...options: string[]): Promise<string> =>
   sandbox.ok("run", "-d", "--name", name, ...options, "host", "sleep", "1000");
@@ -62,9 +41,8 @@ beforeAll(async () => {
       },
     },
   });
-  await sandbox.ok("ps");
-  network("front", 201);
-  network("back", 202, true);
+  await sandbox.ok("network", "create", "--subnet", "10.201.0.0/24", "front");
+  await sandbox.ok("network", "create", "--subnet", "10.202.0.0/24", "--internal", "back");
   await idle(
     "web",
     "--network",
@@ -190,6 +168,23 @@ test("the rules are what nft reads: led to the gateway, and nothing from outside
       "ip daddr 127.0.0.11 udp dport 53 dnat ip to 10.201.0.1:20053 ip daddr 127.0.0.11 tcp dport 53 dnat ip to 10.201.0.1:20053 } " +
       "chain postrouting { type nat hook postrouting priority srcnat; policy accept; ip saddr 127.0.0.0/8 ip daddr 10.201.0.1 masquerade } }",
   );
+});
+
+describe("a container that runs", () => {
+  test("finds others where it is connected, and no longer where it is not; its files say so", async () => {
+    await idle("guest", "--dns", UPSTREAM);
+    expect(await dig("guest", `@127.0.0.11`, "web")).toContain("connection refused");
+    await sandbox.ok("network", "connect", "--alias", "visitor", "front", "guest");
+    expect(await inside("guest", "getent", "hosts", "web")).toMatch(/^10\.201\.0\.2\s/);
+    expect(await dig("web", "visitor")).toStartWith("10.201.0.");
+    expect(await inside("guest", "cat", "/etc/hosts")).toContain("10.201.0.");
+    await sandbox.ok("network", "disconnect", "front", "guest");
+    expect(await inside("guest", "cat", "/etc/resolv.conf")).toContain(`nameserver ${UPSTREAM}`);
+    expect(await inside("guest", "getent", "hosts", "web")).not.toContain("10.201.");
+    await sandbox.ok("network", "connect", "back", "guest");
+    expect(await dig("guest", "db")).toBe("10.202.0.2");
+    await sandbox.ok("rm", "-f", "guest");
+  });
 });
 
 describe("the responder", () => {
