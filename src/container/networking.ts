@@ -2,14 +2,16 @@
  * Whether a container has networks, and what that means at its beginning and its end. Only one that has any loads the room of
  * networks.
  */
-import { type Attached, type EndpointConfig, load, release } from "../network/index.ts";
+import { type Attached, type EndpointConfig, load, release, releaseRows } from "../network/index.ts";
 import type { ContainerConfig } from "./config.ts";
 import type { Context } from "./context.ts";
 import type { StoredContainer } from "./rows.ts";
-import { isRootless } from "./spec.ts";
+import { isRootless, joinsOthers } from "./spec.ts";
 
 const DEFAULT_NETWORK: readonly EndpointConfig[] = [{ network: "bridge" }];
 const NO_NETWORK: readonly EndpointConfig[] = [];
+/** Where an uplink leads connections: the container's own. */
+const LOOPBACK = "127.0.0.1";
 
 /** Whether this kind of container is connected to networks at all: its network namespace is its own, and it has root's rights. */
 export function hasNetworks({ exactly, namespaces }: ContainerConfig): boolean {
@@ -28,8 +30,22 @@ export function networksOf(config: ContainerConfig): readonly EndpointConfig[] {
 
 export type Network = Awaited<ReturnType<typeof load>>;
 
+/**
+ * Whether it is connected by a program of a user's (see src/network/uplink.ts): its network namespace is its own, in a user
+ * namespace of its own.
+ */
+export function hasUplink(config: ContainerConfig): boolean {
+  if (!isRootless() || config.exactly || joinsOthers(config)) return false;
+  const mode = config.namespaces.net?.mode;
+  return mode === undefined || mode === "private";
+}
+
+/** Without networks it still has ports of the host. */
+const publishesByUplink = (config: ContainerConfig): boolean =>
+  (config.ports.length > 0 || config.publishAll) && hasUplink(config);
+
 export const loadNetwork = (config: ContainerConfig): Promise<Network> | undefined =>
-  hasNetworks(config) ? load() : undefined;
+  hasNetworks(config) || publishesByUplink(config) ? load() : undefined;
 
 /** Addresses and ports for a container that is about to start; in a transaction. */
 export const takeNetwork = (
@@ -42,6 +58,7 @@ export const takeNetwork = (
     ports: config.ports,
     publishAll: config.publishAll,
     exposed: exposedPorts,
+    ...(hasUplink(config) ? { destination: LOOPBACK } : {}),
   });
 
 /** Gives addresses and ports back. `lost`: no keeper has taken its ports out of the kernel. */
@@ -51,4 +68,6 @@ export function releaseNetwork(
   lost: boolean,
 ): void {
   if (hasNetworks(config)) release(context, id, lost);
+  // The program that had the ports is gone with the container.
+  else if (publishesByUplink(config)) context.store.transaction(() => releaseRows(context.store, id));
 }

@@ -32,11 +32,11 @@ import { clearCgroup, discard, removeRun } from "./finish.ts";
 import { healthSteps } from "./health.ts";
 import { cgroupOf, hasHealthcheck, keeperPlan } from "./keeper.ts";
 import { isLocked, readPidFile } from "./live.ts";
-import { loadNetwork, releaseNetwork } from "./networking.ts";
+import { hasUplink, loadNetwork, releaseNetwork } from "./networking.ts";
 import { keepPlan } from "./plan.ts";
 import { readInRoot, withoutUpper } from "./root.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
-import { buildSpec, isRootless, joinsOthers, type Size } from "./spec.ts";
+import { buildSpec, isRootless, type Size } from "./spec.ts";
 
 export interface StartOptions {
   /** The caller reads the output and stays until the end. */
@@ -146,13 +146,12 @@ function shmOf(config: ContainerConfig, id: string): string | undefined {
 async function uplinkOf(
   { config }: StoredContainer,
   run: string,
-  warn: Start["warn"],
+  { attached, warn }: Start,
 ): Promise<Uplink | undefined> {
-  const mode = config.namespaces.net?.mode;
-  if (!isRootless() || config.exactly || joinsOthers(config)) return undefined;
-  if (mode !== undefined && mode !== "private") return undefined;
-  const { forwarded, uplink } = await loadUplink();
-  const found = uplink(run, forwarded(config.ports));
+  if (!hasUplink(config)) return undefined;
+  const { refuseNetworks, uplink } = await loadUplink();
+  refuseNetworks(config.networks);
+  const found = uplink(run, attached?.ports ?? []);
   if (found.warning !== undefined) warn?.(found.warning);
   return found;
 }
@@ -176,10 +175,11 @@ export async function buildPlan(context: Context, container: StoredContainer, op
   const user = parseUser(container.user, passwd, group, config.groups);
   const maps = isRootless() ? callerIdMaps() : undefined;
   const net = config.namespaces.net;
-  const uplink = await uplinkOf(container, at.run, options.warn);
+  const uplink = await uplinkOf(container, at.run, options);
   const network = await loadNetwork(config);
   const { attached } = options;
-  const around = network && attached ? network.surroundingsOf(context, attached) : surroundings(uplink);
+  const around =
+    network && attached && !uplink ? network.surroundingsOf(context, attached) : surroundings(uplink);
   const warning = net?.mode === "container" ? undefined : writeFiles(at.run, container, around);
   if (warning !== undefined) options.warn?.(warning);
   const shm = shmOf(config, id);
@@ -212,7 +212,7 @@ export async function buildPlan(context: Context, container: StoredContainer, op
     ...(seccomp ? { seccomp } : {}),
     ...(config.init ? { init: true } : {}),
     ...(maps ? { rootless: maps } : {}),
-    ...(network && attached ? { network: network.stepsOf(context, attached) } : {}),
+    ...(network && attached && !uplink ? { network: network.stepsOf(context, attached) } : {}),
     ...(prepared ? { staged: { folder: at.run, steps: prepared.staged }, filled: prepared.filled } : {}),
     ...(uplink ? { uplink: uplink.steps } : {}),
   });
@@ -233,7 +233,7 @@ export async function buildPlan(context: Context, container: StoredContainer, op
 
 /** Whether the responder serves what this container needs of it; made so. */
 async function isServed(context: Context, { attached }: Start): Promise<boolean> {
-  return attached ? (await load()).ensureResponder(context, attached) : true;
+  return attached && !isRootless() ? (await load()).ensureResponder(context, attached) : true;
 }
 
 /** Docker's codes for a container that did not come to be: its clients pass them on. */

@@ -43,6 +43,8 @@ export interface Wishes {
   readonly publishAll: boolean;
   /** `80/tcp` */
   readonly exposed: readonly string[];
+  /** Where ports lead for a container that is on no network: what a user's uplink connects. */
+  readonly destination?: string;
   /** The networks that it is to be on. */
   readonly networks: readonly EndpointConfig[];
 }
@@ -91,7 +93,7 @@ export function takeAll(place: Place, container: string, wishes: Wishes): Attach
   const bindings = wishes.publishAll ? allExposed(wishes.exposed, wishes.ports) : wishes.ports;
   const ports =
     bindings.length > 0
-      ? takePorts(rows, { ...portTarget(endpoints), container, bindings, planned: true })
+      ? takePorts(rows, { ...targetOf(wishes, endpoints), container, bindings, planned: true })
       : [];
   return { endpoints, ports };
 }
@@ -110,6 +112,9 @@ function rejoin(
       join(rows, container, network, one, rows.nextPosition(container));
   }
 }
+
+const targetOf = ({ destination }: Wishes, endpoints: readonly Endpoint[]): ReturnType<typeof portTarget> =>
+  destination === undefined ? portTarget(endpoints) : { ipv4: destination, ipv6: undefined, binding: "" };
 
 /** Where published ports lead: by the way that the container's answers take. */
 export function portTarget(endpoints: readonly Endpoint[]): {

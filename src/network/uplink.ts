@@ -8,7 +8,7 @@ import { accessSync, constants, readFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { findProgram } from "../kernel/programs.ts";
 import type { Report, Step } from "../launch/index.ts";
-import type { PortBinding, PublishedPort } from "./types.ts";
+import type { EndpointConfig, PublishedPort } from "./types.ts";
 
 /** What this host has for it. */
 export interface UplinkFacts {
@@ -67,14 +67,17 @@ export function uplinkFacts(): UplinkFacts {
 const PASTA_SERVER = "169.254.1.1";
 const SLIRP_SERVER = "10.0.2.3";
 
-/** What was asked for as it is: each port of a range leads to the one at its place. */
-export function forwarded(ports: readonly PortBinding[]): Forwarded[] {
-  return ports.map(({ protocol, target, address, first }) => ({
-    protocol,
-    target,
-    address: address || "0.0.0.0",
-    port: first,
-  }));
+/** An uplink is one container's alone. */
+export function refuseNetworks(asked: readonly EndpointConfig[]): void {
+  for (const { network } of asked)
+    if (network !== "bridge" && network !== "default")
+      throw new SampanError(
+        "refused",
+        `--network ${network}: without root there are no networks of one's own`,
+        {
+          hint: "Leave it out, and the container has a network of its own; --network container:NAME shares another's.",
+        },
+      );
 }
 
 /** `folder` is the container's run folder. */

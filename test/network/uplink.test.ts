@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import {
   explainUplink,
   type Forwarded,
-  forwarded,
+  refuseNetworks,
   type UplinkFacts,
   uplink,
 } from "../../src/network/uplink.ts";
@@ -91,8 +91,11 @@ describe("without either", () => {
   });
 });
 
-test("what was asked for is forwarded as it is", () => {
-  expect(forwarded([{ protocol: "tcp", target: 80, address: "", first: 8080, last: 8080 }])).toEqual([WEB]);
+test("a network of one's own is refused by name", () => {
+  expect(() => refuseNetworks([{ network: "front" }])).toThrow(
+    "--network front: without root there are no networks of one's own",
+  );
+  expect(() => refuseNetworks([{ network: "bridge" }])).not.toThrow();
 });
 
 test("a port that could not be had is an error that names it", () => {
