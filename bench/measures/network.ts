@@ -17,12 +17,15 @@ const LOOPBACK_BUDGET = 9.2;
 
 interface Connecting extends Peer {
   readonly networks: Networks;
+  run(): Command;
 }
 
 export const network: Measure = {
   name: "network",
   async rows(bench) {
-    const peers = bench.peers.filter((peer): peer is Connecting => peer.networks !== undefined);
+    const peers = bench.peers.filter(
+      (peer): peer is Connecting => peer.networks !== undefined && peer.run !== undefined,
+    );
     return [
       ...(await added(peers, bench)),
       ...(await making(peers, bench)),
