@@ -1,6 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync } from "node:fs";
-import { familiarName, loadedText } from "../../src/image/index.ts";
+import { linkSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { familiarName, loadedText, trees } from "../../src/image/index.ts";
+import { getXattr, mknod, setXattr } from "../../src/kernel/ffi.ts";
 import { busyboxArchive, NO_BUSYBOX } from "../support/image.ts";
 import { ROOT } from "./merged.ts";
 import { TestPlace } from "./place.ts";
@@ -21,6 +22,35 @@ const title = (program: string): string => {
   return why === undefined ? program : `${program} (skipped: ${why})`;
 };
 
+/** One more layer, as a container would have left it: something gone, something replaced, links, a capability, odd times. */
+async function commitUpon(place: TestPlace): Promise<void> {
+  const upper = `${place.root}/upper`;
+  mkdirSync(`${upper}/etc/new`, { recursive: true });
+  mkdirSync(`${upper}/home`);
+  mknod(`${upper}/etc/group`, 0o020000, 0, 0);
+  setXattr(`${upper}/home`, "trusted.overlay.opaque", Buffer.from("y"));
+  writeFileSync(`${upper}/home/one`, "one");
+  linkSync(`${upper}/home/one`, `${upper}/home/two`);
+  // cap_net_raw+ep, as setcap writes it.
+  setXattr(
+    `${upper}/home/one`,
+    "security.capability",
+    Buffer.from("0100000200200000000000000000000000000000", "hex"),
+  );
+  utimesSync(`${upper}/home`, 1.5, 1_600_000_000.25);
+  const parent = place.images.get("busybox");
+  const root = place.images.root(parent);
+  const lower = root.kind === "layers" ? root.lower : [];
+  const { packHost } = await trees();
+  const layer = (async function* () {
+    yield* packHost({ do: "layer", upper: { upper, lower } });
+  })();
+  await place.images.commit(
+    { parent, reference: "busybox", config: { Cmd: ["sh"] }, createdBy: "test" },
+    layer,
+  );
+}
+
 async function withBusybox(): Promise<{ place: TestPlace; saved: string; id: string }> {
   const place = new TestPlace();
   const options = {
@@ -30,6 +60,7 @@ async function withBusybox(): Promise<{ place: TestPlace; saved: string; id: str
     ],
   };
   await place.images.load(busyboxArchive(place.root, options));
+  if (ROOT) await commitUpon(place);
   const saved = `${place.root}/saved.tar`;
   const sink = Bun.file(saved).writer();
   await place.images.save(["busybox"], (bytes) => void sink.write(bytes));

@@ -227,6 +227,10 @@ describe.skipIf(NO_BUSYBOX !== undefined)("what a container has changed", () => 
       expect(await refusal("idle", `x@sha256:${"a".repeat(64)}`)).toBe(
         "sampan: cannot commit to digest reference",
       );
+      await ran("reserved", "echo > /data/.wh.kept");
+      expect(await refusal("reserved")).toBe(
+        'sampan: "data/.wh.kept" cannot be in a layer: a name that begins with .wh. says that something is gone',
+      );
       expect(await refusal("-c", "RUN x", "idle")).toBe("sampan: RUN is not a valid change command");
       expect(await refusal("--pause", "--no-pause", "idle")).toContain(
         "--no-pause and --pause cannot be used together",

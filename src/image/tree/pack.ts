@@ -102,6 +102,7 @@ export class Packer {
         }
         const found = top.folder.look(child);
         const at = top.prefix + child;
+        if (found && top.folder instanceof UpperFolder && child.startsWith(".wh.")) throw reserved(at);
         if (!found) continue;
         if (!isDir(found.status)) {
           yield* this.file(found, child, at, top.folder instanceof UpperFolder ? top.prefix : undefined);
@@ -243,6 +244,15 @@ export class Packer {
     return piece;
   }
 }
+
+const reserved = (name: string): SampanError =>
+  new SampanError(
+    "invalid",
+    `${quote(name)} cannot be in a layer: a name that begins with .wh. says that something is gone`,
+    {
+      hint: "Rename it, or take the files out with cp.",
+    },
+  );
 
 /** Those that belong to the file: not overlayfs's own, and not the host's labels. */
 function xattrsOf(fd: number, name: string): Map<string, Uint8Array> | undefined {

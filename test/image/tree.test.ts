@@ -1,0 +1,179 @@
+/** Trees packed and put: what nobody can make lead elsewhere, and what is refused by name. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { readTar } from "../../src/image/tar/reader.ts";
+import { entryOf, type TarWriter, tarBytes } from "../../src/image/tar/writer.ts";
+import { changesOf, packPath, putInto } from "../../src/image/tree/index.ts";
+import { setXattr } from "../../src/kernel/ffi.ts";
+import { ROOT, WITHOUT_ROOT } from "./merged.ts";
+import { failure, pieces } from "./place.ts";
+
+let root = "";
+let folder = "";
+let outside = "";
+beforeEach(() => {
+  root = mkdtempSync(`${tmpdir()}/sampan-tree-`);
+  folder = `${root}/folder`;
+  outside = `${root}/outside`;
+  for (const path of [folder, outside]) mkdirSync(path);
+  writeFileSync(`${outside}/secret`, "secret");
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const OWNER = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+const put = (
+  build: (tar: TarWriter) => void,
+  rename: { from: string; name: string } = { from: "", name: "" },
+) => putInto({ folder, ...rename, owner: OWNER }, pieces(tarBytes(build), 700));
+const refusal = async (build: (tar: TarWriter) => void): Promise<string> =>
+  (await failure(put(build))).message;
+const packed = (path: string, name: string) => readTar(Buffer.concat([...packPath(path, name)]));
+
+describe("an archive that is put into a folder", () => {
+  test("goes nowhere else, whatever it names", async () => {
+    expect(await refusal((tar) => tar.file("../x", "x"))).toBe(
+      '"../x" contains "..", which could lead out of the layer',
+    );
+    expect(
+      await refusal((tar) => {
+        tar.entry(entryOf({ name: "link", type: "symlink", link: outside }));
+        tar.file("link/x", "x");
+      }),
+    ).toBe('"link" leads through a symlink, which is not followed here');
+    expect(
+      await refusal((tar) => {
+        tar.entry(entryOf({ name: "to-secret", type: "symlink", link: `${outside}/secret` }));
+        tar.entry(entryOf({ name: "up/..", type: "link", link: "x" }));
+      }),
+    ).toContain('contains ".."');
+    expect(await refusal((tar) => tar.entry(entryOf({ name: "h", type: "link", link: "link/secret" })))).toBe(
+      '"link" leads through a symlink, which is not followed here',
+    );
+    await put((tar) => tar.file(`${outside}/absolute`, "x"));
+    expect(readdirSync(outside)).toEqual(["secret"]);
+    expect(existsSync(`${folder}${outside}/absolute`)).toBe(true);
+  });
+
+  test("replaces a link, and does not write through it", async () => {
+    symlinkSync(`${outside}/secret`, `${folder}/file`);
+    await put((tar) => tar.file("file", "new"));
+    expect(readFileSync(`${folder}/file`, "utf8")).toBe("new");
+    expect(readFileSync(`${outside}/secret`, "utf8")).toBe("secret");
+  });
+
+  test("folders are merged; a file never takes a folder's place, nor the other way round", async () => {
+    mkdirSync(`${folder}/d`, { mode: 0o700 });
+    writeFileSync(`${folder}/d/kept`, "");
+    writeFileSync(`${folder}/f`, "");
+    await put((tar) => {
+      tar.entry(entryOf({ name: "d", type: "dir", mode: 0o751, mtime: 5_000_000_000n }));
+      tar.file("d/new", "");
+    });
+    expect(readdirSync(`${folder}/d`).sort()).toEqual(["kept", "new"]);
+    expect([statSync(`${folder}/d`).mode & 0o777, statSync(`${folder}/d`).mtimeMs]).toEqual([0o751, 5000]);
+    expect(await refusal((tar) => tar.file("d", "x"))).toBe(
+      `cannot overwrite directory "${folder}/d" with non-directory "${folder}"`,
+    );
+    expect(await refusal((tar) => tar.entry(entryOf({ name: "f", type: "dir" })))).toBe(
+      `cannot overwrite non-directory "${folder}/f" with directory "${folder}"`,
+    );
+  });
+
+  test("modes are the archive's, whatever the umask is, and its first name can be another", async () => {
+    const before = process.umask(0o077);
+    try {
+      await put(
+        (tar) => {
+          tar.entry(entryOf({ name: "old", type: "dir", mode: 0o775 }));
+          tar.file("old/old", "x", { mode: 0o666 });
+          tar.entry(entryOf({ name: "old/link", type: "link", link: "old/old" }));
+        },
+        { from: "old", name: "new" },
+      );
+    } finally {
+      process.umask(before);
+    }
+    expect(readdirSync(folder)).toEqual(["new"]);
+    expect(statSync(`${folder}/new`).mode & 0o777).toBe(0o775);
+    expect(statSync(`${folder}/new/link`)).toMatchObject({ nlink: 2, mode: 0o100666 });
+  });
+
+  test("a name that is too long, and an archive that ends too early, are said", async () => {
+    expect(await refusal((tar) => tar.file("n".repeat(300), "x"))).toMatch(/^open n+: file name too long$/);
+    const whole = tarBytes((tar) => tar.file("f", "x".repeat(5000)));
+    const cut = putInto({ folder, from: "", name: "", owner: OWNER }, pieces(whole.subarray(0, 3000)));
+    expect((await failure(cut)).message).toBe(
+      'the archive is truncated: it ends after 3000 bytes, in the middle of "f"',
+    );
+  });
+});
+
+describe("a tree that is packed", () => {
+  test("names in order, under the name that is wanted; links inside stay links", () => {
+    mkdirSync(`${folder}/b`);
+    writeFileSync(`${folder}/b/x`, "x");
+    symlinkSync(outside, `${folder}/a`);
+    expect(packed(folder, "t").map(({ entry: { name, type } }) => `${type} ${name}`)).toEqual([
+      "dir t/",
+      "symlink t/a",
+      "dir t/b/",
+      "file t/b/x",
+    ]);
+    expect(packed(`${folder}/a`, "only").map(({ entry }) => entry.link)).toEqual([outside]);
+  });
+
+  test("a name that is no text, and one of 255 bytes, come back as they were", async () => {
+    const odd = Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0x66, 0xff, 0xfe])]);
+    writeFileSync(odd, "odd");
+    writeFileSync(`${folder}/${"n".repeat(255)}`, "long");
+    const target = `${root}/target`;
+    mkdirSync(target);
+    const archive = Buffer.concat([...packPath(folder, "t")]);
+    await putInto({ folder: target, from: "t", name: "t", owner: OWNER }, pieces(archive, 999));
+    expect(
+      readdirSync(`${target}/t`, { encoding: "buffer" })
+        .map((name) => name.length)
+        .sort(),
+    ).toEqual([255, 3]);
+  });
+
+  test("a file that becomes shorter meanwhile is an error, not zeros", () => {
+    // One of sysfs says 4,096 bytes and has fewer.
+    expect(() => packed("/sys/kernel/uevent_seqnum", "f")).toThrow('"f" became shorter while it was read');
+  });
+});
+
+describe.skipIf(!ROOT)(`an upper folder${WITHOUT_ROOT}`, () => {
+  test("of an overlay with redirects is refused by name", () => {
+    mkdirSync(`${folder}/moved`);
+    setXattr(`${folder}/moved`, "trusted.overlay.redirect", Buffer.from("/elsewhere"));
+    expect(() => [...changesOf({ upper: folder, lower: [outside] })]).toThrow(
+      "/moved was changed by an overlay with redirect",
+    );
+  });
+
+  test("seen somewhere else, and places that are nobody's", () => {
+    mkdirSync(`${folder}/etc`);
+    writeFileSync(`${folder}/etc/hosts`, "");
+    writeFileSync(`${folder}/etc/own`, "");
+    const changes = (made: string[]) =>
+      [...changesOf({ upper: folder, lower: [outside], at: "/mnt", made })].map(
+        ({ kind, path }) => kind + path,
+      );
+    expect(changes([])).toEqual(["A/mnt/etc", "A/mnt/etc/hosts", "A/mnt/etc/own"]);
+    expect(changes(["/etc", "/etc/hosts"])).toEqual(["A/mnt/etc", "A/mnt/etc/own"]);
+    rmSync(`${folder}/etc/own`);
+    expect(changes(["/etc", "/etc/hosts"])).toEqual([]);
+  });
+});
