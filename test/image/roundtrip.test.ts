@@ -49,6 +49,7 @@ async function commitUpon(place: TestPlace): Promise<void> {
     { parent, reference: "busybox", config: { Cmd: ["sh"] }, createdBy: "test" },
     layer,
   );
+  expect(getXattr(`${place.top("busybox")}/home/two`, "security.capability")?.length).toBe(20);
 }
 
 async function withBusybox(): Promise<{ place: TestPlace; saved: string; id: string }> {
