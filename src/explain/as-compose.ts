@@ -18,7 +18,6 @@ const KEYS: Readonly<Record<string, readonly [key: string, kind: Kind]>> = {
   init: ["init", "yes"],
   platform: ["platform", "text"],
   pid: ["pid", "text"],
-  network: ["network_mode", "text"],
   ipc: ["ipc", "text"],
   uts: ["uts", "text"],
   userns: ["userns_mode", "text"],
@@ -108,6 +107,11 @@ function say(service: Record<string, Value>, flag: string, value: string): boole
     return true;
   }
   switch (flag) {
+    case "network":
+      // Networks of one's own are members of the file; everything else is a mode.
+      if (/[,=]/.test(value) || service["network_mode"] !== undefined) return false;
+      service["network_mode"] = value;
+      return true;
     case "ulimit": {
       const [, limit = "", soft = "", hard = soft] = /^(.*?)=(-?\d+)(?::(-?\d+))?$/.exec(value) ?? [];
       (into("ulimits", {}) as Record<string, Value>)[limit] = { soft: Number(soft), hard: Number(hard) };

@@ -10,6 +10,7 @@ import type {
   NamespaceMode,
   Resources,
 } from "../container/index.ts";
+import type { EndpointConfig, PortBinding } from "../network/types.ts";
 
 export interface CommandLine {
   /** The words, in groups that belong on one line: a flag and its value, the image, the command. */
@@ -46,9 +47,13 @@ export function asRun(config: ContainerConfig, name: string): CommandLine {
   add("init", config.init);
   add("platform", config.platform);
   namespaces(config, add);
+  all("network", config.networks.map(network));
+  all("link", config.networks[0]?.links ?? []);
   add("hostname", config.hostname);
   add("domainname", config.domainname);
   all("expose", config.expose);
+  all("publish", config.ports.map(port));
+  add("publish-all", config.publishAll);
   all("dns", config.dns);
   all("dns-search", config.dnsSearch);
   all("dns-option", config.dnsOptions);
@@ -129,6 +134,27 @@ function namespaces(config: ContainerConfig, add: Add): void {
     const mode = config.namespaces[kind as keyof typeof FLAGS];
     if (mode) add(flag, say(mode));
   }
+}
+
+/** `[ADDRESS:][PORT:]PORT/PROTOCOL` */
+function port({ address, first, last, target, protocol }: PortBinding): string {
+  const host = address === "" ? "" : `${address.includes(":") ? `[${address}]` : address}:`;
+  const range = first === 0 ? "" : first === last ? String(first) : `${first}-${last}`;
+  return `${host}${range}${host === "" && range === "" ? "" : ":"}${target}${protocol === "tcp" ? "" : `/${protocol}`}`;
+}
+
+/** A name alone, or the long form where more was asked. */
+function network(asked: EndpointConfig): string {
+  const { network: name, aliases = [], ipv4, ipv6, mac, gatewayPriority, driverOptions = {} } = asked;
+  const fields = [
+    ...aliases.map((alias) => `alias=${alias}`),
+    ...(ipv4 ? [`ip=${ipv4}`] : []),
+    ...(ipv6 ? [`ip6=${ipv6}`] : []),
+    ...(mac ? [`mac-address=${mac}`] : []),
+    ...(gatewayPriority ? [`gw-priority=${gatewayPriority}`] : []),
+    ...Object.entries(driverOptions).map(([key, value]) => `driver-opt=${key}=${value}`),
+  ];
+  return fields.length === 0 ? name : [`name=${name}`, ...fields].join(",");
 }
 
 function limits(r: Resources, add: Add): void {

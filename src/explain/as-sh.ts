@@ -356,6 +356,10 @@ const LIMITS = new Map(Object.entries(RLIMITS).map(([name, number]) => [number, 
 
 function settings(steps: readonly Step[]): string {
   const lines = [heading("Process", "what it is called and what it may have").trimEnd()];
+  if (steps.some(({ call, column }) => call === "netlink" && column === "outside"))
+    lines.push(
+      "# Of its network it has the loopback here; the link to the bridge and published ports are not repeated.",
+    );
   for (const step of steps) {
     if (step.column !== "inside") continue;
     switch (step.call) {

@@ -8,6 +8,7 @@ import { processStart } from "../kernel/proc.ts";
 import { cgroupPlaces, cgroups, readMounts } from "./cgroups.ts";
 import { Look } from "./look.ts";
 import { namespaces } from "./namespaces.ts";
+import { network } from "./network.ts";
 import { startOf } from "./plan.ts";
 import { idMap, membersOf, processTree } from "./processes.ts";
 import { refusalsOf } from "./refusals.ts";
@@ -38,6 +39,7 @@ export async function explain(engine: Engine, reference: string): Promise<Explan
   });
   const kept = container && (await engine.containers.plan(container.id).catch(() => undefined));
   const refusals = may?.seccomp.mode === "filter" ? await refusalsOf(kept) : undefined;
+  const plugged = own("net") ? await network(engine, target.pid, container, look) : undefined;
   const limits = cgroups(places, container?.config.resources);
   // All of it was one process's, or it is said of none.
   if (!may || processStart(target.pid) !== found.start) throw gone(found);
@@ -49,6 +51,7 @@ export async function explain(engine: Engine, reference: string): Promise<Explan
     cgroups: limits,
     ...(files ? { rootfs: files } : {}),
     process: refusals ? { ...may, seccomp: { ...may.seccomp, refusals } } : may,
+    ...(plugged ? { network: plugged } : {}),
     notes: notes(target, look),
   };
 }

@@ -1,6 +1,15 @@
 /** An explanation as text: short headed sections, made for a terminal of 100 columns. */
 import { fit, heading, microseconds, plain, prose, type Style, size, table, words } from "./layout.ts";
-import type { Cgroups, Explanation, LimitLine, MountLine, ProcessLine, Rights, Rootfs } from "./types.ts";
+import type {
+  Cgroups,
+  Explanation,
+  LimitLine,
+  MountLine,
+  Network,
+  ProcessLine,
+  Rights,
+  Rootfs,
+} from "./types.ts";
 
 export function explanationText(found: Explanation, style: Style): string {
   return [
@@ -10,6 +19,7 @@ export function explanationText(found: Explanation, style: Style): string {
     cgroups(found.cgroups, style),
     found.rootfs ? rootfs(found.rootfs, style) : "",
     rights(found.process, style),
+    found.network ? network(found.network, style) : "",
     found.notes.length > 0 ? `\n${found.notes.map((note) => prose(note, style)).join("")}` : "",
   ].join("");
 }
@@ -298,6 +308,29 @@ const SHOWN = [
   "cpu time",
   "file size",
 ];
+
+function network({ interfaces, networks, published }: Network, style: Style): string {
+  const rows = interfaces.map(({ name, addresses, gateway, received, sent }) => [
+    name,
+    addresses.join(" ") || "no address",
+    gateway === undefined ? "" : `the world by ${gateway}`,
+    `${size(received)} in, ${size(sent)} out`,
+    networks
+      .filter((each) => each.interface === name)
+      .map(({ name: called, driver }) => `${driver} ${called}`)
+      .join(" "),
+  ]);
+  const ports = published.map(({ protocol, address, port, target, destination }) => {
+    const host = address.includes(":") ? `[${address}]` : address;
+    const inside = destination.includes(":") ? `[${destination}]` : destination;
+    return [`${protocol} ${host}:${port}`, `is ${inside}:${target}, by a rule in nf_tables`];
+  });
+  return (
+    heading("Network", "what is plugged in", style) +
+    table({ rows }, style) +
+    (ports.length > 0 ? table({ rows: ports }, style) : "")
+  );
+}
 
 const range = ([inside, outside, count]: readonly [number, number, number]): string =>
   count === 1

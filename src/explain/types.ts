@@ -202,6 +202,38 @@ export interface Rights {
   readonly ports: readonly Port[];
 }
 
+export interface Interface {
+  readonly name: string;
+  /** With the length of the network's part: `172.17.0.2/16`. */
+  readonly addresses: readonly string[];
+  /** Where its default route leads. */
+  readonly gateway?: string;
+  /** Bytes. */
+  readonly received: number;
+  readonly sent: number;
+}
+
+/** A port of the machine that leads to the container: packets for it are readdressed by the engine's rules in nf_tables. */
+export interface PublishedPort {
+  readonly protocol: string;
+  readonly address: string;
+  readonly port: number;
+  readonly target: number;
+  /** The container's address. */
+  readonly destination: string;
+}
+
+export interface Network {
+  readonly interfaces: readonly Interface[];
+  /** The engine's networks that it is on. */
+  readonly networks: readonly {
+    readonly name: string;
+    readonly driver: string;
+    readonly interface?: string;
+  }[];
+  readonly published: readonly PublishedPort[];
+}
+
 export interface Explanation {
   /** In sentences. */
   readonly summary: string;
@@ -211,6 +243,8 @@ export interface Explanation {
   readonly cgroups: Cgroups;
   readonly rootfs?: Rootfs;
   readonly process: Rights;
+  /** Absent: the network is the reader's own. */
+  readonly network?: Network;
   /** What could not be read and why, and what only its own engine knows. */
   readonly notes: readonly string[];
 }

@@ -31,6 +31,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   sysctls: "sysctl",
   devices: "device",
   device_cgroup_rules: "device-cgroup-rule",
+  ports: "publish",
   working_dir: "workdir",
   environment: "env",
   labels: "label",

@@ -141,5 +141,7 @@ export const CASES: Readonly<Record<string, readonly string[]>> = {
     "true",
   ],
   streams: ["-i", "-t", "host", "cat"],
+  ports: "-p 8080:80 -p 127.0.0.1:53:53/udp -p 9000 --expose 70 host true".split(" "),
+  network: "--network bridge host true".split(" "),
   lesson: ["--namespaces", "mnt,uts", "--rootfs", "/", "true"],
 };

@@ -118,6 +118,13 @@ describe("what was removed", () => {
     expect(stderr).toContain("No such container or process: fresh");
   });
 
+  test("a few digits are a pid, whatever ids begin with", async () => {
+    for (let n = 0; n < 10; n++) await sandbox.ok("run", "--rm", "host", "true");
+    for (const pid of ["1", "2"]) expect(await sandbox.ok("explain", pid)).toStartWith(`Process ${pid} `);
+    await sandbox.ok("run", "--rm", "--name", "1", "host", "true");
+    expect((await ending("1")).removed).toBe(true);
+  });
+
   test("the last fifty", async () => {
     for (let n = 0; n < 52; n++) await sandbox.ok("run", "--rm", "--name", `n${n}`, "host", "true");
     expect((await ending("n51")).removed).toBe(true);

@@ -1,8 +1,9 @@
 /** Explanations of real processes, compared with what other tools of the engine and the machine say of them. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readlinkSync } from "node:fs";
-import type { Explanation } from "../../src/explain/index.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { mkdtempSync, readlinkSync, rmSync } from "node:fs";
+import { Engine } from "../../src/engine.ts";
+import { type Explanation, explain as explainThere } from "../../src/explain/index.ts";
+import { SAMPAN, Sandbox } from "../support/sandbox.ts";
 
 let sandbox: Sandbox;
 beforeAll(async () => {
@@ -143,6 +144,84 @@ describe("a running container", () => {
     for (const heading of ["Processes", "Namespaces", "Cgroups", "Root filesystem", "Process"])
       expect(text).toMatch(new RegExp(`^${heading}\\b`, "m"));
     for (const line of text.split("\n")) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(100);
+  });
+});
+
+describe("its network", () => {
+  test("interfaces, addresses, the way out, and how a published port gets in", async () => {
+    await sandbox.ok("run", "-d", "--name", "served", "-p", "127.0.0.1:8099:80", "host", "sleep", "1000");
+    const { network } = await explain("served");
+    const address = await sandbox.ok(
+      "inspect",
+      "-f",
+      "{{.NetworkSettings.Networks.bridge.IPAddress}}",
+      "served",
+    );
+    const gateway = await sandbox.ok(
+      "inspect",
+      "-f",
+      "{{.NetworkSettings.Networks.bridge.Gateway}}",
+      "served",
+    );
+    expect(network?.networks).toEqual([{ name: "bridge", driver: "bridge", interface: "eth0" }]);
+    const [lo, eth] = network?.interfaces ?? [];
+    expect(lo).toMatchObject({ name: "lo", addresses: ["127.0.0.1/8", "::1/128"] });
+    expect(eth).toMatchObject({ name: "eth0", gateway });
+    expect(eth?.addresses[0]).toStartWith(`${address}/`);
+    expect(network?.published).toEqual([
+      { protocol: "tcp", address: "127.0.0.1", port: 8099, target: 80, destination: address },
+    ]);
+    const text = await sandbox.ok("explain", "served");
+    expect(text).toContain(`is ${address}:80, by a rule in nf_tables`);
+    await sandbox.ok("rm", "-f", "served");
+  });
+
+  test("one without: the loopback alone; the machine's own is not shown", async () => {
+    await sandbox.ok("run", "-d", "--name", "alone", "--network", "none", "host", "sleep", "1000");
+    expect((await explain("alone")).network?.interfaces.map(({ name }) => name)).toEqual(["lo"]);
+    await sandbox.ok("rm", "-f", "alone");
+    expect((await explain(String(process.pid))).network).toBeUndefined();
+  });
+});
+
+describe("in the library", () => {
+  test("a program can say: this container has no CAP_SYS_ADMIN", async () => {
+    const engine = Engine.open({ root: sandbox.root, run: `${sandbox.root}/run` });
+    const { process: rights, namespaces } = await explainThere(engine, "web");
+    expect(rights.capabilities.effective).not.toContain("CAP_SYS_ADMIN");
+    expect(rights.capabilities.bounding).not.toContain("CAP_SYS_ADMIN");
+    expect(namespaces.find(({ name }) => name === "net")?.own).toBe(true);
+    engine.close();
+  });
+});
+
+describe("of somebody else", () => {
+  test("a process of another user, seen by root and by a third", async () => {
+    const other = Bun.spawn(["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups", "sleep", "1000"]);
+    try {
+      for (let n = 0; n < 100 && !(await Bun.file(`/proc/${other.pid}/comm`).text()).startsWith("sleep"); n++)
+        await Bun.sleep(5);
+      expect((await explain(String(other.pid))).process).toMatchObject({ uid: 1234, gid: 1234 });
+      const home = mkdtempSync("/tmp/sampan-other-");
+      Bun.spawnSync(["chown", "65534:65534", home]);
+      const nobody = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "env",
+        `SAMPAN_ROOT=${home}`,
+      ];
+      const seen = Bun.spawnSync([...nobody, `SAMPAN_RUN=${home}/r`, SAMPAN, "explain", String(other.pid)], {
+        env: sandbox.env,
+      });
+      expect([seen.exitCode, seen.stderr.toString()]).toEqual([0, ""]);
+      expect(seen.stdout.toString()).toContain("Not shown, because this user may not read it:");
+      rmSync(home, { recursive: true, force: true });
+    } finally {
+      other.kill(9);
+      await other.exited;
+    }
   });
 });
 

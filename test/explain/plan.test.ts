@@ -58,6 +58,29 @@ describe("the plan of a container that runs", () => {
     expect(of("namespaces")).toMatchObject({ plank: "namespaces", call: "clone" });
   });
 
+  test("the times of the steps make up the whole start, to within a tenth", async () => {
+    const shares: number[] = [];
+    for (let n = 0; n < 5; n++) {
+      const before = performance.now();
+      await sandbox.ok("run", "-d", "--name", "timed", "host", "true");
+      const outside = (performance.now() - before) * 1000;
+      const { lines, took } = await plan("timed");
+      await sandbox.ok("rm", "-f", "timed");
+      // Two columns run side by side: what both do at the same time counts once.
+      const spans = lines.flatMap(({ at, us }) => (at === undefined ? [] : [[at - (us ?? 0), at] as const]));
+      let covered = 0;
+      let end = 0;
+      for (const [from, to] of spans.toSorted(([a], [b]) => a - b)) {
+        covered += Math.max(0, to - Math.max(from, end));
+        end = Math.max(end, to);
+      }
+      expect(took).toBeLessThanOrEqual(outside);
+      shares.push(covered / took);
+    }
+    expect(Math.max(...shares)).toBeGreaterThan(0.9);
+    expect(Math.max(...shares)).toBeLessThanOrEqual(1.01);
+  });
+
   test("the summary has it too", async () => {
     const { steps } = await plan("web");
     const found = JSON.parse(await sandbox.ok("explain", "--json", "web")) as Explanation;
