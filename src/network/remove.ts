@@ -2,8 +2,9 @@
 import { SampanError } from "../common/error.ts";
 import type { Place } from "./attach.ts";
 import { isPredefined } from "./endpoints.ts";
+import { bridgeOf } from "./names.ts";
 import { NetworkRows } from "./rows.ts";
-import { alone, takeDown } from "./setup.ts";
+import { alone, interfaces, takeDown } from "./setup.ts";
 import type { Network } from "./types.ts";
 
 export function removeNetwork(place: Place, reference: string): Network {
@@ -15,7 +16,7 @@ export function removeNetwork(place: Place, reference: string): Network {
     throw new SampanError("forbidden", `${network.name} is a pre-defined network and cannot be removed`);
   alone(place, () => {
     assertUnused(rows, network);
-    takeDown(place, [network]);
+    if (network.driver === "bridge" && interfaces().has(bridgeOf(network))) takeDown(place, [network]);
     place.store.transaction(() => {
       // A container that joined meanwhile has the network made again when it starts.
       assertUnused(rows, network);
