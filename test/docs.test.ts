@@ -73,3 +73,13 @@ for (const page of ["README.md", ...new Glob("docs/**/*.md").scanSync(REPO)].toS
     }
   });
 }
+
+/** Everything between fences, which a translation leaves as it is. */
+const fenced = (page: string): string[] =>
+  readFileSync(`${REPO}/${page}`, "utf8").match(/^```\w*\n[\s\S]*?^```$/gm) ?? [];
+
+describe("translations say the same", () => {
+  test.each([...new Glob("docs/zh/*.md").scanSync(REPO)])("%s has the original's examples", (page) => {
+    expect(fenced(page)).toEqual(fenced(page.replace("docs/zh/", "docs/")));
+  });
+});
