@@ -197,7 +197,9 @@ function netlinkText(step: Step & { readonly call: "netlink" }): string {
   if (step.protocol === 12) {
     if (step.why === "--publish")
       return `netlink: published ports ${step.column === "after" ? "out of" : "into"} nf_tables`;
-    return "netlink: are the rules in nf_tables?";
+    return step.column === "inside"
+      ? "netlink: nf_tables lead 127.0.0.11 to who answers for names"
+      : "netlink: are the rules in nf_tables?";
   }
   if (step.column === "outside") return "netlink: a link into the container's namespace";
   return step.messages.length === 32 ? "netlink: lo up" : "netlink: lo up, addresses, routes";

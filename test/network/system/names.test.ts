@@ -1,9 +1,9 @@
 /** Names on networks of the user's, asked for by the programs that containers have: getent (libc), busybox and dig. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { udp } from "bun";
 import packet from "dns-packet";
-import { Sandbox } from "../../support/sandbox.ts";
+import { SAMPAN, Sandbox } from "../../support/sandbox.ts";
 
 const sandbox = new Sandbox();
 const ready = `${sandbox.root}/run/names/ready`;
@@ -21,6 +21,18 @@ const dig = (name: string, ...words: string[]): Promise<string> =>
 const status = async (name: string, ...words: string[]): Promise<string | undefined> =>
   /status: (\w+)/.exec(await inside(name, "dig", "+tries=1", "+time=4", ...words))?.[1];
 
+/** What a resolver says of any name. */
+function answerTo(data: Buffer): Buffer {
+  const question = packet.decode(data);
+  return packet.encode({
+    type: "response",
+    id: question.id ?? 0,
+    flags: packet.RECURSION_AVAILABLE,
+    questions: question.questions ?? [],
+    answers: [{ type: "A", name: question.questions?.[0]?.name ?? "", ttl: 60, data: "198.51.100.7" }],
+  });
+}
+
 beforeAll(async () => {
   Bun.spawnSync(["ip", "addr", "add", `${UPSTREAM}/32`, "dev", "lo"]);
   upstream = await Bun.udpSocket({
@@ -28,16 +40,8 @@ beforeAll(async () => {
     port: 53,
     socket: {
       data(socket, data, port, address) {
-        const question = packet.decode(data);
-        asked.push(question.questions?.[0]?.name ?? "");
-        const answer = packet.encode({
-          type: "response",
-          id: question.id ?? 0,
-          flags: packet.RECURSION_AVAILABLE,
-          questions: question.questions ?? [],
-          answers: [{ type: "A", name: question.questions?.[0]?.name ?? "", ttl: 60, data: "198.51.100.7" }],
-        });
-        socket.send(answer, port, address);
+        asked.push(packet.decode(data).questions?.[0]?.name ?? "");
+        socket.send(answerTo(data), port, address);
       },
     },
   });
@@ -95,6 +99,27 @@ describe("a container", () => {
   test("has no IPv6 address, which is no error", async () => {
     expect(await status("web2", "web", "AAAA")).toBe("NOERROR");
     expect(await dig("web2", "web", "AAAA")).toBe("");
+  });
+
+  test("with IPv6 has both, and a name for either", async () => {
+    await sandbox.ok(
+      "network",
+      "create",
+      "--ipv6",
+      "--subnet",
+      "10.204.0.0/24",
+      "--subnet",
+      "fd00:204::/64",
+      "six",
+    );
+    await idle("alpha", "--network", "six");
+    await idle("beta", "--network", "six");
+    expect(await dig("beta", "alpha", "AAAA")).toBe("fd00:204::2");
+    expect(await dig("beta", "alpha")).toBe("10.204.0.2");
+    expect(await dig("beta", "-x", "fd00:204::2")).toBe("alpha.six.");
+    expect(await inside("beta", "getent", "ahosts", "alpha")).toContain("fd00:204::2");
+    await sandbox.ok("rm", "-f", "alpha", "beta");
+    await sandbox.ok("network", "rm", "six");
   });
 
   test("sees only who is on its networks", async () => {
@@ -187,7 +212,65 @@ describe("a container that runs", () => {
   });
 });
 
+describe("where the machine's only resolver is on its own loopback", () => {
+  const server = "127.0.0.153";
+  const own = new Sandbox();
+  /** Runs a command where /etc/resolv.conf says so. */
+  const there = (...words: string[]) =>
+    Bun.spawnSync(
+      [
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        'mount --bind "$0" /etc/resolv.conf && exec "$@"',
+        `${own.root}/resolv.conf`,
+        SAMPAN,
+        ...words,
+      ],
+      { env: own.env },
+    );
+
+  test("a container of the default network has none, and that is said", async () => {
+    writeFileSync(`${own.root}/resolv.conf`, `nameserver ${server}\nsearch corp.example\n`);
+    const { stdout, stderr } = there("run", "--rm", "host", "cat", "/etc/resolv.conf");
+    expect(stdout.toString()).toBe("search corp.example\n");
+    expect(stderr.toString()).toBe(
+      "WARNING: this machine's resolvers are on its own loopback, where a container of the default network cannot ask them: " +
+        "give --dns, or use a network of your own (sampan network create)\n",
+    );
+  });
+
+  test("one of a network of its own asks it all the same", async () => {
+    const resolver = await Bun.udpSocket({
+      hostname: server,
+      port: 53,
+      socket: { data: (socket, data, port, address) => void socket.send(answerTo(data), port, address) },
+    });
+    there("network", "create", "--subnet", "10.203.0.0/24", "net");
+    const asking = there("run", "-d", "--name", "one", "--network", "net", "host", "sleep", "100");
+    expect(asking.stderr.toString()).toBe("");
+    const said = await own.ok("exec", "one", "dig", "+short", "+tries=1", "example.org");
+    expect(said).toBe("198.51.100.7");
+    expect(await own.ok("exec", "one", "cat", "/etc/resolv.conf")).toBe(
+      "search corp.example\nnameserver 127.0.0.11\noptions ndots:0",
+    );
+    resolver.close();
+    await own[Symbol.asyncDispose]();
+  });
+});
+
 describe("the responder", () => {
+  test("answers on, whatever it is sent", async () => {
+    const noise =
+      "for i in 1 2 3 4 5 6 7 8; do head -c $((i * 60)) /dev/urandom | socat -t 0.1 - UDP:127.0.0.11:53; done";
+    await inside("web", "sh", "-c", noise);
+    await inside("web", "sh", "-c", "head -c 5000 /dev/urandom | socat -t 0.1 - TCP:127.0.0.11:53");
+    await inside("web", "sh", "-c", "(printf '\\377\\377'; sleep 0.1) | socat -t 0.1 - TCP:127.0.0.11:53");
+    expect(await dig("web", "web2")).toBe("10.201.0.3");
+    expect(await dig("web", "+tcp", "web2")).toBe("10.201.0.3");
+  });
+
   const pid = (): number =>
     Number(
       Bun.spawnSync(["pgrep", "-f", `names ${sandbox.root}`])

@@ -60,6 +60,7 @@ function onHost(route: boolean, body: string): string[] {
 const BOTH_WAYS = `
   const { container } = await run(server, 8081);
   console.log(hear("127.0.0.1", 8081));
+  console.log(sh("./sampan port " + container.name));
   console.log(hear("192.0.2.10", 8081));
   const { connection } = await engine.containers.run(
     { ...DEFAULTS, image: "host", command: ["sh", "-c", "echo | socat -t 5 - TCP:192.0.2.1:7000 2>/dev/null | head -1"] }, { attach: true });
@@ -71,11 +72,23 @@ const BOTH_WAYS = `
 `;
 
 test("through pasta", () => {
-  expect(onHost(true, BOTH_WAYS)).toEqual(["from inside", "from inside", "far away", "0"]);
+  expect(onHost(true, BOTH_WAYS)).toEqual([
+    "from inside",
+    "80/tcp -> 0.0.0.0:8081",
+    "from inside",
+    "far away",
+    "0",
+  ]);
 });
 
 test("through slirp4netns, where there is no default route", () => {
-  expect(onHost(false, BOTH_WAYS)).toEqual(["from inside", "from inside", "far away", "0"]);
+  expect(onHost(false, BOTH_WAYS)).toEqual([
+    "from inside",
+    "80/tcp -> 0.0.0.0:8081",
+    "from inside",
+    "far away",
+    "0",
+  ]);
 });
 
 test("a keeper that is killed leaves nobody behind, and one that starts the container again starts the network too", () => {
