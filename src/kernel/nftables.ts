@@ -80,7 +80,14 @@ export type Expression =
   | { readonly expr: "cmp"; readonly from: number; readonly not?: true; readonly value: Uint8Array }
   /** `from & mask`, in place. */
   | { readonly expr: "mask"; readonly register: number; readonly mask: Uint8Array }
-  | { readonly expr: "lookup"; readonly set: string; readonly from: number; readonly to?: number }
+  | {
+      readonly expr: "lookup";
+      readonly set: string;
+      readonly from: number;
+      readonly to?: number;
+      /** What is not in it goes on. */
+      readonly not?: true;
+    }
   /** A value into a register. */
   | { readonly expr: "immediate"; readonly to: number; readonly value: Uint8Array }
   | { readonly expr: "verdict"; readonly verdict: Verdict }
@@ -293,6 +300,7 @@ function operands(w: NetlinkWriter, e: Expression): void {
       w.attrText(1, e.set);
       w.attrBe32(2, e.from);
       if (e.to !== undefined) w.attrBe32(3, e.to);
+      if (e.not) w.attrBe32(5, 1);
       return;
     case "immediate":
       w.attrBe32(1, e.to);

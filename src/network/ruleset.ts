@@ -113,7 +113,18 @@ export const table = (name: string): NftTable => ({
     {
       name: "raw",
       hook: { type: "filter", hook: "prerouting", priority: -300 },
-      rules: [[...link("iifname", "bridges"), ...loopback("destination"), verdict("drop")]],
+      rules: [
+        [...link("iifname", "bridges"), ...loopback("destination"), verdict("drop")],
+        // With another's address a question for a name could be asked in the other's way out.
+        [
+          ...link("iifname", "internal"),
+          ...family(IPV4),
+          address(4, "source", 1),
+          { expr: "meta", key: "iifname", to: 9 },
+          { expr: "lookup", set: "own4", from: 1, not: true },
+          verdict("drop"),
+        ],
+      ],
     },
     {
       name: "publish",

@@ -76,6 +76,7 @@ const TEXT = `table inet sampan {
 	chain raw {
 		type filter hook prerouting priority raw; policy accept;
 		iifname @bridges ip daddr 127.0.0.0/8 drop
+		iifname @internal ip saddr . iifname != @own4 drop
 	}
 
 	chain publish {

@@ -151,6 +151,27 @@ describe("other questions", () => {
     expect(asked).toEqual([]);
   });
 
+  test("are not asked in another's name from an internal network", async () => {
+    await idle("thief", "--network", "back", "--privileged");
+    const routes =
+      "ip addr add 10.201.0.2/32 dev eth0 && ip route add 10.201.0.1 via 10.202.0.1 src 10.201.0.2";
+    await sandbox.ok("exec", "thief", "sh", "-c", routes);
+    asked.length = 0;
+    const steal = () =>
+      dig("thief", "-b", "10.201.0.2", "-p", "20053", "+time=1", "@10.201.0.1", "loot.example");
+    await steal();
+    expect(asked).toEqual([]);
+    const table =
+      Bun.spawnSync(["nft", "list", "tables"])
+        .stdout.toString()
+        .match(/sampan-\w+/)?.[0] ?? "";
+    // Without the rule they were.
+    Bun.spawnSync(["nft", "flush", "chain", "inet", table, "raw"]);
+    await steal();
+    expect(asked).toEqual(["loot.example"]);
+    await sandbox.ok("rm", "-f", "thief");
+  });
+
   test("of one word stay here where a search domain is to be tried first", async () => {
     asked.length = 0;
     expect(await status("web2", "nobody")).toBe("NOERROR");
