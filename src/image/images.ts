@@ -255,7 +255,10 @@ export class Images {
   /** Makes an image of another one and one more layer, whose archive is given as a stream; gives its id. */
   async commit(commit: Commit, layer: AsyncIterable<Uint8Array>): Promise<string> {
     const { commitImage } = await import("./commit.ts");
-    return commitImage(await this.#place(), commit, layer);
+    const place = await this.#place();
+    const id = await commitImage(place, commit, layer);
+    await this.#keepBudget(place);
+    return id;
   }
 
   /**

@@ -1,5 +1,5 @@
 /** An image store of its own for a test, gone when the test is over. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Paths } from "../../src/common/paths.ts";
@@ -8,18 +8,32 @@ import type { UnpackLimits } from "../../src/image/unpack/child.ts";
 import { Store } from "../../src/store/index.ts";
 
 export class TestPlace {
-  readonly root = mkdtempSync(join(tmpdir(), "sampan-images-"));
-  readonly paths: Paths = { root: this.root, run: `${this.root}/run` };
-  readonly store = Store.open(this.paths);
+  readonly root: string;
+  readonly paths: Paths;
+  readonly store: Store;
   readonly images: Images;
 
-  constructor(limits?: Partial<UnpackLimits>) {
+  constructor(limits?: Partial<UnpackLimits>, base = tmpdir()) {
+    this.root = mkdtempSync(join(base, "sampan-images-"));
+    this.paths = { root: this.root, run: `${this.root}/run` };
+    this.store = Store.open(this.paths);
     this.images = new Images(this.store, this.paths, limits);
   }
 
   /** Loads an archive that is in memory. */
   load(bytes: Uint8Array) {
     return this.images.load(pieces(bytes));
+  }
+
+  /** Loads it from a file, which is read where its members lie. */
+  async loadFile(bytes: Uint8Array) {
+    const path = `${this.root}/archive.tar`;
+    writeFileSync(path, bytes);
+    try {
+      return await this.images.load(path);
+    } finally {
+      rmSync(path);
+    }
   }
 
   /** The folder of an image's top-most layer. */
