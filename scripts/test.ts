@@ -10,6 +10,7 @@ const NEEDED: Record<string, string> = {
   "/usr/bin/docker-registry": "docker-registry",
   "/usr/bin/skopeo": "skopeo",
   "/usr/bin/umoci": "umoci",
+  "/usr/bin/podman": "podman",
   "/usr/bin/newuidmap": "uidmap",
   "/usr/bin/crun": "crun",
   "/usr/sbin/runc": "runc",

@@ -3,6 +3,7 @@
  * stand the parts that nobody can leave out, each measured alone in the same run.
  */
 import { mkdirSync, rmSync } from "node:fs";
+import { sha256 } from "../../test/support/image.ts";
 import { TestRegistry } from "../../test/support/registry.ts";
 import { type Command, sh, silently, words } from "../command.ts";
 import { type BenchImage, makeImage, manyImages, writeArchive } from "../images/make.ts";
@@ -68,6 +69,7 @@ async function moving(bench: Bench, keepers: readonly Keeper[], host: string, si
     before: images.clear([reference, image.name]),
     command: images.load(archive),
   }));
+  roundTrips(keepers, image, archive, folder);
   const memory: Medians = {};
   for (const { peer, images } of keepers) {
     bench.signal.throwIfAborted();
@@ -94,6 +96,27 @@ async function moving(bench: Bench, keepers: readonly Keeper[], host: string, si
       budgets: [atMost(MEMORY_MB, "MB")],
     },
   ];
+}
+
+/** What one engine saves another loads, and it is the same image everywhere: else no figure means anything. */
+function roundTrips(keepers: readonly Keeper[], image: BenchImage, archive: string, folder: string): void {
+  const wanted = sha256(image.config);
+  const name = `${image.name}:latest`;
+  for (const { peer: from, images: source } of keepers) {
+    if (!source.id) continue;
+    const saved = `${folder}/round.tar`;
+    silently(words`rm -f ${saved}`);
+    silently(source.load(archive));
+    silently(source.save(name, saved));
+    for (const { peer: to, images: target } of keepers) {
+      if (!target.id) continue;
+      silently(target.clear([name]));
+      silently(target.load(saved));
+      const id = sh(...target.id(name)).replace(/^(sha256:)?/, "sha256:");
+      if (id !== wanted) throw new Error(`${to.name} has ${id} of what ${from.name} saved of ${wanted}`);
+    }
+    silently(source.clear([name]));
+  }
 }
 
 /** Seconds of what every engine has to do, each by itself: decompress, compare digests, have the files. */

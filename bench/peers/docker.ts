@@ -29,6 +29,7 @@ export async function docker(program: string, { folder, layer }: Setup): Promise
       fill: (name, command) => [...base, "run", "--name", name, ...options, "busybox", ...command],
       commit: (container, image) => [...base, "commit", container, image],
       list: [...base, "images"],
+      id: (image) => [...base, "image", "inspect", "--format", "{{.Id}}", image],
       daemons: ["dockerd", "containerd"],
     },
     background: {

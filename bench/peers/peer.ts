@@ -44,6 +44,8 @@ export interface Keeping {
   fill?(name: string, command: Command): Command;
   commit?(container: string, image: string): Command;
   readonly list?: Command;
+  /** Prints an image's id, with or without `sha256:`. */
+  id?(image: string): Command;
   /** Programs that work for it without being its children, by the names that the kernel has of them. */
   readonly daemons: readonly string[];
 }

@@ -28,6 +28,7 @@ export async function podman(program: string, { folder, layer }: Setup): Promise
       fill: (name, command) => [...base, "run", "--name", name, ...options, "busybox", ...command],
       commit: (container, image) => [...base, "commit", "--quiet", container, image],
       list: [...base, "images"],
+      id: (image) => [...base, "image", "inspect", "--format", "{{.Id}}", image],
       daemons: [],
     },
     background: {

@@ -23,6 +23,7 @@ export async function sampan(program: string, { archive }: Setup): Promise<Peer>
       fill: (name, command) => [...base, "run", "--name", name, ...options, "busybox", ...command],
       commit: (container, image) => [...base, "commit", container, image],
       list: [...base, "images"],
+      id: (image) => [...base, "image", "inspect", "--format", "{{.Id}}", image],
       daemons: [],
     },
     background: {

@@ -73,14 +73,23 @@ async function unpack(job: UnpackJob): Promise<UnpackAnswer> {
     privileged,
   });
   const reader = new TarReader(folder, job.limits);
+  let since = 0;
   for await (const piece of content) {
     diffId.update(piece);
     reader.push(piece);
+    since += piece.length;
+    if (since < LITTER) continue;
+    // The pieces lie outside of the collector's heap, and it does not see how much they are.
+    Bun.gc(true);
+    since = 0;
   }
   reader.finish();
   folder.finish();
   return { ok: true, diffId: await diffId.digest(), size: folder.size, entries: reader.entries };
 }
+
+/** Bytes of pieces that may lie about. */
+const LITTER = 16 << 20;
 
 /** What the content's digest comes from. */
 interface DiffId {

@@ -55,7 +55,6 @@ export class Lower {
   /** Looks the path up from the top; calls `use` with what the lower layers show there, or gives undefined. */
   find<T>(components: readonly string[], use: (found: Found) => T): T | undefined {
     for (const layer of this.#layers) {
-      const opened: number[] = [];
       let dir = layer;
       let last = false;
       try {
@@ -66,13 +65,14 @@ export class Lower {
           if (index === components.length - 1)
             return use({ status, xattrs: xattrs(dir, name, status), dir, name });
           if ((status.mode & S_IFMT) !== S_IF.dir) return undefined;
-          dir = openat(dir, name, O.rdonly | O.directory | O.nofollow);
-          opened.push(dir);
+          const next = openat(dir, name, O.rdonly | O.directory | O.nofollow);
+          if (dir !== layer) close(dir);
+          dir = next;
           // An opaque folder hides what is beneath it.
           last ||= fgetxattr(dir, this.#opaque)?.[0] === 121;
         }
       } finally {
-        for (const fd of opened) close(fd);
+        if (dir !== layer) close(dir);
       }
       if (last) return undefined;
     }
