@@ -36,6 +36,7 @@ import type { StopOptions } from "./stop.ts";
 import type { ProcessTable } from "./top.ts";
 import type { Changes } from "./update.ts";
 import type { WaitCondition } from "./wait.ts";
+import { warningsOf } from "./warnings.ts";
 
 export interface Made {
   readonly id: string;
@@ -60,12 +61,13 @@ export class Containers {
   /** Makes a container that does not run yet. */
   async create(config: ContainerConfig, options: CreateOptions = {}): Promise<Made> {
     const { container } = await create(this.#context, config, options, false);
-    return { id: container.id, name: container.name, warnings: [] };
+    return { id: container.id, name: container.name, warnings: warningsOf(config) };
   }
 
   /** Makes a container and starts it. Detached, the connection is closed already. */
   async run(config: ContainerConfig, options: CreateOptions & StartOptions = {}): Promise<Running> {
     const launcher = Launcher.start();
+    for (const warning of warningsOf(config)) options.warn?.(warning);
     const { container, release, attached } = await create(this.#context, config, options, true).catch(
       (error) => {
         launcher.abandon();

@@ -43,7 +43,10 @@ export function hostsText({ config, hostname }: Asked, around?: Surroundings): s
   }
   if (around?.gateway && !named) text += `${around.gateway}\t${HOST_NAME}\n`;
   for (const { address, names } of around?.links ?? []) text += `${address}\t${names.join(" ")}\n`;
-  const own = config.domainname ? `${hostname}.${config.domainname} ${hostname}` : hostname;
+  // A name with a domain is there by its first part, too.
+  const whole = config.domainname ? `${hostname}.${config.domainname}` : hostname;
+  const dot = whole.indexOf(".");
+  const own = dot < 0 ? whole : `${whole} ${whole.slice(0, dot)}`;
   for (const address of around?.addresses ?? []) text += `${address}\t${own}\n`;
   if (network !== "host" && config.domainname && !around?.addresses.length) text += `127.0.1.1\t${own}\n`;
   return text;

@@ -145,6 +145,12 @@ export function buildSpec(input: SpecInput): Spec {
   };
 }
 
+/** Docker's: whoever the process becomes may listen on any port of its own network, and ping from it. */
+const DEFAULT_SYSCTLS: Readonly<Record<string, string>> = {
+  "net/ipv4/ip_unprivileged_port_start": "0",
+  "net/ipv4/ping_group_range": "0 2147483647",
+};
+
 function specLinux(config: ContainerConfig, own: readonly NamespaceName[], cgroupsPath: string): SpecLinux {
   const { devices, rules } = specDevices(config);
   // On this machine's own root there is nothing of the container's to hide.
@@ -164,6 +170,7 @@ function specLinux(config: ContainerConfig, own: readonly NamespaceName[], cgrou
     cgroupsPath,
     resources: { ...specResources(config.resources), devices: rules },
     sysctl: config.sysctls,
+    ...(config.exactly ? {} : { sysctlDefault: DEFAULT_SYSCTLS }),
     maskedPaths: open ? [] : maskedPaths(),
     readonlyPaths: open ? [] : READONLY_PATHS,
   };

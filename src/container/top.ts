@@ -106,7 +106,14 @@ export function parsePsOptions(options: readonly string[]): Chosen[] {
     }
     if (word.startsWith("--")) return unknown(word);
     const dashed = word.startsWith("-");
-    for (const letter of dashed ? word.slice(1) : word) {
+    const letters = dashed ? word.slice(1) : word;
+    for (let i = 0; i < letters.length; i++) {
+      const letter = letters[i] ?? "";
+      // -eo pid,comm: what follows an o, in this word or as the next, is its list.
+      if (dashed && letter === "o") {
+        lists.push(...(letters.slice(i + 1) || (words[++at] ?? unknown(word))).split(","));
+        break;
+      }
       if (dashed && (letter === "e" || letter === "A" || letter === "w" || letter === "H" || letter === "a"))
         continue;
       if (dashed && letter === "f") full = true;

@@ -5,8 +5,20 @@ import { quote } from "./as-run.ts";
 /** The runtime specification's rlimits are unsigned: no limit is the largest of them, which a JavaScript number cannot hold. */
 const UNLIMITED = "18446744073709551615";
 
-export const ociText = ({ spec }: Bundle): string =>
-  `${JSON.stringify(spec, undefined, 2).replace(/"(soft|hard)": -1\b/g, `"$1": ${UNLIMITED}`)}\n`;
+/** Members that only this engine knows: wishes that it gives up where a kernel or a caller cannot have them. */
+const OWN = ["nearest", "apparmorDefault", "sysctlDefault"];
+
+export function ociText({ spec }: Bundle): string {
+  const { sysctl, sysctlDefault } = spec.linux ?? {};
+  const defaults = Object.entries(sysctlDefault ?? {}).map(([path, value]) => [
+    path.replaceAll("/", "."),
+    value,
+  ]);
+  const linux = { ...spec.linux, sysctl: { ...Object.fromEntries(defaults), ...sysctl } };
+  const known = (key: string, value: unknown): unknown => (OWN.includes(key) ? undefined : value);
+  const text = JSON.stringify({ ...spec, linux }, known, 2);
+  return `${text.replace(/"(soft|hard)": -1\b/g, `"$1": ${UNLIMITED}`)}\n`;
+}
 
 /** Commands that make `rootfs` in the bundle's folder; none where config.json names a folder that is there. */
 export function rootfsText({ root }: Bundle): string {

@@ -401,6 +401,16 @@ function identity(story: Story, cgroup: CgroupSteps): Step[] {
     steps.push(...network.inside);
   } else if (isOwn(namespaces, "net"))
     steps.push({ call: "netlink", column: "inside", why: "--network", protocol: 0, messages: loopbackUp() });
+  if (isOwn(namespaces, "net"))
+    for (const path in spec.linux?.sysctlDefault)
+      steps.push({
+        call: "proc",
+        column: "inside",
+        why: "default sysctl",
+        path: `sys/${path}`,
+        data: spec.linux?.sysctlDefault[path] ?? "",
+        optional: true,
+      });
   steps.push(...sysctlSteps(spec.linux?.sysctl, (name) => isOwn(namespaces, name)));
   return steps;
 }

@@ -211,6 +211,8 @@ export interface SpecLinux {
   readonly rootfsPropagation?: string;
   readonly seccomp?: SpecSeccomp;
   readonly sysctl?: Readonly<Record<string, string>>;
+  /** Not of the specification, by paths beneath /proc/sys: for a network namespace of the container's own, where this kernel takes them. */
+  readonly sysctlDefault?: Readonly<Record<string, string>>;
   readonly maskedPaths?: readonly string[];
   readonly readonlyPaths?: readonly string[];
   readonly mountLabel?: string;

@@ -4,6 +4,7 @@ import { type ContainerConfig, DEFAULTS } from "../../src/container/config.ts";
 import { hostsText, resolvText } from "../../src/container/files.ts";
 import { specResources } from "../../src/container/resources.ts";
 import { buildSpec, foreignNamespaces, ownNamespaces } from "../../src/container/spec.ts";
+import { warningsOf } from "../../src/container/warnings.ts";
 
 const ID = "c".repeat(64);
 const user = { uid: 0, gid: 0, groups: [], home: "/root", name: "root" };
@@ -63,6 +64,33 @@ test("--privileged: all capabilities and devices, nothing masked, /sys writable"
   expect(it.linux?.maskedPaths).toEqual([]);
   expect(it.linux?.resources?.devices).toEqual([{ allow: true, access: "rwm" }]);
   expect(mountAt("/sys", { privileged: true })?.options).not.toContain("ro");
+});
+
+test("ports below 1024 and ping are anybody's in a network of the container's own", () => {
+  expect(spec().linux?.sysctlDefault).toEqual({
+    "net/ipv4/ip_unprivileged_port_start": "0",
+    "net/ipv4/ping_group_range": "0 2147483647",
+  });
+  expect(spec({ exactly: ["net"] }).linux?.sysctlDefault).toBeUndefined();
+});
+
+describe("warnings", () => {
+  test.each([
+    [{}, []],
+    [
+      { dns: ["127.0.0.53", "9.9.9.9", "::1"] },
+      ["Localhost DNS (127.0.0.53) may fail in containers.", "Localhost DNS (::1) may fail in containers."],
+    ],
+    [
+      { resources: { oomKillDisable: true } },
+      [
+        "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.",
+      ],
+    ],
+    [{ resources: { oomKillDisable: true, memory: 1 << 30 } }, []],
+  ] as [Partial<ContainerConfig>, string[]][])("%j", (part, warnings) => {
+    expect(warningsOf({ ...DEFAULTS, ...part })).toEqual(warnings);
+  });
 });
 
 describe("labels", () => {
@@ -191,6 +219,12 @@ describe("files", () => {
     expect(hostsText(asked({}))).toStartWith(
       "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n",
     );
+    const around = { addresses: ["10.0.0.2"], links: [] } as unknown as Parameters<typeof hostsText>[1];
+    expect(hostsText(asked({}), around)).toEndWith("\n10.0.0.2\tweb\n");
+    expect(hostsText({ ...asked({}), hostname: "web.example.org" }, around)).toEndWith(
+      "\tweb.example.org web\n",
+    );
+    expect(hostsText(asked({ domainname: "example.org" }), around)).toEndWith("\tweb.example.org web\n");
     expect(() => hostsText(asked({ extraHosts: ["gate:host-gateway"] }))).toThrow(
       "unable to derive the IP value for host-gateway",
     );

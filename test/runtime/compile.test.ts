@@ -174,6 +174,18 @@ describe("cgroups in the plan", () => {
   });
 });
 
+test("default sysctls are the container's own network's, and given up where the kernel has them not", () => {
+  const of = (namespaces: NonNullable<Ask["namespaces"]>) =>
+    find(
+      plan({ namespaces, linux: { sysctlDefault: { "net/ipv4/ping_group_range": "0 1" } } }),
+      "proc",
+    ).filter(({ why }) => why === "default sysctl");
+  expect(of(["mnt", "net"])).toMatchObject([
+    { path: "sys/net/ipv4/ping_group_range", data: "0 1", optional: true },
+  ]);
+  expect(of(["mnt"])).toEqual([]);
+});
+
 describe("clocks of a time namespace", () => {
   const shifted = (offsets: object, namespaces: readonly string[] = ["mount", "pid", "time"]) => ({
     linux: { namespaces: namespaces.map((type) => ({ type })), timeOffsets: offsets } as Ask["linux"],

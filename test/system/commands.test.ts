@@ -114,6 +114,9 @@ describe("looking into a container", () => {
     expect(await box.ok("top", "busy", "-o", "pid,comm")).toBe(
       `PID${" ".repeat(pid.length)}COMMAND\n${pid}   sleep`,
     );
+    expect(await box.ok("top", "busy", "-eo", "pid,comm")).toBe(
+      `PID${" ".repeat(pid.length)}COMMAND\n${pid}   sleep`,
+    );
     await box.ok("rm", "-f", "busy");
   });
 
