@@ -7,13 +7,12 @@ import { lstatSync, readFileSync, type Stats, writeFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { cleanPath } from "../common/paths.ts";
 import type { Change } from "../image/index.ts";
-import { CLONE, Launcher, NO_KEEPER, type Step } from "../launch/index.ts";
-import { callerIdMaps, idMapSteps } from "../runtime/index.ts";
+import { Launcher, NO_KEEPER, type Step } from "../launch/index.ts";
+import { fileSteps } from "../runtime/index.ts";
 import { changesIn, overlayUpper } from "./changed.ts";
 import type { Context } from "./context.ts";
 import { type Overlay, overlaysOf } from "./overlays.ts";
 import type { StoredContainer } from "./rows.ts";
-import { isRootless } from "./spec.ts";
 
 interface Found extends Change {
   readonly overlay: Overlay;
@@ -112,9 +111,7 @@ function clashesWith({ kind, overlay, below }: Found, known: Notes): boolean {
 
 async function carryOut(found: readonly Found[]): Promise<void> {
   const why = "sampan apply";
-  const maps = isRootless() ? callerIdMaps() : undefined;
-  const steps: Step[] = [{ call: "clone", column: "outside", why, flags: maps ? CLONE.user : 0 }];
-  if (maps) steps.push(...idMapSteps(maps, why), { call: "barrier", column: "inside", waits: "inside", why });
+  const steps: Step[] = [];
   for (const { kind, overlay, below } of found)
     steps.push({
       call: "apply",
@@ -125,7 +122,7 @@ async function carryOut(found: readonly Found[]): Promise<void> {
       path: below,
       ...(kind === "D" ? { remove: true } : {}),
     });
-  (await Launcher.start().launch({ steps, keeper: NO_KEEPER })).close();
+  (await Launcher.start().launch({ steps: fileSteps(why, steps), keeper: NO_KEEPER })).close();
 }
 
 type Notes = Readonly<Record<string, string>>;

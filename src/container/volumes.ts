@@ -21,9 +21,9 @@ import type { SpecMount } from "../runtime/index.ts";
 import { volumeRoom } from "../volume/index.ts";
 import type { ContainerConfig, Mount } from "./config.ts";
 import { type Context, places } from "./context.ts";
+import type { NewEvent } from "./events.ts";
 import type { Rows, StoredContainer } from "./rows.ts";
 import { isRootless } from "./spec.ts";
-import { driverSteps } from "./volume-driver.ts";
 
 const ANONYMOUS = "com.docker.volume.anonymous";
 
@@ -155,13 +155,14 @@ export async function prepareMounts(context: Context, container: StoredContainer
     if (mount.type === "volume") {
       const volume = room.find(context, mount.source);
       if (!volume) throw room.noSuchVolume(mount.source);
-      mkdirSync(volume.mountpoint, { recursive: true, mode: 0o755 });
+      if (!existsSync(volume.mountpoint)) mkdirSync(volume.mountpoint, { recursive: true, mode: 0o755 });
       // By a link of its own: a keeper that starts it again finds the volume under the name that it has then.
       const folder = `${at.staging}/${index}`;
       pointAt(folder, room.volumeFolder(context.paths, volume.name));
       let base = `${folder}/_data`;
       if (Object.keys(volume.options).length > 0) {
         base = stage();
+        const { driverSteps } = await import("./volume-driver.ts");
         staged.push(...(await driverSteps(volume, base)));
       } else if (wantsContent(container, mount)) {
         if (room.isEmpty(base) || existsSync(`${folder}/filling`))
@@ -191,7 +192,11 @@ const fill = ({ target }: Mount, name: string, volume: string): Step => ({
 
 /** A symbolic link that says `to` from now on, and never nothing. */
 function pointAt(link: string, to: string): void {
-  mkdirSync(link.slice(0, link.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+  if (!existsSync(link)) {
+    mkdirSync(link.slice(0, link.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+    rmSync(link, { force: true });
+    return symlinkSync(to, link);
+  }
   const fresh = `${link}.new`;
   rmSync(fresh, { force: true });
   symlinkSync(to, fresh);
@@ -300,9 +305,10 @@ function overlayBind(
 
 /** What others may want to know of a start. */
 export function noteMounts(context: Context, { id, mounts = [] }: StoredContainer): void {
+  const events: NewEvent[] = [];
   for (const { type, source, target, readonly } of mounts)
     if (type === "volume")
-      context.events.append({
+      events.push({
         type: "volume",
         action: "mount",
         id: source,
@@ -314,4 +320,5 @@ export function noteMounts(context: Context, { id, mounts = [] }: StoredContaine
           "read/write": String(!readonly),
         },
       });
+  if (events.length > 0) context.events.append(...events);
 }

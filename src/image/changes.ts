@@ -1,6 +1,7 @@
 /** `--change`: Dockerfile instructions that alter an image's config and nothing else. */
 import { parseDuration } from "../common/durations.ts";
 import { SampanError } from "../common/error.ts";
+import { cleanPath } from "../common/paths.ts";
 import { eachPort } from "../common/ports.ts";
 import type { ImageConfig } from "./record.ts";
 
@@ -62,7 +63,7 @@ const INSTRUCTIONS: Readonly<Record<string, (config: MutableConfig, rest: string
   },
   WORKDIR: (config, rest) => {
     const path = unquote(rest);
-    config.WorkingDir = normalise(path.startsWith("/") ? path : `${config.WorkingDir || "/"}/${path}`);
+    config.WorkingDir = cleanPath(path.startsWith("/") ? path : `${config.WorkingDir || "/"}/${path}`);
   },
   STOPSIGNAL: (config, rest) => {
     config.StopSignal = one("STOPSIGNAL", rest);
@@ -184,14 +185,4 @@ function one(instruction: string, text: string): string {
   if (word === undefined || more.length > 0)
     throw new SampanError("invalid", `${instruction} requires exactly one argument`);
   return word;
-}
-
-/** A path without `.`, `..` and doubled slashes. */
-function normalise(path: string): string {
-  const parts: string[] = [];
-  for (const part of path.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== "" && part !== ".") parts.push(part);
-  }
-  return `/${parts.join("/")}`;
 }

@@ -30,6 +30,7 @@ export {
   ruleFor,
 } from "./devices.ts";
 export { type CompileExec, compileExec } from "./exec.ts";
+export { fileSteps } from "./files.ts";
 export {
   IDENTITY,
   type IdMaps,

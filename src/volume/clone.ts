@@ -3,8 +3,8 @@
  * what both can share they share, and without root it happens in a user namespace with the caller's ids.
  */
 import { SampanError } from "../common/error.ts";
-import { CLONE, Launcher, NO_KEEPER, type Step } from "../launch/index.ts";
-import { callerIdMaps, idMapSteps } from "../runtime/index.ts";
+import { Launcher, NO_KEEPER, type Step } from "../launch/index.ts";
+import { fileSteps } from "../runtime/index.ts";
 import { makeNew } from "./folders.ts";
 import type { Whole } from "./lifecycle.ts";
 import { validateName } from "./name.ts";
@@ -46,9 +46,6 @@ export function assertOwnContent({ name, options }: VolumeRecord, what: string):
 
 async function copy(from: string, to: string, name: string): Promise<void> {
   const why = `volume ${name}`;
-  const maps = process.getuid?.() === 0 ? undefined : callerIdMaps();
-  const steps: Step[] = [{ call: "clone", column: "outside", why, flags: maps ? CLONE.user : 0 }];
-  if (maps) steps.push(...idMapSteps(maps, why), { call: "barrier", column: "inside", waits: "inside", why });
-  steps.push({ call: "copy", column: "inside", why, base: from, path: "/", target: to });
-  (await Launcher.start().launch({ steps, keeper: NO_KEEPER })).close();
+  const step: Step = { call: "copy", column: "inside", why, base: from, path: "/", target: to };
+  (await Launcher.start().launch({ steps: fileSteps(why, [step]), keeper: NO_KEEPER })).close();
 }

@@ -3,11 +3,4 @@ export type { VolumeRecord, VolumeWish } from "./record.ts";
 export { type PrunedVolumes, type VolumeEvent, type VolumeHooks, Volumes } from "./volumes.ts";
 
 /** What a container's making and start need of volumes; loaded when one has any. */
-export const volumeRoom = async () => {
-  const [rows, folders, name] = await Promise.all([
-    import("./rows.ts"),
-    import("./folders.ts"),
-    import("./name.ts"),
-  ]);
-  return { ...rows, ...folders, ...name };
-};
+export const volumeRoom = () => import("./room.ts");
