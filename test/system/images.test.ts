@@ -85,6 +85,7 @@ describe("the disk", () => {
       stdout:
         "WARNING! This will remove:\n" +
         "  - all stopped containers\n" +
+        "  - all networks not used by at least one container\n" +
         "  - all images without at least one container associated to them\n\n" +
         "  Items to be pruned will be filtered with:\n" +
         "  - label=keep=no\n\n" +
@@ -117,10 +118,15 @@ describe("the disk", () => {
 
   test("system prune -a: containers first, then the images that they used", async () => {
     const id = await box.ok("ps", "-aq", "--no-trunc");
+    await box.ok("network", "create", "unused");
+    await box.ok("network", "create", "--label", "keep=yes", "kept");
     const text = await box.ok("system", "prune", "-a", "-f", "--filter", "label!=keep=yes");
     expect(text.split("\n")).toEqual([
       "Deleted Containers:",
       id,
+      "",
+      "Deleted Networks:",
+      "unused",
       "",
       "Deleted Images:",
       "untagged: one:1",
@@ -131,6 +137,7 @@ describe("the disk", () => {
       expect.stringMatching(/^Total reclaimed space: \d/),
     ]);
     expect(await box.ok("images", "--format", "{{.Repository}}")).toBe("two\nhost");
+    await box.ok("network", "rm", "kept");
   });
 
   test("volumes are among it; system prune --volumes removes those without a name", async () => {

@@ -39,8 +39,9 @@ export default command({
     const containers = await engine.containers.prune(choice);
     write(1, removedText("Deleted Containers", containers.removed));
     // What was removed before may have been what used the rest.
-    const volumeBytes = volumes ? (await pruneVolumes(engine, filters)).reclaimed : 0;
     const wanted = pruneFilter(filters);
+    write(1, removedText("Deleted Networks", await engine.networks.prune(wanted)));
+    const volumeBytes = volumes ? (await pruneVolumes(engine, filters)).reclaimed : 0;
     const images = await engine.images.prune({
       all,
       filter: ({ created, config }) => wanted({ created, labels: config.config?.Labels ?? {} }),
@@ -65,6 +66,7 @@ function question(
 ): string {
   const kinds = [
     "all stopped containers",
+    "all networks not used by at least one container",
     ...(volumes ? ["all anonymous volumes not used by at least one container"] : []),
     all ? "all images without at least one container associated to them" : "all dangling images",
   ];
