@@ -88,10 +88,10 @@ export async function explainPath(engine: Engine, reference: string, path: strin
   };
   const real = root.fstype === "overlay" ? follow(stack.folders, path) : path;
   const mount = mounts.findLast((each) => each !== root && covers(each.target, real));
-  if (mount)
-    return onMount(path, real, mount, parseMountinfo(look.text("/proc/self/mountinfo", "mounts") ?? ""));
+  const hosts = parseMountinfo(look.text("/proc/self/mountinfo", "mounts") ?? "");
+  if (mount) return onMount(path, real, mount, hosts);
   if (root.fstype !== "overlay")
-    return plain(path, `lies in the root filesystem, ${root.fstype} from ${root.source}`);
+    return plain(path, `lies in the root filesystem, ${root.fstype} from ${sourceOf(root, hosts)}`);
   return inStack(path, real, stack);
 }
 
