@@ -37,7 +37,7 @@ export async function main(args: readonly string[]): Promise<number> {
 async function work(job: TreeJob): Promise<TreeAnswer> {
   if (job.do === "changes") return changes(job.uppers);
   sys.widenPipe(job.do === "put" ? 0 : 1, PIPE);
-  if (job.do === "layer" || job.do === "merged") return archive(packHost(job, true));
+  if (job.do === "layer" || job.do === "merged") return archive(packHost(job));
   const root = enter(job.root);
   const path = absolute(job.path);
   if (job.do === "stat") return { ok: true, stat: statPath(root, path) };
@@ -100,7 +100,7 @@ function pack(root: number, path: string, name = baseName(path)): TreeAnswer {
     const folder = new Plain(sys.openat(dir, base, O.rdonly | O.directory | O.nofollow));
     if (isKernels(folder.fd)) throw notAFile(path);
     send(2, `${JSON.stringify({ ok: true, stat })}\n`);
-    return archive(packed({ reuse: true }, (packer) => packer.folder(folder, name)));
+    return archive(packed({}, (packer) => packer.folder(folder, name)));
   }
   if (isFile(status)) {
     const fd = sys.openat(dir, base, O.path | O.nofollow);
@@ -108,7 +108,7 @@ function pack(root: number, path: string, name = baseName(path)): TreeAnswer {
     sys.close(fd);
   }
   send(2, `${JSON.stringify({ ok: true, stat })}\n`);
-  return archive(packed({ reuse: true }, (packer) => packer.file({ dir, status }, base, name)));
+  return archive(packed({}, (packer) => packer.file({ dir, status }, base, name)));
 }
 
 const notAFile = (path: string): SampanError =>

@@ -4,8 +4,7 @@ import type { TreeJob } from "./job.ts";
 import { UpperFolder } from "./layer.ts";
 import { packed } from "./pack.ts";
 
-/** `reuse` as in PackOptions. */
-export const packHost = (job: TreeJob & { do: "layer" | "merged" }, reuse = false): Generator<Uint8Array> =>
+export const packHost = (job: TreeJob & { do: "layer" | "merged" }): Generator<Uint8Array> =>
   job.do === "layer"
-    ? packed({ reuse }, (packer) => packer.folder(UpperFolder.root(job.upper), ""))
-    : packed({ reuse, hidden: job.hidden }, (packer) => packer.folder(Merged.layers(job.layers), ""));
+    ? packed({}, (packer) => packer.folder(UpperFolder.root(job.upper), ""))
+    : packed({ hidden: job.hidden }, (packer) => packer.folder(Merged.layers(job.layers), ""));

@@ -12,8 +12,7 @@ import { decodeName } from "../tar/name.ts";
 import { entryOf, header } from "../tar/writer.ts";
 import { type Folder, type Found, isDir } from "./folder.ts";
 import { UpperFolder } from "./layer.ts";
-
-const PIECE = 1 << 20;
+import { Pieces } from "./pieces.ts";
 
 const TYPES: Readonly<Record<number, EntryType>> = {
   [S_IF.file]: "file",
@@ -44,8 +43,6 @@ export const isKernels = (fd: number): boolean => KERNELS.has(sys.filesystem(fd)
 export interface PackOptions {
   /** Names (without a slash in front) of folders that are shown empty. */
   readonly hidden?: readonly string[];
-  /** The receiver is done with a piece when it asks for the next: one buffer serves them all. */
-  readonly reuse?: boolean;
 }
 
 interface Frame {
@@ -67,19 +64,21 @@ export function* packed(
   yield* packer.end();
 }
 
+/** A file whose header is written, and whose content is to follow. */
+interface Opened {
+  readonly fd: number;
+  readonly name: string;
+  readonly size: number;
+}
+
 export class Packer {
-  readonly #options: PackOptions;
   readonly #hidden: ReadonlySet<string>;
   /** The first name of each file that has several. */
   readonly #links = new Map<string, string>();
-  #buffer = Buffer.allocUnsafe(PIECE);
-  #filled = 0;
-  /** Bytes of the files so far. */
-  size = 0;
+  readonly #out = new Pieces();
 
-  constructor(options: PackOptions = {}) {
-    this.#options = options;
-    this.#hidden = new Set(options.hidden);
+  constructor({ hidden }: PackOptions = {}) {
+    this.#hidden = new Set(hidden);
   }
 
   /** A folder under this name, or with "" only what is in it. The folder is closed. */
@@ -91,7 +90,7 @@ export class Packer {
     try {
       const status = sys.lstatat(root.fd, "");
       const mount = status?.mount ?? 0n;
-      if (name !== "" && status) yield* this.#dir(root, name, status);
+      if (name !== "" && status) this.#dir(root, name, status);
       enter(root, name === "" ? "" : name.endsWith("/") ? name : `${name}/`, mount);
       for (let top = stack.at(-1); top; top = stack.at(-1)) {
         const child = top.names[top.at++];
@@ -105,12 +104,20 @@ export class Packer {
         if (found && top.folder instanceof UpperFolder && child.startsWith(".wh.")) throw reserved(at);
         if (!found) continue;
         if (!isDir(found.status)) {
-          yield* this.file(found, child, at, top.folder instanceof UpperFolder ? top.prefix : undefined);
+          const opened = this.#member(
+            found,
+            child,
+            at,
+            top.folder instanceof UpperFolder ? top.prefix : undefined,
+          );
+          const pieces = opened ? this.#content(opened) : NOTHING;
+          if (pieces !== NOTHING) yield* pieces;
+          if (this.#out.waiting) yield* this.#out.full();
           continue;
         }
         const folder = this.#open(top.folder, child);
         if (!folder) continue;
-        yield* this.#dir(folder, at, found.status);
+        this.#dir(folder, at, found.status);
         const crosses = found.status.mount !== top.mount && folder.fd >= 0;
         if (this.#hidden.has(at) || (crosses && isKernels(folder.fd))) folder.close();
         else enter(folder, `${at}/`, found.status.mount);
@@ -130,71 +137,85 @@ export class Packer {
     }
   }
 
-  *#dir(folder: Folder, name: string, status: Status): Generator<Uint8Array> {
-    yield* this.#head(name, "dir", status, folder.fd);
+  #dir(folder: Folder, name: string, status: Status): void {
+    this.#head(name, "dir", status, folder.fd);
     if (folder instanceof UpperFolder && folder.opaque)
-      yield* this.#put(header(entryOf({ name: `${name}/.wh..wh..opq`, type: "file" })));
+      this.#out.put(header(entryOf({ name: `${name}/.wh..wh..opq`, type: "file" })));
+  }
+
+  /** Anything but a folder: `base` in the open folder where it was found, under this name. */
+  *file(found: Found, base: string, name: string): Generator<Uint8Array> {
+    const opened = this.#member(found, base, name);
+    if (opened) yield* this.#content(opened);
   }
 
   /**
-   * Anything but a folder: `base` in the open folder where it was found, under this name. `whiteouts`: a device 0:0 is
-   * what a layer hides, and this is the prefix of its name.
+   * All of a member but a file's content. `whiteouts`: a device 0:0 is what a layer hides, and this is the prefix of its
+   * name.
    */
-  *file({ dir, status }: Found, base: string, name: string, whiteouts?: string): Generator<Uint8Array> {
+  #member({ dir, status }: Found, base: string, name: string, whiteouts?: string): Opened | undefined {
     if (whiteouts !== undefined && sys.isWhiteout(status)) {
-      yield* this.#put(header(entryOf({ name: `${whiteouts}.wh.${base}`, type: "file" })));
-      return;
+      this.#out.put(header(entryOf({ name: `${whiteouts}.wh.${base}`, type: "file" })));
+      return undefined;
     }
     const type = TYPES[status.mode & S_IFMT];
     // A socket is nothing without the process that listens on it.
-    if (type === undefined) return;
+    if (type === undefined) return undefined;
     const first = status.identity === "" ? undefined : this.#links.get(status.identity);
     if (first !== undefined) {
-      yield* this.#head(name, "link", status, -1, first);
-      return;
+      this.#head(name, "link", status, -1, first);
+      return undefined;
     }
+    const opened = type === "file" ? open(dir, base) : undefined;
+    // Something else by now, or nothing.
+    if (type === "file" && !opened) return undefined;
     if (status.identity !== "") this.#links.set(status.identity, name);
-    if (type !== "file") {
-      const link = type === "symlink" ? decodeName(sys.readlinkat(dir, base)) : "";
-      yield* this.#head(name, type, status, -1, link);
-      return;
+    if (!opened) {
+      this.#head(name, type, status, -1, type === "symlink" ? decodeName(sys.readlinkat(dir, base)) : "");
+      return undefined;
     }
-    let opened: ReturnType<typeof sys.openFile>;
+    this.#head(name, "file", opened.status, opened.fd);
+    return { fd: opened.fd, name, size: opened.status.size };
+  }
+
+  /** Small ones need no generator of their own. */
+  #content(opened: Opened): Iterable<Uint8Array> {
+    if (opened.size >= this.#out.free) return this.#large(opened);
     try {
-      opened = sys.openFile(dir, base);
-    } catch (error) {
-      if (error instanceof SysError && error.errno === "ENOENT") return;
-      throw error;
-    }
-    // Something else by now.
-    if (!opened) return;
-    try {
-      yield* this.#content(opened.fd, name, opened.status);
+      for (let left = opened.size; left > 0; ) left -= this.#read(opened, left);
     } finally {
       sys.close(opened.fd);
     }
+    this.#out.zeros(padding(opened.size));
+    return NOTHING;
   }
 
-  *#content(fd: number, name: string, status: Status): Generator<Uint8Array> {
-    yield* this.#head(name, "file", status, fd);
-    this.size += status.size;
-    for (let left = status.size; left > 0; ) {
-      if (this.#filled === PIECE) yield this.#take();
-      const end = Math.min(PIECE, this.#filled + left);
-      const n = sys.readInto(fd, this.#buffer.subarray(this.#filled, end));
-      if (n === 0)
-        throw new SampanError("conflict", `${quote(name)} became shorter while it was read`, {
-          hint: "Something writes to it: try again, or pause the container meanwhile.",
-        });
-      this.#filled += n;
-      left -= n;
+  *#large(opened: Opened): Generator<Uint8Array> {
+    try {
+      for (let left = opened.size; left > 0; ) {
+        left -= this.#read(opened, left);
+        yield* this.#out.full();
+      }
+    } finally {
+      sys.close(opened.fd);
     }
-    yield* this.#zeros(padding(status.size));
+    this.#out.zeros(padding(opened.size));
   }
 
-  *#head(name: string, type: EntryType, status: Status, fd: number, link = ""): Generator<Uint8Array> {
+  #read({ fd, name }: Opened, left: number): number {
+    const n = sys.readInto(fd, this.#out.room(left));
+    if (n === 0)
+      throw new SampanError("conflict", `${quote(name)} became shorter while it was read`, {
+        hint: "Something writes to it: try again, or pause the container meanwhile.",
+      });
+    this.#out.added(n);
+    return n;
+  }
+
+  #head(name: string, type: EntryType, status: Status, fd: number, link = ""): void {
     const xattrs = fd < 0 ? undefined : xattrsOf(fd, name);
-    yield* this.#put(
+    const device = type === "char" || type === "block";
+    this.#out.put(
       header({
         name,
         type,
@@ -204,8 +225,8 @@ export class Packer {
         gid: status.gid,
         mtime: status.mtime,
         link,
-        major: type === "char" || type === "block" ? status.major : 0,
-        minor: type === "char" || type === "block" ? status.minor : 0,
+        major: device ? status.major : 0,
+        minor: device ? status.minor : 0,
         ...(xattrs && { xattrs }),
       }),
     );
@@ -213,35 +234,20 @@ export class Packer {
 
   /** The archive's end, and what is left of the pieces. */
   *end(): Generator<Uint8Array> {
-    yield* this.#zeros(2 * BLOCK);
-    if (this.#filled > 0) yield this.#take();
+    this.#out.zeros(2 * BLOCK);
+    this.#out.end();
+    yield* this.#out.full();
   }
+}
 
-  *#put(bytes: Uint8Array): Generator<Uint8Array> {
-    for (let done = 0; done < bytes.length; ) {
-      if (this.#filled === PIECE) yield this.#take();
-      const n = Math.min(bytes.length - done, PIECE - this.#filled);
-      this.#buffer.set(n === bytes.length ? bytes : bytes.subarray(done, done + n), this.#filled);
-      this.#filled += n;
-      done += n;
-    }
-  }
+const NOTHING: readonly Uint8Array[] = [];
 
-  *#zeros(count: number): Generator<Uint8Array> {
-    for (let left = count; left > 0; ) {
-      if (this.#filled === PIECE) yield this.#take();
-      const n = Math.min(left, PIECE - this.#filled);
-      this.#buffer.fill(0, this.#filled, this.#filled + n);
-      this.#filled += n;
-      left -= n;
-    }
-  }
-
-  #take(): Uint8Array {
-    const piece = this.#buffer.subarray(0, this.#filled);
-    if (!this.#options.reuse) this.#buffer = Buffer.allocUnsafe(PIECE);
-    this.#filled = 0;
-    return piece;
+function open(dir: number, name: string): ReturnType<typeof sys.openFile> {
+  try {
+    return sys.openFile(dir, name);
+  } catch (error) {
+    if (error instanceof SysError && error.errno === "ENOENT") return undefined;
+    throw error;
   }
 }
 
