@@ -64,6 +64,7 @@ const open_ = () =>
     statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
     syscall: { args: ["i64", "i64", "ptr", "ptr", "i64"], returns: FFIType.i64_fast },
     getdents64: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
+    pipe2: { args: ["ptr", "i32"], returns: "i32" },
     fcntl: { args: ["i32", "i32", "u64"], returns: "i32" },
     fstatfs: { args: ["i32", "ptr"], returns: "i32" },
     fchdir: { args: ["i32"], returns: "i32" },
@@ -208,6 +209,16 @@ export function names(dir: number): string[] {
   }
 }
 const entries = Buffer.alloc(65536);
+
+/** Both ends close-on-exec; the one that is written to does not block. */
+export function pipe(): { readonly read: number; readonly write: number } {
+  const F_SETFL = 4;
+  check(c().pipe2(ends, O.cloexec), "pipe", "");
+  const [read = -1, write = -1] = ends;
+  c().fcntl(write, F_SETFL, O.nonblock);
+  return { read, write };
+}
+const ends = new Int32Array(2);
 
 /** A pipe that holds this many bytes lets both sides work at once; refused beyond the caller's limit, which is fine. */
 export const widenPipe = (fd: number, bytes: number): void => {

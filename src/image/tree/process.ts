@@ -3,6 +3,7 @@
  * right place (a mount namespace, a user namespace) and hand over its streams.
  */
 import { SampanError } from "../../common/error.ts";
+import { ChildPipe } from "../pipe.ts";
 import { SHORT } from "../unpack/start.ts";
 import type { TreeAnswer, TreeJob } from "./job.ts";
 
@@ -29,28 +30,27 @@ export function treeCommand(job: TreeJob): string[] {
 
 /** Starts it as this process's child. */
 export function spawnTree(job: TreeJob): TreeStreams {
+  const pipe = job.do === "put" ? new ChildPipe() : undefined;
   const child = Bun.spawn(treeCommand(job), {
-    stdio: [job.do === "put" ? "pipe" : "ignore", "pipe", "pipe"],
+    stdio: [pipe?.input ?? "ignore", "pipe", "pipe"],
     // Nothing of the caller's surroundings can change what becomes of an archive.
     cwd: "/",
     env: SHORT,
   });
-  const input = child.stdin;
+  pipe?.started();
   return {
     output: child.stdout,
     answers: child.stderr,
-    async write(bytes) {
-      input?.write(bytes);
-      await input?.flush();
-    },
-    async end() {
-      await input?.end();
-    },
+    write: async (bytes) => pipe?.write(bytes),
+    end: async () => pipe?.end(),
     ended: child.exited.then((code) => {
       if (child.signalCode) return `was ended by ${child.signalCode}`;
       return code === 0 ? undefined : `ended with ${code}`;
     }),
-    kill: () => child.kill("SIGKILL"),
+    kill() {
+      pipe?.end();
+      child.kill("SIGKILL");
+    },
   };
 }
 

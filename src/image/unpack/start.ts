@@ -1,5 +1,6 @@
 /** Starts the process that unpacks a layer: this executable again, or from a checkout Bun with the child's own file. */
 import { SampanError } from "../../common/error.ts";
+import { ChildPipe } from "../pipe.ts";
 import type { UnpackAnswer, UnpackJob } from "./child.ts";
 
 /**
@@ -27,29 +28,30 @@ export async function startUnpack(
   what: string,
   signal?: AbortSignal,
 ): Promise<Unpacked> {
+  const pipe = typeof input === "number" ? undefined : new ChildPipe();
   const child = Bun.spawn([...unpackCommand(), JSON.stringify(job)], {
-    stdio: [typeof input === "number" ? input : "pipe", "pipe", "pipe", lock],
+    stdio: [typeof input === "number" ? input : (pipe?.input ?? "ignore"), "pipe", "pipe", lock],
     // Nothing of the caller's surroundings can change what an archive becomes.
     cwd: "/",
     env: SHORT,
     ...(signal && { signal, killSignal: "SIGKILL" as const }),
   });
-  const stdin = child.stdin as import("bun").FileSink | undefined;
+  pipe?.started();
   const feed = async (stream: AsyncIterable<Uint8Array>): Promise<void> => {
     try {
-      for await (const piece of stream) {
-        stdin?.write(piece);
-        await stdin?.flush();
-      }
+      for await (const piece of stream) await pipe?.write(piece);
     } catch (error) {
+      // A child that has gone says itself why.
+      if ((error as { code?: string }).code === "EPIPE") return;
       child.kill("SIGKILL");
       throw error;
+    } finally {
+      pipe?.end();
     }
-    await stdin?.end();
   };
   const [output, complaint, code] = await Promise.all([
-    new Response(child.stdout as ReadableStream<Uint8Array>).text(),
-    new Response(child.stderr as ReadableStream<Uint8Array>).text(),
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
     child.exited,
     ...(typeof input === "number" ? [] : [feed(input)]),
   ]);
