@@ -67,7 +67,7 @@ export function releaseNetwork(
   { id, config }: Pick<StoredContainer, "id" | "config">,
   lost: boolean,
 ): void {
-  if (hasNetworks(config)) release(context, id, lost);
+  if (hasNetworks(config)) release(context, id, lost, config.autoRemove);
   // The program that had the ports is gone with the container.
   else if (publishesByUplink(config)) context.store.transaction(() => releaseRows(context.store, id));
 }

@@ -9,7 +9,7 @@ import { activate, join } from "./endpoints.ts";
 import { tableName } from "./names.ts";
 import { takePorts } from "./ports.ts";
 import { NetworkRows } from "./rows.ts";
-import { perform } from "./setup.ts";
+import { perform } from "./shared.ts";
 import { insideSteps, linkSteps, publishSteps } from "./steps.ts";
 import type { Endpoint, EndpointConfig, PortBinding, PublishedPort } from "./types.ts";
 

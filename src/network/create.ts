@@ -17,7 +17,7 @@ import { bridgeOf, OPTION } from "./names.ts";
 import { chooseSubnet, hostRoutes, subnetsOf } from "./pools.ts";
 import { newNetworkId, withGateway } from "./predefined.ts";
 import { NetworkRows } from "./rows.ts";
-import { interfaces } from "./setup.ts";
+import { interfaces } from "./shared.ts";
 import type { Network, NetworkConfig, Subnet } from "./types.ts";
 
 /** What a caller may leave out of a network's configuration. */

@@ -8,12 +8,13 @@ import type { Store } from "../store/index.ts";
 
 /**
  * Removes from the kernel what the container's keeper has not (`lost`: there was no keeper to do it) and then gives its
- * addresses and ports back. In this order a crash in between is met by the same steps again.
+ * addresses and ports back, which `goes` leaves to the removal of the container's own row. In this order a crash in between is met by the same steps again.
  */
 export function release(
   { paths, store }: { readonly paths: Paths; readonly store: Store },
   container: string,
   lost: boolean,
+  goes: boolean,
 ): void {
   const left = store.db
     .query<{ n: number }, [string, number]>(
@@ -25,7 +26,7 @@ export function release(
     Bun.spawnSync([enginePath(), "repair", paths.root, paths.run, container], {
       stdio: ["ignore", "ignore", "ignore"],
     });
-  store.transaction(() => releaseRows(store, container));
+  if (!goes) store.transaction(() => releaseRows(store, container));
 }
 
 /** The rows alone, inside the caller's transaction. */

@@ -1,10 +1,11 @@
-/** The end of a network. The kernel's part goes first: a row without a bridge is a network that nobody has started on yet. */
+/** The end of a network: noted, then without a row, so that nobody starts on it any more, then without a bridge. */
 import { SampanError } from "../common/error.ts";
 import type { Place } from "./attach.ts";
 import { isPredefined } from "./endpoints.ts";
+import { finishLeaving, leave, noteLeaving, takeDownAll } from "./leaving.ts";
 import { bridgeOf } from "./names.ts";
 import { NetworkRows } from "./rows.ts";
-import { alone, interfaces, takeDown } from "./setup.ts";
+import { alone, interfaces } from "./shared.ts";
 import type { Network } from "./types.ts";
 
 export function removeNetwork(place: Place, reference: string): Network {
@@ -15,15 +16,17 @@ export function removeNetwork(place: Place, reference: string): Network {
   if (isPredefined(network.name))
     throw new SampanError("forbidden", `${network.name} is a pre-defined network and cannot be removed`);
   alone(place, () => {
+    finishLeaving(place);
     assertUnused(rows, network);
-    if (network.driver === "bridge" && interfaces().has(bridgeOf(network))) takeDown(place, [network]);
+    const made = network.driver === "bridge" && interfaces().has(bridgeOf(network));
+    if (made) noteLeaving(place, network);
     place.store.transaction(() => {
-      // A container that joined meanwhile has the network made again when it starts.
       assertUnused(rows, network);
       // A stopped container keeps the name: its start says that the network is gone.
       for (const { container } of rows.membersOf(network)) rows.deleteEndpoint(container, network.id);
       rows.delete(network.id);
     });
+    if (made) leave(place, network);
   });
   return network;
 }
@@ -57,7 +60,8 @@ export function pruneNetworks(place: Place, wanted: (network: Network) => boolea
   }
   // With nobody left the default network's bridge and the table go too.
   alone(place, () => {
-    if (rows.inUse().size === 0) takeDown(place, []);
+    finishLeaving(place);
+    takeDownAll(place);
   });
   return removed;
 }

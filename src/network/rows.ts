@@ -81,6 +81,10 @@ export class NetworkRows {
     });
   }
 
+  has(id: string): boolean {
+    return this.#network("id = ?", id) !== undefined;
+  }
+
   byName(name: string): Network | undefined {
     return this.#network("name = ?", name);
   }

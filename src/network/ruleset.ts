@@ -9,8 +9,11 @@
  * enters or leaves an internal one. A client keeps its address, but for one on the container's own subnet and on loopback,
  * whose answers would not find back.
  */
+
+import { edge, ipFromNumber, ipNumber, parseCidr } from "../common/ip.ts";
 import type { Element, Expression, NftTable } from "../kernel/nftables.ts";
-import type { Protocol } from "./types.ts";
+import { bridgeOf, hasIcc, hasMasquerade } from "./names.ts";
+import type { Network, Protocol } from "./types.ts";
 
 const word = (value: number): Uint8Array => new Uint8Array(new Uint32Array([value]).buffer);
 const byte = (value: number): Uint8Array => Uint8Array.of(value);
@@ -239,3 +242,28 @@ export const ownSubnet = (first: Uint8Array, last: Uint8Array, bridge: string): 
   key: concat(first, nameBytes(bridge)),
   end: concat(last, nameBytes(bridge)),
 });
+
+/** A network's elements, by the sets that hold them. */
+export function networkElements(network: Network): [set: string, list: Element[], concatenated: boolean][] {
+  const name = bridgeOf(network);
+  const key = nameBytes(name);
+  const sets: [string, Element[], boolean][] = [["bridges", [{ key }], false]];
+  if (network.internal) sets.push(["internal", [{ key }], false]);
+  if (hasIcc(network)) sets.push(["open", [pairOf(name)], false]);
+  for (const { subnet } of network.subnets) {
+    const cidr = parseCidr(subnet);
+    if (!cidr) continue;
+    const size = cidr.address.length;
+    const version = size === 4 ? 4 : 6;
+    const first = edge(cidr);
+    const last = edge(cidr, true);
+    sets.push([`own${version}`, [ownSubnet(first, last, name)], true]);
+    if (hasMasquerade(network) && !network.internal)
+      sets.push([
+        `masquerade${version}`,
+        [{ key: first, end: ipFromNumber(ipNumber(last) + 1n, size) }],
+        false,
+      ]);
+  }
+  return sets;
+}

@@ -3,60 +3,21 @@
  * Nobody makes it beforehand: the first start that misses something has it all made here, from what the store says, and so
  * it comes back after a reboot or after somebody removed it. One process at a time does this.
  */
-import { closeSync, openSync, readFileSync } from "node:fs";
-import { SampanError } from "../common/error.ts";
-import { type Cidr, edge, ipFromNumber, ipNumber, parseCidr, parseIp } from "../common/ip.ts";
-import { errnoName, errnoText } from "../kernel/errno.ts";
-import { flock, LOCK_EX } from "../kernel/flock.ts";
+import { readFileSync } from "node:fs";
+import { type Cidr, parseCidr, parseIp } from "../common/ip.ts";
 import { NETLINK, NetlinkWriter } from "../kernel/netlink.ts";
-import {
-  beginBatch,
-  deleteTable,
-  type Element,
-  elements,
-  endBatch,
-  ensureTable,
-  fillTable,
-} from "../kernel/nftables.ts";
-import { addAddress, deleteLink, linkUp, newBridge } from "../kernel/rtnetlink.ts";
+import { beginBatch, deleteTable, elements, endBatch, ensureTable, fillTable } from "../kernel/nftables.ts";
+import { addAddress, linkUp, newBridge } from "../kernel/rtnetlink.ts";
 import { launchNow, type Step } from "../launch/index.ts";
 import type { Place } from "./attach.ts";
 import { macBytes, macOf } from "./endpoints.ts";
-import { bridgeOf, hasIcc, hasMasquerade, mtuOf, tableName } from "./names.ts";
+import { finishLeaving } from "./leaving.ts";
+import { bridgeOf, mtuOf, tableName } from "./names.ts";
 import { NetworkRows } from "./rows.ts";
-import { nameBytes, ownSubnet, pairOf, table } from "./ruleset.ts";
+import { networkElements, table } from "./ruleset.ts";
+import { alone, interfaces, outside, perform, route } from "./shared.ts";
 import { elementsOf, publishSteps } from "./steps.ts";
 import type { Network, PublishedPort } from "./types.ts";
-
-/** One process at a time changes what all containers share. */
-export function alone<T>({ paths }: Place, work: () => T): T {
-  const fd = openSync(`${paths.root}/network.lock`, "a", 0o600);
-  try {
-    return flock(fd, LOCK_EX, work);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Interfaces of this network namespace. /sys/class/net shows that of whoever mounted it. */
-export function interfaces(): Set<string> {
-  const found = new Set<string>();
-  for (const line of readFileSync("/proc/net/dev", "latin1").split("\n").slice(2)) {
-    const name = line.slice(0, line.indexOf(":")).trim();
-    if (name !== "") found.add(name);
-  }
-  return found;
-}
-
-const outside = (call: object, optional = false): Step =>
-  ({ ...call, column: "outside", why: "network", ...(optional ? { optional } : {}) }) as Step;
-
-const route = (write: (w: NetlinkWriter) => object | void, optional = false): Step => {
-  const w = new NetlinkWriter();
-  const fill = write(w);
-  const call = { call: "netlink", protocol: NETLINK.route, messages: w.done() };
-  return outside(fill ? { ...call, fill } : call, optional);
-};
 
 /** The addresses that a bridge has: its networks' gateways. */
 export function gatewaysOf({ subnets }: Network): Cidr[] {
@@ -106,31 +67,6 @@ function forwardingSteps(networks: readonly Network[]): Step[] {
   return steps;
 }
 
-/** A network's elements, by the sets that hold them. */
-export function networkElements(network: Network): [set: string, list: Element[], concatenated: boolean][] {
-  const name = bridgeOf(network);
-  const key = nameBytes(name);
-  const sets: [string, Element[], boolean][] = [["bridges", [{ key }], false]];
-  if (network.internal) sets.push(["internal", [{ key }], false]);
-  if (hasIcc(network)) sets.push(["open", [pairOf(name)], false]);
-  for (const { subnet } of network.subnets) {
-    const cidr = parseCidr(subnet);
-    if (!cidr) continue;
-    const size = cidr.address.length;
-    const version = size === 4 ? 4 : 6;
-    const first = edge(cidr);
-    const last = edge(cidr, true);
-    sets.push([`own${version}`, [ownSubnet(first, last, name)], true]);
-    if (hasMasquerade(network) && !network.internal)
-      sets.push([
-        `masquerade${version}`,
-        [{ key: first, end: ipFromNumber(ipNumber(last) + 1n, size) }],
-        false,
-      ]);
-  }
-  return sets;
-}
-
 /** The whole table in one transaction: nobody ever sees half of it. */
 function tableStep(name: string, networks: readonly Network[], ports: readonly PublishedPort[]): Step {
   const w = new NetlinkWriter(16 * 1024);
@@ -147,35 +83,13 @@ function tableStep(name: string, networks: readonly Network[], ports: readonly P
   return outside({ call: "netlink", protocol: NETLINK.netfilter, messages: w.done() });
 }
 
-/** Runs steps that only change the kernel; the first that failed is an error that says what it was. */
-export function perform(place: Place, steps: readonly Step[], what: string): void {
-  if (steps.length === 0) return;
-  const report = launchNow(steps, place.paths.root);
-  if (report.ok) return;
-  const errno = report.errno ?? 0;
-  const detail = report.detail ? ` (${report.detail})` : "";
-  throw new SampanError(
-    "refused",
-    `${what}: ${describe(steps[report.failed ?? -1])}: ${errnoText(errno)}${detail}`,
-    {
-      kernel: { syscall: steps[report.failed ?? -1]?.call ?? "launcher", errno: errnoName(errno) },
-      hint: "`sampan doctor` tries what networks need of this kernel, part by part.",
-    },
-  );
-}
-
-function describe(step: Step | undefined): string {
-  if (step?.call === "write") return `writing ${step.path}`;
-  if (step?.call !== "netlink") return "the launcher";
-  return step.protocol === NETLINK.netfilter ? "the nf_tables table" : "the bridge";
-}
-
 /** How many of a batch's elements still go with the table itself. */
 const WITH_TABLE = 500;
 
 /** Makes all that is missing, for all containers. */
 export function setUp(place: Place): void {
   alone(place, () => {
+    finishLeaving(place);
     const rows = new NetworkRows(place.store);
     const inUse = rows.inUse();
     const there = interfaces();
@@ -210,34 +124,4 @@ export function unpublish(place: Place, container: string): void {
       steps.map((step) => ({ ...step, column: "outside", optional: true })),
       place.paths.root,
     );
-}
-
-/** Takes a network's bridge and elements away; and with the last network that is in use, the table. The lock is the caller's. */
-export function takeDown(place: Place, networks: readonly Network[]): void {
-  const name = tableName(place.paths);
-  const rows = new NetworkRows(place.store);
-  const bridges = networks.filter(({ driver }) => driver === "bridge");
-  const there = interfaces();
-  const steps: Step[] = [];
-  const nothingLeft = rows.inUse().size === 0;
-  const w = new NetlinkWriter();
-  beginBatch(w);
-  if (nothingLeft) {
-    ensureTable(w, name);
-    deleteTable(w, name);
-  } else
-    for (const network of bridges)
-      for (const [set, list, concatenated] of networkElements(network)) {
-        elements(w, "add", name, set, list, concatenated);
-        elements(w, "delete", name, set, list, concatenated);
-      }
-  endBatch(w);
-  if (nothingLeft || bridges.length > 0)
-    steps.push(outside({ call: "netlink", protocol: NETLINK.netfilter, messages: w.done() }, true));
-  const going = nothingLeft ? rows.all().filter(({ driver }) => driver === "bridge") : bridges;
-  for (const network of going) {
-    const link = bridgeOf(network);
-    if (there.has(link) && !network.foreign) steps.push(route((each) => deleteLink(each, link), true));
-  }
-  if (steps.length > 0) launchNow(steps, place.paths.root);
 }

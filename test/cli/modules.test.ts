@@ -50,6 +50,17 @@ describe("a command loads no more than it needs", () => {
     expect([...command(name).files].filter((file) => file.startsWith("docker/"))).toEqual([]);
   });
 
+  test("run: of networks only what every container passes; the rest where there is one", () => {
+    const { files } = command("run");
+    expect([...files].filter((file) => file.startsWith("network/")).sort()).toEqual([
+      "network/dns/posts.ts",
+      "network/index.ts",
+      "network/networks.ts",
+      "network/release.ts",
+    ]);
+    expect([...files].filter((file) => /^kernel\/.*netlink|^kernel\/nftables/.test(file))).toEqual([]);
+  });
+
   test("ps: no templates, no filters", () => {
     expect([...command("ps").files].filter((file) => file.startsWith("docker/")).sort()).toEqual([
       "docker/human.ts",

@@ -75,11 +75,12 @@ describe.each([
       ),
       { stdio: ["ignore", "pipe", "inherit"] },
     );
-    const reader = seen.stdout.getReader();
-    await reader.read();
-    await world.from(name("b"), "10.9.0.2", 7001);
-    expect(new TextDecoder().decode((await reader.read()).value).trim()).toBe("10.9.0.1");
-    await seen.exited;
+    let text = "";
+    for await (const chunk of seen.stdout) {
+      text += new TextDecoder().decode(chunk);
+      if (text === "ready\n") await world.from(name("b"), "10.9.0.2", 7001);
+    }
+    expect(text).toBe("ready\n10.9.0.1\n");
   });
 
   test("an internal network has no way out and none in", async () => {

@@ -1,0 +1,93 @@
+/**
+ * The end of what networks have in the kernel. Deleting a bridge waits 40 ms there, which nobody need wait for: it is noted, and
+ * whoever next changes what all containers share makes sure that it was done.
+ */
+import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { NETLINK, NetlinkWriter } from "../kernel/netlink.ts";
+import { beginBatch, deleteTable, elements, endBatch, ensureTable } from "../kernel/nftables.ts";
+import { deleteLink } from "../kernel/rtnetlink.ts";
+import { launch, launchNow, NO_KEEPER, type Step } from "../launch/index.ts";
+import type { Place } from "./attach.ts";
+import { bridgeOf, OPTION, tableName } from "./names.ts";
+import { NetworkRows } from "./rows.ts";
+import { networkElements } from "./ruleset.ts";
+import { interfaces, outside, perform, route } from "./shared.ts";
+import type { Network } from "./types.ts";
+
+const file = ({ paths }: Place): string => `${paths.root}/network.leaving`;
+
+/** Before its row is deleted. */
+export function noteLeaving(place: Place, network: Network): void {
+  appendFileSync(file(place), `${JSON.stringify(network)}\n`, { mode: 0o600 });
+}
+
+/** After its row is deleted. */
+export function leave(place: Place, network: Network): void {
+  const steps = takeDownSteps(place, [network]);
+  // The next network may have a bridge of the same name, if somebody chose it.
+  if (network.options[OPTION.bridge]) return perform(place, steps, "a bridge could not be removed");
+  void launch({ steps, keeper: NO_KEEPER }).then(
+    (connection) => connection.close(),
+    () => {},
+  );
+}
+
+/** Under the lock: what was to go is gone. */
+export function finishLeaving(place: Place): void {
+  if (!existsSync(file(place))) return;
+  const there = interfaces();
+  const rows = new NetworkRows(place.store);
+  const left: Network[] = [];
+  for (const line of readFileSync(file(place), "utf8").split("\n")) {
+    if (!line.endsWith("}")) continue;
+    const network = JSON.parse(line) as Network;
+    // One that still has its row was not removed after all.
+    if (there.has(bridgeOf(network)) && !rows.has(network.id)) left.push(network);
+  }
+  if (left.length > 0) perform(place, takeDownSteps(place, left), "a bridge could not be removed");
+  rmSync(file(place), { force: true });
+}
+
+/** Takes networks' elements and bridges away. Of what is not there nothing has to go. */
+function takeDownSteps({ paths }: Place, networks: readonly Network[]): Step[] {
+  const name = tableName(paths);
+  const there = interfaces();
+  const steps: Step[] = [];
+  for (const network of networks) {
+    const w = new NetlinkWriter();
+    beginBatch(w);
+    for (const [set, list, concatenated] of networkElements(network)) {
+      elements(w, "add", name, set, list, concatenated);
+      elements(w, "delete", name, set, list, concatenated);
+    }
+    endBatch(w);
+    steps.push(outside({ call: "netlink", protocol: NETLINK.netfilter, messages: w.done() }, true));
+    const link = bridgeOf(network);
+    if (there.has(link) && !network.foreign) steps.push(route((each) => deleteLink(each, link), true));
+  }
+  return steps;
+}
+
+/**
+ * Where no container is on any network, the table and all bridges go. The transaction keeps everybody from starting meanwhile:
+ * whoever comes after it finds nothing and has it made again.
+ */
+export function takeDownAll(place: Place): void {
+  const rows = new NetworkRows(place.store);
+  place.store.transaction(() => {
+    if (rows.inUse().size > 0) return;
+    const w = new NetlinkWriter();
+    beginBatch(w);
+    ensureTable(w, tableName(place.paths));
+    deleteTable(w, tableName(place.paths));
+    endBatch(w);
+    const there = interfaces();
+    const steps = [outside({ call: "netlink", protocol: NETLINK.netfilter, messages: w.done() }, true)];
+    for (const network of rows.all()) {
+      const link = bridgeOf(network);
+      if (network.driver === "bridge" && there.has(link) && !network.foreign)
+        steps.push(route((each) => deleteLink(each, link), true));
+    }
+    launchNow(steps, place.paths.root);
+  });
+}
