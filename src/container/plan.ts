@@ -12,9 +12,27 @@ export interface KeptPlan {
 }
 
 /** JSON knows neither: numbers of 64 bits and bytes are objects with one member that nothing else has. */
-function pack(_: string, value: unknown): unknown {
+function pack(value: unknown): unknown {
   if (typeof value === "bigint") return { $big: String(value) };
   return value instanceof Uint8Array ? { $bytes: value.toBase64() } : value;
+}
+
+/** The steps as JSON can have them. Not by a replacer, which is called for each of two thousand values. */
+function packed(steps: readonly Step[]): unknown[] {
+  const all: unknown[] = [];
+  for (const step of steps) {
+    let copy: Record<string, unknown> | undefined;
+    for (const key in step) {
+      const value = step[key as keyof Step] as unknown;
+      if (typeof value !== "bigint" && typeof value !== "object") continue;
+      const fit = pack(value);
+      if (fit === value) continue;
+      copy ??= { ...step };
+      copy[key] = fit;
+    }
+    all.push(copy ?? step);
+  }
+  return all;
 }
 
 function unpack(_: string, value: unknown): unknown {
@@ -44,7 +62,7 @@ export function keepPlan(
 ): void {
   const write = (): void => {
     try {
-      const text = JSON.stringify({ steps: plan.steps, report }, pack);
+      const text = JSON.stringify({ steps: packed(plan.steps), report });
       writeFileSync(places(context.paths, id).plan, text, { mode: 0o600 });
     } catch {
       // Or it has ended, and was removed.
