@@ -27,10 +27,13 @@ export async function bundle(context: Context, container: StoredContainer): Prom
     config.groups,
   );
   const cgroupPath = cgroupOf(container);
+  const prepared = container.mounts
+    ? await (await import("./oci-mounts.ts")).ociMounts(context, container)
+    : undefined;
   const spec = buildSpec({
     record: container,
     user,
-    places: { files: at.run, user },
+    places: { files: at.run, user, ...(prepared ? { prepared } : {}) },
     // The original may still be in its own.
     cgroupPath: `${cgroupPath.slice(0, cgroupPath.lastIndexOf("/"))}/${container.name}-again`,
   });

@@ -432,6 +432,37 @@ describe("what is refused, in Docker's words", () => {
   });
 });
 
+describe("explain --as oci", () => {
+  test("says volumes, images and copy-on-write folders as any runtime takes them", async () => {
+    const mounts = ["-v", "plain:/p:ro", "--mount", `type=bind,src=${box.root}/outside,dst=/o,overlay`];
+    const image = "type=image,src=app,dst=/i,image-subpath=data/sub";
+    const id = await box.ok("create", ...mounts, "--mount", image, "-v", "ram:/r", "busybox");
+    const shown = JSON.parse(await box.ok("explain", "--as", "oci", id)).mounts as {
+      destination: string;
+      type: string;
+      source: string;
+      options: string[];
+    }[];
+    const at = (target: string) => shown.find(({ destination }) => destination === target);
+    expect(at("/p")).toEqual({
+      destination: "/p",
+      type: "bind",
+      source: `${box.root}/volumes/plain/_data`,
+      options: ["rbind", "rprivate", "ro"],
+    });
+    expect(at("/o")).toMatchObject({
+      type: "overlay",
+      options: [`lowerdir=${box.root}/outside`, expect.any(String), expect.any(String)],
+    });
+    expect(at("/i")).toMatchObject({
+      type: "bind",
+      source: expect.stringMatching(/layers\/[0-9a-f]{64}\/data\/sub$/),
+    });
+    expect(at("/r")).toMatchObject({ type: "tmpfs", source: "tmpfs", options: ["size=1m", "uid=33"] });
+    await box.ok("rm", id);
+  });
+});
+
 describe("what others are shown", () => {
   test("inspect, ps and events", async () => {
     const id = await box.ok(
