@@ -1,11 +1,18 @@
 /** A container as an OCI runtime bundle: the specification that its plan is compiled from, completed for other runtimes. */
 import { existsSync, readFileSync } from "node:fs";
-import { builtinProfile, parseSeccomp, parseUser, type Root, type Spec } from "../runtime/index.ts";
+import {
+  builtinProfile,
+  callerIdMaps,
+  parseSeccomp,
+  parseUser,
+  type Root,
+  type Spec,
+} from "../runtime/index.ts";
 import { type Context, places } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
 import { readInRoot } from "./root.ts";
 import type { StoredContainer } from "./rows.ts";
-import { buildSpec } from "./spec.ts";
+import { buildSpec, isRootless } from "./spec.ts";
 import { peerOf, readProfile, rootOf } from "./start.ts";
 
 export interface Bundle {
@@ -40,9 +47,14 @@ export async function bundle(context: Context, container: StoredContainer): Prom
   const { process, linux = {} } = spec;
   const hidden = root.kind === "host" ? root.hide : [];
   const namespaces = [...(linux.namespaces ?? []), ...joined(context, container)];
+  const maps = isRootless() ? callerIdMaps() : undefined;
   const whole: Linux = {
     ...linux,
-    namespaces,
+    namespaces:
+      maps && !namespaces.some(({ type }) => type === "user")
+        ? [...namespaces, { type: "user" }]
+        : namespaces,
+    ...(maps ? { uidMappings: maps.uid, gidMappings: maps.gid } : {}),
     maskedPaths: [...(linux.maskedPaths ?? []), ...hidden],
     ...(await seccomp(container, process?.capabilities?.bounding ?? [])),
   };

@@ -79,16 +79,19 @@ export async function explainPath(engine: Engine, reference: string, path: strin
   const mounts = parseMountinfo(text);
   const root = mounts.findLast((mount) => mount.target === "/");
   if (!root) throw new SampanError("not-found", `process ${target.pid} has no root filesystem`);
-  const { lower, upper } = overlayFolders(root);
-  const known = layers(engine, lower, owner);
-  const stack: Stack = {
-    folders: [...(upper === undefined ? [] : [upper]), ...lower.toReversed()],
-    upper: upper !== undefined,
-    layers: known,
+  const stackOf = (overlay: MountEntry): Stack => {
+    const { lower, upper } = overlayFolders(overlay);
+    return {
+      folders: [...(upper === undefined ? [] : [upper]), ...lower.toReversed()],
+      upper: upper !== undefined,
+      layers: layers(engine, lower, owner),
+    };
   };
+  const stack = stackOf(root);
   const real = root.fstype === "overlay" ? follow(stack.folders, path) : path;
   const mount = mounts.findLast((each) => each !== root && covers(each.target, real));
   const hosts = parseMountinfo(look.text("/proc/self/mountinfo", "mounts") ?? "");
+  if (mount?.fstype === "overlay" && !isMask(mount)) return inStack(path, real, stackOf(mount), mount.target);
   if (mount) return onMount(path, real, mount, hosts);
   if (root.fstype !== "overlay")
     return plain(path, `lies in the root filesystem, ${root.fstype} from ${sourceOf(root, hosts)}`);
@@ -268,8 +271,9 @@ function kindOf(status: Stats): Trace["kind"] {
   return status.isFile() ? "file" : "other";
 }
 
-function inStack(path: string, real: string, stack: Stack): PathExplanation {
-  const traces = tracesOf(stack, real);
+/** `mounted`: where the overlay is, if it is not the root; a user's image `host` is one for each folder of `/`. */
+function inStack(path: string, real: string, stack: Stack, mounted = ""): PathExplanation {
+  const traces = tracesOf(stack, real.slice(mounted.length));
   const [first, second] = traces;
   const about = { path, real, traces };
   if (!first) return { ...about, summary: `${real} is not there: no layer has it.`, state: "absent" };

@@ -1,9 +1,9 @@
 /** Where a path of a container comes from, and two containers side by side. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { Comparison, PathExplanation } from "../../src/explain/index.ts";
 import { busyboxMembers, dockerArchive, layerTar } from "../support/image.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { SAMPAN, Sandbox } from "../support/sandbox.ts";
 
 let sandbox: Sandbox;
 beforeAll(async () => {
@@ -151,4 +151,31 @@ describe("two side by side", () => {
     expect(code).toBe(1);
     expect(stderr).toContain("'sampan explain' requires at most 2 arguments");
   });
+});
+
+test("a user's container: each folder of its root is an overlay of its own", () => {
+  const home = mkdtempSync("/tmp/sampan-path-");
+  Bun.spawnSync(["chown", "65534:65534", home]);
+  const user = (...args: string[]) => {
+    const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", `HOME=${home}`];
+    const where = [`SAMPAN_ROOT=${home}/s`, `SAMPAN_RUN=${home}/r`];
+    const run = Bun.spawnSync([...nobody, ...where, SAMPAN, ...args], { env: sandbox.env });
+    return { code: run.exitCode, out: run.stdout.toString(), error: run.stderr.toString() };
+  };
+  user("run", "-d", "--network", "none", "--name", "mine", "host", "sleep", "1000");
+  user("exec", "mine", "sh", "-c", "echo x > /opt/new");
+  expect(user("explain", "mine", "/usr/bin/env").out).toContain("/usr/bin/env is a file of");
+  expect(user("explain", "mine", "/opt/new").out).toMatch(
+    /^\/opt\/new (was made by the container|is not there)/,
+  );
+  const { linux } = JSON.parse(user("explain", "--as", "oci", "mine").out) as {
+    linux: { uidMappings: { containerID: number; hostID: number }[] };
+  };
+  expect(linux.uidMappings[0]).toMatchObject({ containerID: 0, hostID: 65534 });
+  expect(user("explain", "--as", "sh", "mine").error).toContain(
+    "--as sh: container mine has a user namespace",
+  );
+  expect(user("rm", "-f", "mine").code).toBe(0);
+  expect(user("explain", "mine").out).toContain("It has been removed since.");
+  rmSync(home, { recursive: true, force: true });
 });
