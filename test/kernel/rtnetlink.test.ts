@@ -1,0 +1,148 @@
+/** Links, addresses and routes as they are encoded, against what ip says of them then. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { NETLINK, NetlinkWriter } from "../../src/kernel/netlink.ts";
+import {
+  addAddress,
+  addDefaultRoute,
+  deleteLink,
+  linkUp,
+  loopbackUp,
+  newBridge,
+  newMacvlan,
+  newVeth,
+  setBridgePort,
+} from "../../src/kernel/rtnetlink.ts";
+import { CLONE, type Fill, launch, NO_KEEPER, type Step } from "../../src/launch/index.ts";
+import { NetworkNamespace } from "../support/netns.ts";
+
+let host: NetworkNamespace;
+let container: NetworkNamespace;
+beforeAll(async () => {
+  host = await NetworkNamespace.make();
+  container = await NetworkNamespace.make();
+});
+afterAll(() => {
+  host[Symbol.dispose]();
+  container[Symbol.dispose]();
+});
+
+const four = Uint8Array.of(10, 1, 2, 3);
+const six = Uint8Array.fromHex("fd000000000000000000000000000003");
+
+/** Sends what `write` writes in a namespace; what it returns the launcher fills in. */
+async function send(where: NetworkNamespace, write: (w: NetlinkWriter) => Fill | void): Promise<void> {
+  const w = new NetlinkWriter();
+  const fill = write(w);
+  const steps: Step[] = [
+    { call: "clone", column: "outside", why: "test", flags: 0 },
+    { call: "setns", column: "inside", why: "test", path: `/proc/${where.pid}/ns/net`, flags: CLONE.net },
+    {
+      call: "netlink",
+      column: "inside",
+      why: "test",
+      protocol: NETLINK.route,
+      messages: w.done(),
+      ...(fill ? { fill } : {}),
+    },
+  ];
+  (await launch({ steps, keeper: NO_KEEPER })).close();
+}
+
+const ask = (where: NetworkNamespace, ...words: string[]) =>
+  JSON.parse(where.run("ip", "-j", "-d", ...words)) as Record<string, unknown>[];
+
+/** The pid of another process, where the launcher would write that of its child. */
+const patched = (w: NetlinkWriter, at: number, pid: number): void =>
+  new DataView(w.done().buffer).setUint32(at, pid, true);
+
+test("a bridge, up, with an address of its own, and asked for twice", async () => {
+  for (let round = 0; round < 2; round++)
+    await send(host, (w) => newBridge(w, "br-golden", Uint8Array.fromHex("02420a010203"), 1400));
+  await send(host, (w) => ({
+    links: [{ at: addAddress(w, { address: four, length: 24 }), name: "br-golden" }],
+  }));
+  const [link] = ask(host, "addr", "show", "br-golden");
+  expect(link).toMatchObject({
+    mtu: 1400,
+    address: "02:42:0a:01:02:03",
+    linkinfo: { info_kind: "bridge", info_data: { stp_state: 0, forward_delay: 0 } },
+  });
+  expect(link?.["flags"]).toContain("UP");
+  expect(link?.["addr_info"]).toContainEqual(
+    expect.objectContaining({ family: "inet", local: "10.1.2.3", prefixlen: 24, scope: "global" }),
+  );
+});
+
+test("a veth pair: a port of the bridge here, the other end in another namespace", async () => {
+  await send(host, (w) => {
+    const places = newVeth(w, {
+      name: "veth0000000",
+      peer: "eth0",
+      mac: Uint8Array.fromHex("02420a010204"),
+      mtu: 1300,
+    });
+    setBridgePort(w, "veth0000000", { hairpin: true, isolated: true });
+    patched(w, places.pid, container.pid);
+    return { links: [{ at: places.bridge, name: "br-golden" }] };
+  });
+  expect(ask(host, "link", "show", "veth0000000")[0]).toMatchObject({
+    master: "br-golden",
+    mtu: 1300,
+    linkinfo: {
+      info_kind: "veth",
+      info_slave_kind: "bridge",
+      info_slave_data: { hairpin: true, isolated: true },
+    },
+  });
+  expect(ask(container, "link", "show", "eth0")[0]).toMatchObject({
+    mtu: 1300,
+    address: "02:42:0a:01:02:04",
+    operstate: "DOWN",
+  });
+});
+
+test("loopback, addresses of both families and the way out, in one send", async () => {
+  await send(container, (w) => {
+    loopbackUp(w);
+    const links = [four, six].map((address) => ({
+      at: addAddress(w, { address, length: address.length === 4 ? 24 : 64 }),
+      name: "eth0",
+    }));
+    linkUp(w, "eth0");
+    addDefaultRoute(w, Uint8Array.of(10, 1, 2, 1));
+    addDefaultRoute(w, Uint8Array.fromHex("fd000000000000000000000000000001"));
+    return { links };
+  });
+  const [link] = ask(container, "addr", "show", "eth0");
+  const local = ((link ?? {})["addr_info"] as { local: string; prefixlen: number; nodad?: boolean }[]).map(
+    ({ local, prefixlen, nodad }) => `${local}/${prefixlen}${nodad ? " nodad" : ""}`,
+  );
+  expect(local).toContain("10.1.2.3/24");
+  expect(local).toContain("fd00::3/64 nodad");
+  expect(ask(container, "route", "show", "default")).toMatchObject([{ gateway: "10.1.2.1", dev: "eth0" }]);
+  expect(ask(container, "-6", "route", "show", "default")).toMatchObject([
+    { gateway: "fd00::1", dev: "eth0" },
+  ]);
+  expect(ask(container, "link", "show", "lo")[0]?.["flags"]).toContain("UP");
+});
+
+test("a macvlan on a parent, and the end of a link", async () => {
+  await send(host, (w) => {
+    const places = newMacvlan(w, { name: "mac0", mac: Uint8Array.fromHex("02420a010205"), mode: "private" });
+    patched(w, places.pid, container.pid);
+    return { links: [{ at: places.parent, name: "br-golden" }] };
+  });
+  expect(ask(container, "link", "show", "mac0")[0]).toMatchObject({
+    address: "02:42:0a:01:02:05",
+    linkinfo: { info_kind: "macvlan", info_data: { mode: "private" } },
+  });
+  await send(container, (w) => deleteLink(w, "mac0"));
+  expect(container.run("ip", "-br", "link")).not.toContain("mac0");
+});
+
+test("an interface that is not there is named", async () => {
+  const missing = send(host, (w) => ({
+    links: [{ at: addAddress(w, { address: four, length: 24 }), name: "nope0" }],
+  }));
+  expect(String(await missing.catch((error) => error.message))).toContain("no interface nope0");
+});
