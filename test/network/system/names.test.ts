@@ -216,6 +216,29 @@ test("the rules are what nft reads: led to the gateway, and nothing from outside
   );
 });
 
+test("what listens on a container's loopback is not reached by its neighbours (CVE-2020-8558)", async () => {
+  await idle("thief", "--network", "front", "--privileged");
+  const listener = "exec socat TCP-LISTEN:4000,bind=127.0.0.9,fork,reuseaddr SYSTEM:'echo secret'";
+  await sandbox.ok("exec", "-d", "web", "sh", "-c", listener);
+  while (!(await inside("web", "sh", "-c", "ss -ltn")).includes(":4000")) await Bun.sleep(10);
+  // What is for 127.0.0.9 goes to the neighbour instead of staying.
+  const own = (await inside("thief", "hostname", "-I")).split(" ")[0] ?? "";
+  const routes = `ip route flush table local 127.0.0.0/8; ip route add 127.0.0.9 via 10.201.0.2 dev eth0 src ${own}`;
+  await sandbox.ok("exec", "thief", "sh", "-c", routes);
+  const reach = () => inside("thief", "sh", "-c", "echo | socat -t 1 - TCP:127.0.0.9:4000,connect-timeout=1");
+  expect(await reach()).toBe("");
+  // Without the rule it would be.
+  const pid = await sandbox.ok("inspect", "-f", "{{.State.Pid}}", "web");
+  Bun.spawnSync(["nsenter", "-t", pid, "-n", "nft", "flush", "chain", "inet", "sampan", "raw"]);
+  const bridge =
+    Bun.spawnSync(["nft", "list", "tables"])
+      .stdout.toString()
+      .match(/sampan-\w+/)?.[0] ?? "";
+  Bun.spawnSync(["nft", "flush", "chain", "inet", bridge, "raw"]);
+  expect(await reach()).toBe("secret");
+  await sandbox.ok("rm", "-f", "thief");
+});
+
 describe("a container that runs", () => {
   test("finds others where it is connected, and no longer where it is not; its files say so", async () => {
     await idle("guest", "--dns", UPSTREAM);
