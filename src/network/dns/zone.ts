@@ -56,6 +56,12 @@ interface Zone {
   readonly askers: Map<string, Asker>;
 }
 
+/**
+ * Nanoseconds for which a look at the store is good: under a flood of questions it would be a third of the work. What a start writes
+ * down is older than this by the time that its process can ask.
+ */
+const RECENT = 1e6;
+
 /** Docker's default bridge has no names. */
 const DEFAULT_BRIDGE = "bridge";
 
@@ -75,6 +81,7 @@ function add(network: NamedNetwork, name: string, addresses: Addresses): void {
 export class Names {
   readonly #store: Store;
   #version = -1;
+  #looked = -RECENT;
   #zone: Zone = { carried: [], gateways: [], askers: new Map() };
 
   constructor(store: Store) {
@@ -111,6 +118,9 @@ export class Names {
   }
 
   #current(): Zone {
+    const now = Bun.nanoseconds();
+    if (now - this.#looked < RECENT) return this.#zone;
+    this.#looked = now;
     const version =
       this.#store.db.query<{ data_version: number }, []>("PRAGMA data_version").get()?.data_version ?? 0;
     if (version !== this.#version) {
