@@ -7,12 +7,14 @@ import type { Paths } from "../../common/paths.ts";
 import { enginePath } from "../../launch/index.ts";
 import { type Posts, postsOf, spawnResponder, standing } from "./posts.ts";
 
-const TRIES = 5;
+/** Milliseconds between looks at one that another command is starting, and how long in all. */
+const PAUSE = 5;
+const PATIENCE = 10_000;
 
 /** Resolves when it serves all of it, or lives and will as soon as there is a bridge that has the address. */
 export async function startResponder(paths: Paths, wanted: readonly string[]): Promise<void> {
   const posts = postsOf(paths);
-  for (let attempt = 0; attempt < TRIES; attempt++) {
+  for (const end = Date.now() + PATIENCE; Date.now() < end; await Bun.sleep(PAUSE)) {
     const found = standing(posts, wanted);
     if (found === "listens") return;
     // One that is about to leave closes the connection without a word; then it is the next one's turn.

@@ -63,7 +63,8 @@ const BOTH_WAYS = `
   console.log(sh("./sampan port " + container.name));
   console.log(hear("192.0.2.10", 8081));
   const { connection } = await engine.containers.run(
-    { ...DEFAULTS, image: "host", command: ["sh", "-c", "echo | socat -t 5 - TCP:192.0.2.1:7000 2>/dev/null | head -1"] }, { attach: true });
+    { ...DEFAULTS, image: "host", command: ["sh", "-c",
+      'until out=$(echo | socat -t 5 - TCP:192.0.2.1:7000 2>/dev/null | head -1) && [ -n "$out" ]; do sleep 0.05; done; echo $out'] }, { attach: true });
   connection.onOutput = (_, data) => process.stdout.write(data);
   connection.attach(7);
   await connection.exit;
