@@ -31,9 +31,12 @@ function find(context: Context, reference: string): StoredContainer | undefined 
   }
 }
 
+/** A few digits are rather a pid than the beginning of an id: of containers only one that is called so is meant. */
+const isNumber = (reference: string): boolean => /^[1-9]\d{0,6}$/.test(reference);
+
 export function ended(context: Context, reference: string): Ended | undefined {
   const container = find(context, reference);
-  if (container) {
+  if (container && (!isNumber(reference) || container.name === reference)) {
     const at = places(context.paths, container.id);
     const state = look(context, container, existsSync(at.run));
     if (state && (isAlive(state) || state.status === "created")) return undefined;
@@ -42,7 +45,7 @@ export function ended(context: Context, reference: string): Ended | undefined {
       return told({ ...container, state }, remains, false);
     }
   }
-  const removed = context.rows.removed(reference);
+  const removed = context.rows.removed(reference, isNumber(reference));
   if (!removed) return undefined;
   const { status } = removed.container.state;
   // One that was removed by force was never written down as ended.

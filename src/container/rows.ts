@@ -265,10 +265,10 @@ export class Rows {
     });
   }
 
-  /** The one that was removed last of those with this name or id. */
-  removed(reference: string): Removed | undefined {
+  /** The one that was removed last of those with this name or, unless only names are meant, id. */
+  removed(reference: string, onlyName = false): Removed | undefined {
     const sql = `SELECT ${COLUMNS}, exit, log FROM ended WHERE name = ? OR id LIKE ? ORDER BY number DESC LIMIT 1`;
-    const begins = isIdPrefix(reference) ? `${reference}%` : "";
+    const begins = !onlyName && isIdPrefix(reference) ? `${reference}%` : "";
     const row = this.#store.db.query<Row & Remains, [string, string]>(sql).get(reference, begins);
     return row ? { container: parse(row), remains: { exit: row.exit, log: row.log } } : undefined;
   }

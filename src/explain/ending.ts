@@ -10,7 +10,6 @@ import { signalName } from "../kernel/signals.ts";
 import type { Exit } from "../launch/index.ts";
 import { oomKills } from "../runtime/index.ts";
 import { duration, microseconds, size } from "./layout.ts";
-import { isPid } from "./target.ts";
 
 export type Cause =
   /** The program ended by itself, with its exit code. */
@@ -69,8 +68,7 @@ const FAULTS: readonly string[] = ["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIG
 /** Undefined: there is no such container, or it has not ended. */
 export async function explainEnd(engine: Engine, reference: string): Promise<Ending | undefined> {
   const ended = await engine.containers.ended(reference);
-  // A few digits may begin an id by chance: they are a pid, unless a container is called so.
-  if (!ended || (isPid(reference) && ended.container.name !== reference)) return undefined;
+  if (!ended) return undefined;
   const { container, exit } = ended;
   const { state, config } = container;
   const events = await eventsOf(engine, container.id);

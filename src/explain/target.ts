@@ -66,11 +66,8 @@ const get = (engine: Engine, reference: string): ContainerRecord | undefined => 
   }
 };
 
-/** What could be a pid. */
-export const isPid = (reference: string): boolean => /^[1-9]\d{0,6}$/.test(reference);
-
 export function findTarget(engine: Engine, reference: string): Found {
-  const number = isPid(reference);
+  const number = /^[1-9]\d{0,6}$/.test(reference);
   const container = get(engine, reference);
   // A few digits may begin an id by chance: they are a pid, unless a container is called so.
   if (container && (!number || container.name === reference)) return ofContainer(container);
