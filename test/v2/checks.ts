@@ -8,8 +8,15 @@ export interface Check {
   readonly script: string;
 }
 
-/** Before each check. `start` makes the container `c`, which is removed however the check ends; `limit` reads its cgroup. */
+/**
+ * Before each check. The guest's kernel has no modules but for the filesystem and the disk, so nothing here has a network.
+ * `start` makes the container `c`, which is removed however the check ends; `limit` reads its cgroup.
+ */
 export const PRELUDE = `
+sampan() {
+  if [ "$1" = run ]; then shift; set -- run --network none "$@"; fi
+  command sampan "$@"
+}
 id=
 trap '[ -z "$id" ] || sampan rm -f c >/dev/null 2>&1' EXIT
 start() { id=$(sampan run -d --name c "$@"); folder=/sys/fs/cgroup/sampan/$id; }
