@@ -302,6 +302,7 @@ static void kernel_words(struct run *run, const struct nlmsghdr *m) {
 static int converse(struct run *run, int fd, const struct arg *a, int count) {
   _Alignas(struct nlmsghdr) char answer[8192];
   int error = fill_in(run, fd, a);
+  while (recv(fd, answer, sizeof answer, MSG_DONTWAIT) > 0) continue; /* what a refusal before left unread */
   if (!error) error = check(send(fd, a[1].b, a[1].len, 0));
   while (error >= 0 && count > 0) {
     ssize_t n = recv(fd, answer, sizeof answer, MSG_DONTWAIT);
@@ -316,13 +317,35 @@ static int converse(struct run *run, int fd, const struct arg *a, int count) {
   return error < 0 ? error : 0;
 }
 
-static int netlink(struct run *run, const struct arg *a, int count) {
-  int fd = check(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, (int)a[0].n)), one = 1;
+static int netlink_socket(int protocol) {
+  int fd = check(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)), one = 1;
   if (fd < 0) return fd;
   setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one);
   setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof one);
-  int error = converse(run, fd, a, count);
+  return fd;
+}
+
+/*
+ * Closing a socket of nf_tables waits until all that was deleted by it is freed, which takes 10 ms. So the keeper has one and
+ * leaves it open to its own end, for which nobody waits.
+ */
+static int netfilter_socket(void) {
+  static bool open;
+  if (open) return FD_NETFILTER;
+  int fd = netlink_socket(NETLINK_NETFILTER);
+  if (fd < 0) return fd;
+  dup3(fd, FD_NETFILTER, O_CLOEXEC);
   close(fd);
+  open = true;
+  return FD_NETFILTER;
+}
+
+static int netlink(struct run *run, const struct arg *a, int count) {
+  bool lasts = a[0].n == NETLINK_NETFILTER && !run->child;
+  int fd = lasts ? netfilter_socket() : netlink_socket((int)a[0].n);
+  if (fd < 0) return fd;
+  int error = converse(run, fd, a, count);
+  if (!lasts) close(fd);
   return error;
 }
 

@@ -90,6 +90,7 @@ enum {
   FD_LOCK,
   FD_LOG,
   FD_LISTEN,
+  FD_NETFILTER, /* the keeper's socket for nf_tables, once it has one */
   FD_PEER = 10, /* in the child: its end of the socketpair */
   FD_STDIN,     /* in the child: what fds 0 to 2 become */
   FD_STDOUT,
