@@ -37,13 +37,15 @@ export const network: Measure = {
 
 /** Runs that are compared with each other lie close together, so that what else the machine does is in all of them. */
 const ROUND = 5;
+/** The kernel takes 30 to 40 ms to remove the link of the run before, and makes no new one meanwhile. */
+const PAUSE = 60;
 
 /** What a bridge and a port add: three kinds of run in turns, and the medians of how they differ. */
 async function added(peers: readonly Connecting[], { samples, signal }: Bench): Promise<Row[]> {
   const round = (command: (peer: Connecting) => Command) =>
     compare(
       peers.map((peer) => contender(peer.name, command(peer))),
-      { samples: Math.min(samples, ROUND), signal },
+      { samples: Math.min(samples, ROUND), signal, pause: PAUSE },
     );
   const rounds: { readonly none: Medians; readonly bridge: Medians; readonly port: Medians }[] = [];
   for (let taken = 0; taken < samples; taken += ROUND)
@@ -67,7 +69,7 @@ async function added(peers: readonly Connecting[], { samples, signal }: Bench): 
     budgets: budget === undefined ? [] : [atMost(budget, "ms")],
   });
   return [
-    row("`run --network none`, beside the next two", none),
+    row(`\`run --network none\`, ${PAUSE} ms apart`, none),
     row("a bridge adds to it", over("bridge")),
     row("a bridge and a published port", over("port"), 3),
   ];
