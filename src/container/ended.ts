@@ -22,17 +22,19 @@ export interface Ended {
 
 const NOTHING: Remains = { exit: "", log: new Uint8Array(0) };
 
+/** A few digits are rather a pid than the beginning of an id: of containers only one that is called so is meant. */
+const isNumber = (reference: string): boolean => /^[1-9]\d{0,6}$/.test(reference);
+
 function find(context: Context, reference: string): StoredContainer | undefined {
   try {
     return context.rows.find(reference);
   } catch (error) {
-    if (error instanceof SampanError && error.code === "not-found") return undefined;
+    if (!(error instanceof SampanError)) throw error;
+    // What several ids begin with may be a pid.
+    if (error.code === "not-found" || (error.code === "invalid" && isNumber(reference))) return undefined;
     throw error;
   }
 }
-
-/** A few digits are rather a pid than the beginning of an id: of containers only one that is called so is meant. */
-const isNumber = (reference: string): boolean => /^[1-9]\d{0,6}$/.test(reference);
 
 export function ended(context: Context, reference: string): Ended | undefined {
   const container = find(context, reference);

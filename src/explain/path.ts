@@ -11,7 +11,7 @@ import { type MountEntry, parseMountinfo } from "../kernel/proc.ts";
 import { duration, size } from "./layout.ts";
 import { Look } from "./look.ts";
 import { isMask, layers, overlayFolders, sourceOf } from "./rootfs.ts";
-import { findTarget } from "./target.ts";
+import { containerOf, findTarget } from "./target.ts";
 import type { Layer } from "./types.ts";
 
 /** A layer that has something at the path. */
@@ -96,15 +96,6 @@ export async function explainPath(engine: Engine, reference: string, path: strin
   if (root.fstype !== "overlay")
     return plain(path, `lies in the root filesystem, ${root.fstype} from ${sourceOf(root, hosts)}`);
   return inStack(path, real, stack);
-}
-
-function containerOf(engine: Engine, reference: string): ContainerRecord | undefined {
-  try {
-    return engine.containers.get(reference);
-  } catch (error) {
-    if (error instanceof SampanError && error.code === "not-found") return undefined;
-    throw error;
-  }
 }
 
 /** Its mounts are gone with it; the layers are there. */

@@ -7,7 +7,7 @@ import type { KeptPlan } from "../container/index.ts";
 import type { Engine } from "../engine.ts";
 import type { CallName, Column } from "../launch/index.ts";
 import { type Plank, phrase, plankOf } from "./phrase.ts";
-import { findTarget } from "./target.ts";
+import { containerOf, findTarget } from "./target.ts";
 
 export interface PlanLine {
   readonly index: number;
@@ -38,12 +38,9 @@ export interface PlanExplanation {
 }
 
 /** The same container as `explain` means by this word, running or ended. */
-function containerOf(engine: Engine, reference: string): { readonly id: string; readonly name: string } {
-  try {
-    return engine.containers.get(reference);
-  } catch (error) {
-    if (!(error instanceof SampanError) || error.code !== "not-found") throw error;
-  }
+function startedOf(engine: Engine, reference: string): { readonly id: string; readonly name: string } {
+  const known = containerOf(engine, reference);
+  if (known) return known;
   const { container, target } = findTarget(engine, reference);
   if (container) return container;
   throw new SampanError("not-found", `the plan of process ${target.pid} (${target.comm}) is not known`, {
@@ -52,7 +49,7 @@ function containerOf(engine: Engine, reference: string): { readonly id: string; 
 }
 
 export async function explainPlan(engine: Engine, reference: string): Promise<PlanExplanation> {
-  const { id, name } = containerOf(engine, reference);
+  const { id, name } = startedOf(engine, reference);
   const kept = await engine.containers.plan(id);
   if (kept) return planLines(kept, { id, name, run: engine.paths.run });
   throw new SampanError("not-found", `container ${name} has no plan: it has not been started`, {

@@ -57,21 +57,32 @@ function byCgroup(id: string): number | undefined {
   return undefined;
 }
 
+/**
+ * The container of this engine that is meant. A few digits may begin an id by chance: they are a pid, unless a container is
+ * called so.
+ */
+export function containerOf(engine: Engine, reference: string): ContainerRecord | undefined {
+  const found = get(engine, reference);
+  return found && (!PID.test(reference) || found.name === reference) ? found : undefined;
+}
+
+const PID = /^[1-9]\d{0,6}$/;
+
 const get = (engine: Engine, reference: string): ContainerRecord | undefined => {
   try {
     return engine.containers.get(reference);
   } catch (error) {
-    if (error instanceof SampanError && error.code === "not-found") return undefined;
+    if (!(error instanceof SampanError)) throw error;
+    // What several ids begin with may be a pid.
+    if (error.code === "not-found" || (error.code === "invalid" && /^\d+$/.test(reference))) return undefined;
     throw error;
   }
 };
 
 export function findTarget(engine: Engine, reference: string): Found {
-  const number = /^[1-9]\d{0,6}$/.test(reference);
-  const container = get(engine, reference);
-  // A few digits may begin an id by chance: they are a pid, unless a container is called so.
-  if (container && (!number || container.name === reference)) return ofContainer(container);
-  if (number) return ofProcess(engine, Number(reference));
+  const container = containerOf(engine, reference);
+  if (container) return ofContainer(container);
+  if (PID.test(reference)) return ofProcess(engine, Number(reference));
   const foreign = /^[0-9a-f]{12,64}$/.test(reference) ? byCgroup(reference) : undefined;
   if (foreign !== undefined) return ofProcess(engine, foreign);
   throw new SampanError("not-found", `No such container or process: ${reference}`, {
