@@ -1,10 +1,11 @@
 /** The second plank: which hierarchies there are, whether a cgroup can be made in each, and which limits they offer. */
-import { accessSync, constants, existsSync, mkdirSync, rmdirSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
 import {
   type CgroupHost,
   cgroupFolders,
   hierarchyOf,
   readCgroupHost,
+  removeCgroup,
   unifiedFolder,
 } from "../../runtime/index.ts";
 import { attempt, isRootless, outside } from "./attempt.ts";
@@ -86,9 +87,10 @@ function controllers(host: CgroupHost): Finding[] {
 async function making(host: CgroupHost): Promise<Finding> {
   const common = { area: "cgroups", name: "making one", needed: !isRootless() } as const;
   const path = `/sampan-doctor-${process.pid}`;
+  const folders = cgroupFolders(host, path);
   const made: string[] = [];
   try {
-    for (const folder of cgroupFolders(host, path)) {
+    for (const folder of folders) {
       mkdirSync(folder);
       made.push(folder);
     }
@@ -114,7 +116,11 @@ async function making(host: CgroupHost): Promise<Finding> {
       costs: "all of run",
     };
   } finally {
-    for (const folder of made) rmdirSync(folder);
+    // The process that was born there may still be on its way out.
+    for (let round = 0; round < 1000 && made.some((folder) => existsSync(folder)); round++) {
+      if (round > 0) await Bun.sleep(1);
+      removeCgroup(host, path);
+    }
   }
 }
 
