@@ -3,9 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { udp } from "bun";
 import packet from "dns-packet";
+import { tableName } from "../../../src/network/names.ts";
 import { SAMPAN, Sandbox } from "../../support/sandbox.ts";
 
 const sandbox = new Sandbox();
+const table = tableName({ root: sandbox.root, run: "" });
 const ready = `${sandbox.root}/run/names/ready`;
 /** An address of the host's, as that of a resolver would be. */
 const UPSTREAM = "192.0.2.53";
@@ -161,10 +163,6 @@ describe("other questions", () => {
       dig("thief", "-b", "10.201.0.2", "-p", "20053", "+time=1", "@10.201.0.1", "loot.example");
     await steal();
     expect(asked).toEqual([]);
-    const table =
-      Bun.spawnSync(["nft", "list", "tables"])
-        .stdout.toString()
-        .match(/sampan-\w+/)?.[0] ?? "";
     // Without the rule they were.
     Bun.spawnSync(["nft", "flush", "chain", "inet", table, "raw"]);
     await steal();
@@ -230,11 +228,7 @@ test("what listens on a container's loopback is not reached by its neighbours (C
   // Without the rule it would be.
   const pid = await sandbox.ok("inspect", "-f", "{{.State.Pid}}", "web");
   Bun.spawnSync(["nsenter", "-t", pid, "-n", "nft", "flush", "chain", "inet", "sampan", "raw"]);
-  const bridge =
-    Bun.spawnSync(["nft", "list", "tables"])
-      .stdout.toString()
-      .match(/sampan-\w+/)?.[0] ?? "";
-  Bun.spawnSync(["nft", "flush", "chain", "inet", bridge, "raw"]);
+  Bun.spawnSync(["nft", "flush", "chain", "inet", table, "raw"]);
   expect(await reach()).toBe("secret");
   await sandbox.ok("rm", "-f", "thief");
 });
