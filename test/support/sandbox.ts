@@ -122,6 +122,8 @@ export class Sandbox {
   async [Symbol.asyncDispose](): Promise<void> {
     const ids = (await this.cli("ps", "-aq", "--no-trunc")).stdout.split("\n").filter(Boolean);
     if (ids.length > 0) await this.cli("rm", "-f", ...ids);
+    // With nobody left on them the engine's own bridge and table go, too.
+    await this.cli("network", "prune", "--force");
     for (const hierarchy of ["", ...readdirSync("/sys/fs/cgroup")]) {
       const folder = `/sys/fs/cgroup/${hierarchy}${this.cgroupParent}`;
       try {
