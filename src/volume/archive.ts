@@ -29,7 +29,7 @@ export async function importVolume(
   validateName(name);
   const there = find(place, name);
   if (there) assertUnused(place, there);
-  const made = makeNew(place.paths);
+  const made = makeNew(place.store, place.paths);
   try {
     await unpack(place, `${made.folder}/_data`, source);
     if (!there && !adopt(place, made.folder, name, {})) throw taken("import", name, name);

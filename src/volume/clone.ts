@@ -18,7 +18,7 @@ export async function clone(place: Whole, from: string, to: string): Promise<Vol
   assertOwnContent(source, "clone");
   if (exists(place.store, to)) throw taken("clone", from, to);
   const { [ANONYMOUS]: _, ...labels } = source.labels;
-  const made = makeNew(place.paths);
+  const made = makeNew(place.store, place.paths);
   try {
     await copy(source.mountpoint, `${made.folder}/_data`, from);
     if (!adopt(place, made.folder, to, { labels })) throw taken("clone", from, to);

@@ -16,12 +16,19 @@ const HIDDEN = /^\.(?:new|gone)-/;
 const chance = (): string => crypto.getRandomValues(new Uint8Array(8)).toHex();
 
 /** A folder for a volume that is not one yet; nobody collects it until it is released. */
-export function makeNew(paths: Paths): { readonly folder: string; readonly release: () => void } {
+export function makeNew(
+  store: Store,
+  paths: Paths,
+): { readonly folder: string; readonly release: () => void } {
   const folder = `${volumesDir(paths)}/.new-${chance()}`;
   mkdirSync(volumesDir(paths), { recursive: true, mode: 0o711 });
-  mkdirSync(folder, { mode: 0o711 });
-  const fd = openSync(folder, "r");
-  tryFlock(fd, LOCK_EX);
+  // Behind the gate, as whoever collects is: nobody ever finds one without its lock while somebody is at work in it.
+  const fd = store.transaction(() => {
+    mkdirSync(folder, { mode: 0o711 });
+    const opened = openSync(folder, "r");
+    tryFlock(opened, LOCK_EX);
+    return opened;
+  });
   mkdirSync(`${folder}/_data`, 0o755);
   if (process.umask() & 0o077) {
     chmodSync(folder, 0o711);
@@ -30,7 +37,7 @@ export function makeNew(paths: Paths): { readonly folder: string; readonly relea
   return { folder, release: () => closeSync(fd) };
 }
 
-/** Whether nobody is at work in it any more. */
+/** Whether nobody is at work in it any more. The store's gate is the caller's. */
 function isAbandoned(folder: string): boolean {
   let fd: number;
   try {
@@ -65,13 +72,14 @@ export function makeFolder(paths: Paths, name: string): void {
   }
 }
 
-/** Takes a folder out of the way; gives where it is now. The store's gate is the caller's. */
+/** Takes a folder out of the way; gives where it is now, undefined if there was none. The store's gate is the caller's. */
 export function setAside(paths: Paths, name: string): string | undefined {
   const gone = `${volumesDir(paths)}/.gone-${chance()}`;
   try {
     renameSync(volumeFolder(paths, name), gone);
     return gone;
-  } catch {
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ENOENT") throw error;
     return undefined;
   }
 }
@@ -86,11 +94,17 @@ export function collectGarbage(store: Store, paths: Paths, names?: readonly stri
   );
   for (const name of listed) {
     if (HIDDEN.test(name)) {
-      if (name.startsWith(".gone-") || isAbandoned(`${folder}/${name}`)) found.push(`${folder}/${name}`);
+      const path = `${folder}/${name}`;
+      if (name.startsWith(".gone-") || store.transaction(() => isAbandoned(path))) found.push(path);
       continue;
     }
-    const gone = store.transaction(() => (known.get(name)?.n === 0 ? setAside(paths, name) : undefined));
-    if (gone) found.push(gone);
+    try {
+      const gone = store.transaction(() => (known.get(name)?.n === 0 ? setAside(paths, name) : undefined));
+      if (gone) found.push(gone);
+    } catch (error) {
+      // Something is mounted there: it stays until that is gone.
+      if ((error as { code?: string }).code !== "EBUSY") throw error;
+    }
   }
   return found;
 }

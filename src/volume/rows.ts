@@ -204,8 +204,14 @@ function finishMove(place: Place, name: string): void {
 function move({ store, paths }: Place, name: string, from: string): void {
   try {
     renameSync(volumeFolder(paths, from), volumeFolder(paths, name));
-  } catch {
-    // It has been moved, and only the note of it is left.
+  } catch (error) {
+    const { code = "", message } = error as { code?: string; message: string };
+    // None there: it has been moved, and only the note of it is left. Else the note stays, and with it what it leads to.
+    if (code !== "ENOENT")
+      throw new SampanError("system", `volume ${name}: its folder cannot be moved: ${message}`, {
+        hint: `Its content is still in ${volumeFolder(paths, from)}; whatever uses it next moves it.`,
+        cause: error,
+      });
   }
   store.db.query("UPDATE volumes SET moving = '' WHERE name = ?").run(name);
 }

@@ -6,11 +6,13 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { ROOT, WITHOUT_ROOT } from "../image/merged.ts";
 import { busyboxArchive } from "../support/image.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { SAMPAN, Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
 beforeAll(async () => {
@@ -115,6 +117,28 @@ describe("volume rename", () => {
     store.close();
   });
 
+  test("whose folder cannot be moved keeps its content, and is finished when the cause is gone", async () => {
+    await run("-v", "here:/v", "busybox", "sh", "-c", "echo kept > /v/f");
+    const { Store } = await import("../../src/store/index.ts");
+    const store = Store.open({ root: box.root, run: `${box.root}/run` });
+    store.transaction(() =>
+      store.db.run("UPDATE volumes SET name = 'there', moving = 'here' WHERE name = 'here'"),
+    );
+    store.close();
+    // Something is in its place, which the kernel does not replace.
+    mkdirSync(data("there"), { recursive: true });
+    const folder = `${box.root}/volumes`;
+    const why = `ENOTEMPTY: directory not empty, rename '${folder}/here' -> '${folder}/there'`;
+    for (const command of [["inspect", "there"], ["ls"], ["prune", "-af"], ["create", "here"]])
+      expect(await refused("volume", ...command)).toBe(
+        `1: sampan: volume there: its folder cannot be moved: ${why}`,
+      );
+    rmSync(`${folder}/there`, { recursive: true });
+    await box.ok("volume", "prune", "-f");
+    expect(await run("-v", "there:/v", "busybox", "cat", "/v/f")).toBe("kept");
+    expect(await box.ok("volume", "rm", "there")).toBe("there");
+  });
+
   test("is refused onto another and by a wrong name", async () => {
     expect(await refused("volume", "rename", "to", "new")).toBe(
       "1: sampan: rename to: a volume named new exists already",
@@ -181,4 +205,15 @@ describe("nobody gets out through a volume", () => {
     expect(readdirSync(data("trap2"))).toEqual(["y"]);
     expect(existsSync("/tmp/new/deep")).toBe(false);
   });
+});
+
+test.skipIf(!ROOT)(`garbage with a mount on it waits until that is gone${WITHOUT_ROOT}`, async () => {
+  const folder = `${box.root}/volumes/nobodys`;
+  mkdirSync(`${folder}/_data`, { recursive: true });
+  const prune = `mount -t tmpfs none ${folder} && ${SAMPAN} volume prune -f`;
+  const run = Bun.spawnSync(["unshare", "-m", "sh", "-c", prune], { env: box.env });
+  expect([run.exitCode, run.stderr.toString()]).toEqual([0, ""]);
+  expect(existsSync(`${folder}/_data`)).toBe(true);
+  await box.ok("volume", "prune", "-f");
+  expect(existsSync(folder)).toBe(false);
 });
