@@ -100,7 +100,7 @@ async function stoppedRoot(
     root,
     mounts,
     readonly: config.readonlyRootfs,
-    ...(prepared && { staged: { folder: own, steps: prepared.staged } }),
+    ...(prepared && { staged: { folder: own, steps: prepared.staged }, filled: prepared.filled }),
   };
   const ids = isRootless() ? { maps: callerIdMaps() } : undefined;
   let closed = false;

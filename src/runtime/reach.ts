@@ -31,6 +31,8 @@ export interface Reach {
     readonly readonly: boolean;
     /** Filesystems that mounts are taken from, and the folder in which they are made. */
     readonly staged?: { readonly folder: string; readonly steps: readonly Step[] };
+    /** Content of the root for mounts that have none, copied before it is covered by them. */
+    readonly filled?: readonly Step[];
   };
   readonly cgroupHost: CgroupHost;
 }
@@ -56,7 +58,7 @@ export function compileReach({ argv, ids, mount, cgroupHost }: Reach): Step[] {
 }
 
 function mountingSteps(
-  { root, mounts, readonly, staged }: NonNullable<Reach["mount"]>,
+  { root, mounts, readonly, staged, filled = [] }: NonNullable<Reach["mount"]>,
   cgroupHost: CgroupHost,
   userNamespace: boolean,
 ): Step[] {
@@ -70,6 +72,7 @@ function mountingSteps(
     ...(staged && staged.steps.length > 0 ? [privateStep(staged.folder, WHY), ...staged.steps] : []),
     inside(WHY, { call: "root", path: rootPath(root) }),
     ...hostViewSteps(root),
+    ...filled,
     ...mounts.flatMap((each) => mountSteps(each, context)),
     ...(readonly ? [readonlyRootStep()] : []),
   ];

@@ -259,6 +259,17 @@ describe.skipIf(NO_BUSYBOX !== undefined)("cp", () => {
       expect(box.leaks().filter((leak) => leak.startsWith("mount"))).toEqual([]);
     });
 
+    test("of one that was never started: what its image has in a new volume, in, out and after the start", async () => {
+      writeFileSync(`${here}/f`, "f");
+      await box.ok("create", "--name", "new", "-v", "/data", "app", "sleep", "1000");
+      expect(await cp("new:/data", `${here}/data`)).toBe("");
+      expect(tree(`${here}/data`)).toEqual(["a", "sub", "sub/b"]);
+      await box.ok("create", "--name", "newer", "-v", "/data", "app", "sleep", "1000");
+      expect(await cp(`${here}/f`, "newer:/data")).toBe("");
+      expect(await inside("newer", "cd /data; cat a sub/b f")).toBe("abf");
+      await box.ok("rm", "-fv", "new", "newer");
+    });
+
     test("what may not be written says so", async () => {
       writeFileSync(`${here}/f`, "f");
       mkdirSync(`${here}/ro`);
