@@ -229,6 +229,16 @@ describe("OCI archives", () => {
     expect(await texts(second, partial)).toEqual(["Loaded image: x:1"]);
   });
 
+  test("what follows an archive's end is not looked at, in a stream or a file", async () => {
+    const archive = dockerArchive([image(["x:1"], A)]);
+    for (const after of [Buffer.alloc(512, "garbage"), dockerArchive([image(["y:1"], B)])])
+      for (const load of ["load", "loadFile"] as const) {
+        using place = new TestPlace();
+        const loaded = await place[load](Buffer.concat([archive, after]));
+        expect(loaded.map(loadedText)).toEqual(["Loaded image: x:1"]);
+      }
+  });
+
   test("the store itself is an OCI image layout", async () => {
     using place = new TestPlace();
     await place.load(dockerArchive([image(["x:1"], A), image(["y:1"], A, B)]));

@@ -95,6 +95,7 @@ export class TarReader {
 
   /** As if so many bytes of content had been pushed; the sink does not see them. */
   skip(length: number): void {
+    if (this.#state !== "content") return;
     this.#left -= length;
     this.#offset += length;
     if (this.#left === 0) this.#finishMember();
