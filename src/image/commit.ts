@@ -80,8 +80,8 @@ async function keep(
   layer: AsyncIterable<Uint8Array>,
 ): Promise<Pick<Descriptor, "digest" | "size"> | undefined> {
   const writer = blobs.create();
+  const pieces = layer[Symbol.asyncIterator]();
   try {
-    const pieces = layer[Symbol.asyncIterator]();
     const first = await pieces.next();
     const second = first.done ? first : await pieces.next();
     if (second.done && (first.value?.length ?? 0) <= EMPTY) return undefined;
@@ -95,6 +95,8 @@ async function keep(
     return writer.finish();
   } finally {
     writer.discard();
+    // Whoever packs it need not go on when nobody takes it.
+    await pieces.return?.();
   }
 }
 

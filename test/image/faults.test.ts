@@ -268,3 +268,21 @@ describe.skipIf(!ROOT || !Bun.which("setpriv"))(
     });
   },
 );
+
+test("a commit whose layer cannot be unpacked ends whoever packs it", async () => {
+  using place = new TestPlace();
+  await place.load(dockerArchive([{ tags: ["base:1"], layers: [layerTar([file("a")])] }]));
+  let ended = false;
+  async function* endless() {
+    try {
+      for (;;) yield Buffer.alloc(1 << 16, "x");
+    } finally {
+      ended = true;
+    }
+  }
+  const commit = { parent: place.images.get("base:1"), config: {}, createdBy: "sh" };
+  const error = await failure(place.images.commit(commit, endless()));
+  expect(error.message).toBe("the new layer: this is not a tar archive");
+  expect(ended).toBe(true);
+  expect(readdirSync(`${place.root}/tmp`)).toEqual([]);
+});
