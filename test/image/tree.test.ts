@@ -1,5 +1,5 @@
 /** Trees packed and put: what nobody can make lead elsewhere, and what is refused by name. */
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import {
   existsSync,
   mkdirSync,
@@ -14,7 +14,15 @@ import {
 import { tmpdir } from "node:os";
 import { readTar } from "../../src/image/tar/reader.ts";
 import { entryOf, type TarWriter, tarBytes } from "../../src/image/tar/writer.ts";
-import { changesOf, packPath, putInto } from "../../src/image/tree/index.ts";
+import {
+  type Answered,
+  type Answers,
+  changesOf,
+  feed,
+  packPath,
+  putInto,
+  type TreeStreams,
+} from "../../src/image/tree/index.ts";
 import { setXattr } from "../../src/kernel/ffi.ts";
 import { ROOT, WITHOUT_ROOT } from "./merged.ts";
 import { failure, pieces } from "./place.ts";
@@ -151,6 +159,50 @@ describe("a tree that is packed", () => {
   test("a file that becomes shorter meanwhile is an error, not zeros", () => {
     // One of sysfs says 4,096 bytes and has fewer.
     expect(() => packed("/sys/kernel/uevent_seqnum", "f")).toThrow('"f" became shorter while it was read');
+  });
+});
+
+describe("an archive that is fed to a process", () => {
+  const streams = (written: Uint8Array[]): TreeStreams => ({
+    output: pieces(new Uint8Array()),
+    answers: pieces(new Uint8Array()),
+    write: async (bytes) => void written.push(bytes),
+    end: async () => {},
+    ended: Promise.resolve(undefined),
+    kill: () => {},
+  });
+  const answering = (answer: Promise<Answered>) => ({ next: () => answer }) as Answers;
+
+  test("leaves nothing behind of a piece that was written", async () => {
+    const written: Uint8Array[] = [];
+    const { promise, resolve } = Promise.withResolvers<Answered>();
+    const then = spyOn(promise, "then");
+    async function* archive() {
+      yield* pieces(new Uint8Array(1000), 1);
+      resolve({ ok: true });
+    }
+    await feed(streams(written), answering(promise), archive());
+    expect(written.length).toBe(1000);
+    expect(then.mock.calls.length).toBeLessThan(5);
+  });
+
+  test("ends with the first refusal, and says that", async () => {
+    const written: Uint8Array[] = [];
+    const { promise, reject } = Promise.withResolvers<Answered>();
+    let closed = false;
+    async function* archive() {
+      try {
+        for (;;) {
+          if (written.length === 3) reject(new Error("no"));
+          await Bun.sleep(0);
+          yield new Uint8Array(1);
+        }
+      } finally {
+        closed = true;
+      }
+    }
+    expect((await failure(feed(streams(written), answering(promise), archive()))).message).toBe("no");
+    expect([written.length, closed]).toEqual([3, true]);
   });
 });
 

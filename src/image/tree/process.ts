@@ -126,10 +126,14 @@ export async function feed(
   archive: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<void> {
   const done = answers.next();
-  // One that refuses takes no more: why it did is what counts.
-  done.catch(() => {});
+  let refused = false;
+  done.catch(() => (refused = true));
   try {
-    for await (const piece of archive) await Promise.race([streams.write(piece), done]);
+    for await (const piece of archive) {
+      // One that refuses takes no more: why it did is what counts.
+      if (refused) break;
+      await streams.write(piece);
+    }
     await streams.end();
   } catch (error) {
     // With its input cut off it still says what it had to say.
