@@ -1,5 +1,6 @@
 /* Removes a folder with all that is in it, by fds and following no link: what a container has left in it is hostile. */
 #include "sampan.h"
+#include <linux/openat2.h>
 
 /* What lies deeper stays, and with it the folders above: the engine sweeps it up. */
 #define DEEPEST 200
@@ -13,7 +14,9 @@ static void remove_contents(int folder, int depth) {
 void delete_tree(int at, const char *name, int depth) {
   /* Names may be passed over while others go: so once more, as long as the folder is not empty. */
   for (int round = 0; round < 3 && unlinkat(at, name, AT_REMOVEDIR) < 0; round++) {
-    int folder = depth > DEEPEST ? -1 : openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    /* A path of the engine's own may lead anywhere; what lies in it never into something that is mounted there. */
+    uint64_t resolve = at == AT_FDCWD ? 0 : RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
+    int folder = depth > DEEPEST ? -1 : open_in(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve);
     if (folder < 0) return;
     remove_contents(folder, depth);
     close(folder);

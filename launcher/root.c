@@ -12,7 +12,7 @@
 
 /* ---- paths beneath the root */
 
-static int open_in(int dir, const char *path, uint64_t flags, uint64_t resolve) {
+int open_in(int dir, const char *path, uint64_t flags, uint64_t resolve) {
   struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve | RESOLVE_NO_MAGICLINKS};
   /* EAGAIN: something was renamed or mounted meanwhile, so the kernel could not rule out an escape. */
   for (int tries = 0; tries < 64; tries++) {

@@ -155,6 +155,8 @@ EVERY_OP(OP_HANDLER)
 /* What lies at `path` beneath the run's root, as O_PATH unless `flags` ask for more; -errno. */
 int beneath(struct run *run, const char *path, int flags);
 /* What lies at `path` below the folder `dir`; a way that leads out of it is an error, and with `no_links` every link on it. */
+/* openat2, close-on-exec, with RESOLVE_*; never through a magic link. */
+int open_in(int dir, const char *path, uint64_t flags, uint64_t resolve);
 int open_beneath(int dir, const char *path, int flags, bool no_links);
 enum create { CREATE_NOTHING, CREATE_DIR, CREATE_FILE };
 /* The same; what is missing of it is made, folders on the way with 0755. */

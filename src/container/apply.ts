@@ -3,10 +3,19 @@
  * themselves. The changes are those that `diff` shows; the launcher does each one, so that no link is followed out of the
  * folder and files of any of the caller's ids can be written.
  */
-import { lstatSync, readFileSync, type Stats, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  type Stats,
+  writeFileSync,
+} from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { cleanPath } from "../common/paths.ts";
 import type { Change } from "../image/index.ts";
+import { parseMountinfo } from "../kernel/proc.ts";
 import { Launcher, NO_KEEPER, type Step } from "../launch/index.ts";
 import { fileSteps } from "../runtime/index.ts";
 import { changesIn, overlayUpper } from "./changed.ts";
@@ -48,6 +57,7 @@ export async function apply(
       `changed on this machine since ${container.name} took its copy: ${clashes.map(({ overlay, below }) => overlay.folder + below).join(", ")}`,
       { hint: "Nothing was applied. Name the other paths, or use --force to overwrite these." },
     );
+  assertNothingMounted(found);
   if (found.length > 0) await carryOut(found);
   for (const [overlay, known] of notes) writeNotes(overlay, known, found);
   return found.map(({ kind, path }) => ({ kind, path }));
@@ -99,14 +109,44 @@ const noteOf = ({ ino, ctimeMs }: Stats): string => `${ino} ${ctimeMs}`;
  */
 function clashesWith({ kind, overlay, below }: Found, known: Notes): boolean {
   const host = look(overlay.folder + below);
-  if (!host || known[below] === noteOf(host)) return false;
+  if (!host) return false;
   if (kind === "D") {
     const parent = look(upperPath(overlay, below.slice(0, below.lastIndexOf("/"))));
-    return parent !== undefined && host.mtimeMs > parent.mtimeMs;
+    return parent !== undefined && changedSince(overlay, below, parent.mtimeMs, known);
   }
   const own = look(upperPath(overlay, below));
   if (!own || (own.isDirectory() && host.isDirectory())) return false;
-  return own.birthtimeMs > 0 && host.ctimeMs > own.birthtimeMs;
+  return own.birthtimeMs > 0 && changedSince(overlay, below, own.birthtimeMs, known);
+}
+
+/** Whether it or anything in it has changed, other than by our own doing. What cannot be read may have. */
+function changedSince(overlay: Overlay, below: string, since: number, known: Notes): boolean {
+  const path = overlay.folder + below;
+  try {
+    const host = lstatSync(path);
+    if (known[below] === noteOf(host)) return false;
+    if (host.ctimeMs > since) return true;
+    return (
+      host.isDirectory() &&
+      readdirSync(path).some((name) => changedSince(overlay, `${below}/${name}`, since, known))
+    );
+  } catch {
+    return true;
+  }
+}
+
+/** What is mounted where something is to go belongs to nobody's copy: not even by force is it emptied. */
+function assertNothingMounted(found: readonly Found[]): void {
+  const mounts = parseMountinfo(readFileSync("/proc/self/mountinfo", "utf8"));
+  for (const { kind, overlay, below } of found) {
+    if (kind !== "D" && look(upperPath(overlay, below))?.isDirectory()) continue;
+    const path = (existsSync(overlay.folder) ? realpathSync(overlay.folder) : overlay.folder) + below;
+    const mount = mounts.find(({ target }) => isBelow(target, path));
+    if (mount)
+      throw new SampanError("conflict", `${mount.target} is a mount point on this machine`, {
+        hint: "Nothing was applied. Unmount it, or name the other paths.",
+      });
+  }
 }
 
 async function carryOut(found: readonly Found[]): Promise<void> {

@@ -34,7 +34,7 @@ export const matchLabel = (labels: Readonly<Record<string, string>>, wanted: str
 };
 
 /** A value matches as a regular expression, as Docker has it for names and ids; one that is none, literally. */
-const pattern = (text: string): ((candidate: string) => boolean) => {
+export const pattern = (text: string): ((candidate: string) => boolean) => {
   try {
     const expression = new RegExp(text);
     return (candidate) => expression.test(candidate);

@@ -1,6 +1,6 @@
 /** Networks as rows of `docker network ls`, as objects of `docker network inspect`, and which of them a filter means. */
 import type { Endpoint, Member, Network } from "../network/types.ts";
-import { booleanOf, checkFilters, type Filters, matchLabel, pruneFilter } from "./filters.ts";
+import { booleanOf, checkFilters, type Filters, matchLabel, pattern, pruneFilter } from "./filters.ts";
 import { goTime, shortId } from "./human.ts";
 
 const BUILTIN = ["bridge", "host", "none"];
@@ -119,12 +119,14 @@ export const inspectNetwork = (network: Network, members: readonly Member[]) => 
 export function networkFilter(filters: Filters, used: ReadonlySet<string>): (network: Network) => boolean {
   checkFilters(filters, ["dangling", "driver", "id", "label", "name", "scope", "type"]);
   const dangling = filters["dangling"]?.map((value) => booleanOf("dangling", value));
-  const { driver, id, name, scope, type, label = [] } = filters;
+  const { driver, scope, type, label = [] } = filters;
+  const ids = filters["id"]?.map(pattern);
+  const names = filters["name"]?.map(pattern);
   return (network) =>
     (dangling?.includes(!used.has(network.id) && !BUILTIN.includes(network.name)) ?? true) &&
     (driver?.includes(network.driver) ?? true) &&
-    (id?.some((part) => network.id.includes(part)) ?? true) &&
-    (name?.some((part) => network.name.includes(part)) ?? true) &&
+    (ids?.some((match) => match(network.id)) ?? true) &&
+    (names?.some((match) => match(network.name)) ?? true) &&
     (scope?.includes("local") ?? true) &&
     (type?.includes(BUILTIN.includes(network.name) ? "builtin" : "custom") ?? true) &&
     label.every((wanted) => matchLabel(network.labels, wanted));

@@ -1,6 +1,6 @@
 /** Volumes as rows of `docker volume ls`, as objects of `docker volume inspect`, and which of them a filter means. */
 import type { VolumeRecord } from "../volume/record.ts";
-import { booleanOf, checkFilters, type Filters, matchLabel } from "./filters.ts";
+import { booleanOf, checkFilters, type Filters, matchLabel, pattern } from "./filters.ts";
 import { humanSize4 } from "./human.ts";
 
 /** How many containers use it and what it holds, where `system df` has looked. */
@@ -106,11 +106,12 @@ export function volumeFilter(
 ): (volume: VolumeRecord) => boolean {
   checkFilters(filters, ["dangling", "driver", "label", "name"]);
   const dangling = filters["dangling"]?.map((value) => booleanOf("dangling", value));
-  const { driver, name, label = [] } = filters;
+  const { driver, label = [] } = filters;
+  const names = filters["name"]?.map(pattern);
   return (volume) =>
     (dangling?.includes(!links.has(volume.name)) ?? true) &&
     (driver?.includes(volume.driver) ?? true) &&
-    (name?.some((part) => volume.name.includes(part)) ?? true) &&
+    (names?.some((match) => match(volume.name)) ?? true) &&
     label.every((wanted) => matchLabel(volume.labels, wanted));
 }
 

@@ -49,7 +49,6 @@ const KEYS: Readonly<Record<string, readonly [key: string, kind: Kind]>> = {
   "read-only": ["read_only", "yes"],
   volume: ["volumes", "list"],
   tmpfs: ["tmpfs", "list"],
-  "volumes-from": ["volumes_from", "list"],
   "shm-size": ["shm_size", "number"],
   privileged: ["privileged", "yes"],
   "cap-drop": ["cap_drop", "list"],
@@ -84,7 +83,20 @@ export function asCompose(config: ContainerConfig, name: string): string {
     ...(unsaid.length > 0 ? [`Compose has no key for: ${[...new Set(unsaid)].join(", ")}.`] : []),
     ...(config.image === "host" ? ["Only sampan knows: the image host."] : []),
   ];
-  return `${notes.map((note) => `# ${note}\n`).join("")}services:\n  ${key(name)}:\n${members(service, 4)}`;
+  const volumes = volumesOf((service["volumes"] ?? []) as readonly Value[]);
+  return `${notes.map((note) => `# ${note}\n`).join("")}services:\n  ${key(name)}:\n${members(service, 4)}${members(volumes, 0)}`;
+}
+
+/** The volumes that have a name are there already, and Compose wants to be told so. */
+function volumesOf(mounts: readonly Value[]): { readonly [key: string]: Value } {
+  const names = mounts.flatMap((each) => {
+    if (typeof each === "string") return /^([^/:]+):/.exec(each)?.[1] ?? [];
+    const { type, source } = each as { readonly [key: string]: Value };
+    return type === "volume" && typeof source === "string" ? source : [];
+  });
+  return names.length === 0
+    ? {}
+    : { volumes: Object.fromEntries(names.map((name) => [name, { external: true }])) };
 }
 
 /** Compose reads `$` as the beginning of a variable. */
@@ -117,6 +129,10 @@ function say(service: Record<string, Value>, flag: string, value: string): boole
       (into("ulimits", {}) as Record<string, Value>)[limit] = { soft: Number(soft), hard: Number(hard) };
       return true;
     }
+    case "volumes-from":
+      // A name alone would be a service of the file.
+      (into("volumes_from", []) as Value[]).push(`container:${value}`);
+      return true;
     case "mount":
       (into("volumes", []) as Value[]).push(mount(value));
       return true;

@@ -8,7 +8,7 @@ import { MS } from "../kernel/flags.ts";
 import { CLONE, type NamespaceName, type Step } from "../launch/index.ts";
 import { RLIMITS } from "../runtime/index.ts";
 import { quote } from "./as-run.ts";
-import { comment, program } from "./sh-program.ts";
+import { comment, endOf, program } from "./sh-program.ts";
 
 export interface ShInput {
   readonly name: string;
@@ -22,6 +22,11 @@ export interface ShInput {
 export function asSh(input: ShInput): string {
   const { name, steps } = input;
   const count = steps.filter(({ column }) => column !== "after").length;
+  const inside = `# ---- From here on it is inside: process 1 of its own world, which still looks like the machine's.
+${rootfs(input)}
+${settings(steps)}
+${program(steps)}`;
+  const end = endOf(inside, "INSIDE");
   return `#!/bin/sh
 ${comment(
   `The container ${name} once more, by hand: what the engine does in ${count} steps, done by a shell, util-linux and perl. ` +
@@ -32,16 +37,16 @@ dir=$(mktemp -d)
 ${cgroups(input)}trap leave EXIT
 trap 'exit 143' INT TERM
 
-${namespaces(steps)}
-# ---- From here on it is inside: process 1 of its own world, which still looks like the machine's.
-${rootfs(input)}
-${settings(steps)}
-${program(steps)}INSIDE
+${namespaces(steps, end)}
+${inside}${end}
 exit "$code"
 `;
 }
 
 const heading = (plank: string, aside: string): string => `# ---- ${plank}: ${aside}\n`;
+
+/** A comment at the end of a line, and never beyond it: some of what is said there others have chosen. */
+const aside = (why: string): string => `  # ${why.replaceAll("\n", " ")}`;
 
 const of = <C extends Step["call"]>(steps: readonly Step[], call: C) =>
   steps.filter((step): step is Extract<Step, { call: C }> => step.call === call);
@@ -64,7 +69,7 @@ function cgroups({ steps, cgroupPath }: ShInput): string {
       : `${mount}$cgroup${path.slice(mount.length + cgroupPath.length)}`;
   };
   const lines = [
-    `${heading("Cgroups", "what it may use. A folder in each tree, and a file for each limit")}cgroup=${parent}/by-hand-$$`,
+    `${heading("Cgroups", "what it may use. A folder in each tree, and a file for each limit")}cgroup=${quote(parent)}/by-hand-$$`,
     `trees="${mounts.map((mount) => mount.replace(/^\/sys\/fs\/cgroup\//, "")).join(" ")}"; cd /sys/fs/cgroup`,
     'for tree in $trees; do mkdir -p "$tree$cgroup"; done',
   ];
@@ -79,8 +84,8 @@ function cgroups({ steps, cgroupPath }: ShInput): string {
     if (!mine(path) && !path.startsWith("/sys/fs/cgroup/")) continue;
     lines.push(
       run.length === 1
-        ? `echo ${quote(String(data).trim())} > ${there(path)}  # ${why}`
-        : `for rule in ${wrap(run, 2)}; do echo "$rule" > ${there(path)}; done  # ${why}`,
+        ? `echo ${quote(String(data).trim())} > ${there(path)}${aside(why)}`
+        : `for rule in ${wrap(run, 2)}; do echo "$rule" > ${there(path)}; done${aside(why)}`,
     );
   }
   if (of(steps, "bpf_device").length > 0)
@@ -111,7 +116,7 @@ const LONG: Readonly<Record<NamespaceName, string>> = {
 const names = (flags: number): NamespaceName[] =>
   (Object.keys(LONG) as NamespaceName[]).filter((name) => (flags & CLONE[name]) !== 0);
 
-function namespaces(steps: readonly Step[]): string {
+function namespaces(steps: readonly Step[], end: string): string {
   let flags = 0;
   const joins: string[] = [];
   for (const step of steps) {
@@ -131,7 +136,7 @@ function namespaces(steps: readonly Step[]): string {
   return (
     `${heading("Namespaces", "what it sees. The script goes on in new ones, with the text below as its program")}code=0\n` +
     `( enter && exec ${joins.map((join) => `nsenter ${join} -- `).join("")}${own.length > 0 ? `${unshare} ` : ""}\\\n` +
-    `  env dir="$dir" sh -eu /dev/fd/3 ) 3<<'INSIDE' || code=$?\n`
+    `  env dir="$dir" sh -eu /dev/fd/3 ) 3<<'${end}' || code=$?\n`
   );
 }
 
@@ -214,7 +219,7 @@ function many(call: "mknod" | "mask" | "readonly", run: readonly Step[]): string
     const targets = run.map((step) =>
       step.call === "mask" || step.call === "readonly" ? quote(step.target) : "",
     );
-    return `for path in ${wrap(targets, 4)}; do ${call === "mask" ? "mask" : "fixed"} "$path"; done  # ${run[0]?.why}`;
+    return `for path in ${wrap(targets, 4)}; do ${call === "mask" ? "mask" : "fixed"} "$path"; done${aside(run[0]?.why ?? "")}`;
   }
   const kind = (mode: number): string => ({ 0o020000: "c", 0o060000: "b" })[mode & 0o170000] ?? "p";
   return run
@@ -264,14 +269,14 @@ function fileLines(step: Step, run: string): string[] {
       return [
         ...(flags === ""
           ? []
-          : [`again ${step.target === "/" ? '"$root"' : within(step.target)} ${flags}  # ${step.why}`]),
+          : [`again ${step.target === "/" ? '"$root"' : within(step.target)} ${flags}${aside(step.why)}`]),
         ...propagated(step.propagation, step.target),
       ];
     }
     case "symlink":
       return [`[ -L ${within(step.target)} ] || ln -s ${quote(step.to)} ${within(step.target)}`];
     case "mkdir":
-      return [`mkdir -p ${step.at === "root" ? within(step.path) : quote(step.path)}  # ${step.why}`];
+      return [`mkdir -p ${step.at === "root" ? within(step.path) : quote(step.path)}${aside(step.why)}`];
     case "console":
       return ["# --tty: the engine gives it a terminal of its own; here it has that of the script."];
     default:
@@ -279,7 +284,7 @@ function fileLines(step: Step, run: string): string[] {
   }
 }
 
-const asked = (why: string): string => (why.startsWith("-") ? `  # ${why.replaceAll("\n", " ")}` : "");
+const asked = (why: string): string => (why.startsWith("-") ? aside(why) : "");
 
 function propagated(flags: number, target: string): string[] {
   if (flags === 0 || flags & MS.private) return [];
@@ -342,12 +347,14 @@ function written(path: string): { source: string; lines: string[] } {
   const name = path.slice(path.lastIndexOf("/") + 1);
   let text = "";
   try {
-    text = readFileSync(path, "utf8");
+    // A shell passes over NUL bytes as it reads: with them a line would not look like the one that it is.
+    text = readFileSync(path, "utf8").replaceAll("\0", "");
   } catch {
     // It lies where the container runs no more: it is made anew at each start.
   }
-  const end = text === "" || text.endsWith("\n") ? "" : "\n";
-  return { source: `"$dir/${name}"`, lines: [`cat > "$dir/${name}" <<'END'\n${text}${end}END`] };
+  const rest = text === "" || text.endsWith("\n") ? "" : "\n";
+  const end = endOf(text, "END");
+  return { source: `"$dir/${name}"`, lines: [`cat > "$dir/${name}" <<'${end}'\n${text}${rest}${end}`] };
 }
 
 // ---- what a shell can still do for the process
@@ -375,7 +382,7 @@ function settings(steps: readonly Step[]): string {
         lines.push(
           step.path.includes("attr/")
             ? `# Its label would be: ${comment(step.data).slice(2).trimEnd()}`
-            : `echo ${quote(step.data)} > /proc/${step.path}  # ${step.why}`,
+            : `echo ${quote(step.data)} > ${quote(`/proc/${step.path}`)}${aside(step.why)}`,
         );
         break;
       case "rlimit": {

@@ -24,6 +24,14 @@ export function comment(text: string): string {
   return `${lines}${line}\n`;
 }
 
+/** A word that ends a here-document of this text, since no line of it is that word. */
+export function endOf(text: string, word: string): string {
+  const lines = new Set(text.split("\n"));
+  let end = word;
+  while (lines.has(end)) end += "_";
+  return end;
+}
+
 /** Of asm/unistd.h. */
 const NUMBERS = {
   x64: {
@@ -37,6 +45,7 @@ const NUMBERS = {
     setresgid: 119,
     setresuid: 117,
     capset: 126,
+    execve: 59,
   },
   arm64: {
     pivot_root: 41,
@@ -49,6 +58,7 @@ const NUMBERS = {
     setresgid: 149,
     setresuid: 147,
     capset: 91,
+    execve: 221,
   },
 } as const;
 
@@ -58,7 +68,7 @@ export function program(steps: readonly Step[]): string {
   const numbers = NUMBERS[process.arch === "arm64" ? "arm64" : "x64"];
   const lines = inside.flatMap(perl);
   const used = Object.entries(numbers).filter(([name]) =>
-    lines.some((line) => line.includes(`call(${name} `) || line.includes(`call("${name}`)),
+    [`call(${name} `, `call("${name}`, `{${name}}`].some((use) => lines.some((line) => line.includes(use))),
   );
   const filter = inside.find((step) => step.call === "seccomp");
   const execve = inside.find((step) => step.call === "execve");
@@ -66,13 +76,14 @@ export function program(steps: readonly Step[]): string {
   const env = execve?.call === "execve" ? execve.env : [];
   return `${filter?.call === "seccomp" ? seccompText(filter.program) : ""}${comment(
     "What is left no shell can do: after pivot_root this machine's programs are out of reach. Perl is loaded already, and makes " +
-      "the last system calls itself.",
-  )}exec env -i ${env.map(quote).join(" ")} \\
-  /usr/bin/perl -e '
-    my ($root, $filter, @words) = @ARGV;
+      "the last system calls itself. The program's variables are only words to it: some of them would tell perl what to load.",
+  )}exec env -i /usr/bin/perl -e '
+    my ($root, $filter, $variables, @words) = @ARGV;
+    my @env = splice @words, 0, $variables;
     my %number = (${used.map(([name, number]) => `${name} => ${number}`).join(", ")});
     sub call { my ($name, @args) = @_; syscall($number{$name}, @args) < 0 and die "$name: $!\\n" }
-${lines.map((line) => `    ${line}\n`).join("")}  ' -- "$root" ${filter ? '"$filter"' : "''"} ${argv.map(quote).join(" ")}
+${lines.map((line) => `    ${line}\n`).join("")}  ' -- "$root" ${filter ? '"$filter"' : "''"} \\
+  ${[String(env.length), ...env, ...argv].map(quote).join(" ")}
 `;
 }
 
@@ -147,7 +158,11 @@ function perl(step: Step): string[] {
         "}",
       ];
     case "execve":
-      return ['exec { $words[0] } @words or die "$words[0]: $!\\n";'];
+      return [
+        'syscall($number{execve}, $_, pack("p*", @words, undef), pack("p*", @env, undef)) for $words[0] =~ m{/} ? $words[0]',
+        '  : map { "$_/$words[0]" } map { /^PATH=(.*)/s ? split /:/, $1 : () } @env;',
+        'die "$words[0]: $!\\n";',
+      ];
     default:
       return [];
   }

@@ -194,11 +194,12 @@ export function openat2(dir: number, path: string, flags: number, resolve: numbe
 const SYS_OPENAT2 = 437;
 const how = new BigUint64Array(3);
 
-/** The names in an open folder, in byte order as far as they are ASCII. */
+/** The names in an open folder, in byte order as far as they are ASCII. One that was removed meanwhile has none. */
 export function names(dir: number): string[] {
   const found: string[] = [];
   for (;;) {
-    const length = check(c().getdents64(dir, entries, entries.length), "getdents", `fd ${dir}`);
+    const result = Number(c().getdents64(dir, entries, entries.length));
+    const length = result < 0 && errno() === "ENOENT" ? 0 : check(result, "getdents", `fd ${dir}`);
     if (length === 0) return found.sort();
     // struct linux_dirent64: inode, offset, length of the record, type, name.
     for (let at = 0; at < length; at += entries.readUInt16LE(at + 16)) {

@@ -7,6 +7,10 @@ import {
   pruneChoice,
   wantsAll,
 } from "../../src/docker/filters.ts";
+import { networkFilter } from "../../src/docker/networks.ts";
+import { volumeFilter } from "../../src/docker/volumes.ts";
+import type { Network } from "../../src/network/types.ts";
+import type { VolumeRecord } from "../../src/volume/record.ts";
 import { at, container, image, NOW } from "./records.ts";
 
 const older = container({
@@ -91,6 +95,25 @@ describe("ps --filter", () => {
   test("a status is looked for among all", () => {
     expect(wantsAll(collect([["status", "exited"]]))).toBe(true);
     expect(wantsAll(collect([["name", "x"]]))).toBe(false);
+  });
+});
+
+describe("a name is a regular expression", () => {
+  const ask = (name: string, value: string) => collect([[name, value]]);
+  test.each([
+    ["^db$", ["db"]],
+    ["db", ["db", "db2", "mydb"]],
+    ["^(db2|mydb)$", ["db2", "mydb"]],
+    ["[", []],
+  ])("of volumes and networks: %s", (value, wanted) => {
+    const all = ["db", "db2", "mydb", "other"].map((name) => ({ name, id: name, labels: {} }));
+    const found = (filter: (each: never) => boolean) =>
+      all.filter((each) => filter(each as never)).map(({ name }) => name);
+    expect(found(volumeFilter(ask("name", value), new Map()) as (each: VolumeRecord) => boolean)).toEqual(
+      wanted,
+    );
+    for (const name of ["name", "id"])
+      expect(found(networkFilter(ask(name, value), new Set()) as (each: Network) => boolean)).toEqual(wanted);
   });
 });
 

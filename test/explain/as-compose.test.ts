@@ -67,6 +67,9 @@ function flagsOf(service: Service): string[] {
           if (typeof each === "string") flag("volume", each);
           else flag("mount", mountOf(each));
         break;
+      case "volumes_from":
+        for (const each of value as string[]) flag("volumes-from", each.replace(/^container:/, ""));
+        break;
       case "logging":
         if (map["driver"]) flag("log-driver", map["driver"]);
         flag("log-opt", map["options"] ?? []);
@@ -124,6 +127,18 @@ describe("the service is the same container", () => {
     const copy = await sandbox.ok("create", "--name", `${name}-2`, ...flagsOf(services[name] ?? {}));
     expect(await inspect(`${name}-2`, copy)).toEqual(await inspect(name, id));
   });
+});
+
+test("volumes that are there already and other containers are said to be such", async () => {
+  await sandbox.ok("create", "--name", "donor", "host", "true");
+  const volumes = "-v data:/data -v /tmp:/t -v /own --mount type=volume,source=more,target=/more";
+  await sandbox.ok(...`create --name taker ${volumes} --volumes-from donor:ro host true`.split(" "));
+  const file = Bun.YAML.parse(await sandbox.ok("explain", "--as", "compose", "taker")) as {
+    services: Record<string, Service>;
+    volumes: unknown;
+  };
+  expect(file.volumes).toEqual({ data: { external: true }, more: { external: true } });
+  expect(file.services["taker"]?.["volumes_from"]).toEqual(["container:donor:ro"]);
 });
 
 test("what Compose has no key for is said in a comment", async () => {

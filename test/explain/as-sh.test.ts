@@ -1,6 +1,6 @@
 /** The script that `--as sh` prints, run by a shell: its process is compared with the original's, as the kernel has both. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import type { Explanation } from "../../src/explain/index.ts";
 import { busyboxArchive } from "../support/image.ts";
 import { Sandbox } from "../support/sandbox.ts";
@@ -124,6 +124,45 @@ test("its exit code is the program's", async () => {
   });
   expect(await new Response(shell.stdout).text()).toMatch(/^[0-9a-f]{12}\n$/);
   expect(await shell.exited).toBe(7);
+});
+
+test("what the container wrote or was told is never a command of the script", async () => {
+  const marks = `${sandbox.root}/marks`;
+  mkdirSync(marks);
+  const mark = (name: string): string => `touch ${marks}/${name}`;
+  const variables = [
+    `TEXT=x\nINSIDE\n${mark("variable")}\nINSIDE_\n${mark("longer")}`,
+    // To env(1) an option, to perl a module to load.
+    `-Si=1 ${mark("option")}`,
+    `PERL5OPT=-Mstrict;mkdir"${marks}/perl"`,
+  ];
+  const hosts = `localhost\nEND\n${mark("hosts")}\nE\\0000ND\n${mark("nul")}\nINSIDE\n${mark("inside")}\n`;
+  await sandbox.ok(
+    ...words("run -d --name hostile"),
+    ...variables.flatMap((text) => ["-e", text]),
+    "--mount",
+    `type=bind,source=/usr,target=/data\n${mark("comment")}`,
+    ...words("busybox sh -c"),
+    'printf "%b" "$1" > /etc/hosts; exec sleep 1000',
+    "sh",
+    hosts,
+  );
+  await sandbox.ok("exec", "hostile", "sh", "-c", "until grep -q inside /etc/hosts; do :; done");
+  const script = await sandbox.ok("explain", "--as", "sh", "hostile");
+  expect(script).toContain(mark("hosts"));
+  const shell = (...flags: string[]) =>
+    Bun.spawn(["sh", ...flags], { stdin: new TextEncoder().encode(script), stdout: "pipe", stderr: "pipe" });
+  const parsed = shell("-n");
+  expect([await parsed.exited, await new Response(parsed.stderr).text()]).toEqual([0, ""]);
+  const real = shell();
+  let pid: number | undefined;
+  for (let n = 0; pid === undefined && n < 600 && real.exitCode === null; n++) {
+    await Bun.sleep(20);
+    pid = programOf(real.pid, "sleep") ?? programOf(real.pid, "busybox");
+  }
+  if (pid !== undefined) process.kill(pid, "SIGKILL");
+  await real.exited;
+  expect([pid === undefined, readdirSync(marks)]).toEqual([false, []]);
 });
 
 test("it is short enough to be read, and names who asked for each thing", async () => {

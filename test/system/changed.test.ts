@@ -124,6 +124,14 @@ describe.skipIf(NO_BUSYBOX !== undefined)("what a container has changed", () => 
     });
   });
 
+  test("diff of a container in which folders come and go", async () => {
+    const churn =
+      "while :; do mkdir -p /f/a/b /etc/p; touch /f/a/b/c /f/x; rm -rf /f /etc/p; ln -s x /f; rm /f; done";
+    await box.ok("run", "-d", "--name", "churn", "app", "sh", "-c", churn);
+    for (let n = 0; n < 20; n++) await box.ok("diff", "churn");
+    await box.ok("rm", "-f", "churn");
+  });
+
   describe("commit", () => {
     test("a container of the new image finds what the other left", async () => {
       await ran("author", "rm -r /old; mkdir /old; echo z > /old/z; rm /data/gone; echo new > /data/new");

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { busyboxArchive } from "../support/image.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { SAMPAN, Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
 let folder: string;
@@ -145,6 +145,46 @@ describe("apply", () => {
     expect(await box.ok("apply", "dev", "/work/src")).toBe("C /work/src\nA /work/src/new");
     await box.ok("apply", "--force", "dev");
     expect([read("one"), existsSync(`${folder}/two`)]).toEqual(["theirs\n", false]);
+  });
+
+  test("nor over what has changed within a folder that the container removed or replaced", async () => {
+    mkdirSync(`${folder}/lib/deep`, { recursive: true });
+    await dev("cd /work; rm -r src lib; echo a file > lib");
+    await Bun.sleep(20);
+    // The folders of these two are not changed by it themselves.
+    writeFileSync(`${folder}/src/deep/three`, "edited\n");
+    writeFileSync(`${folder}/lib/deep/new`, "added\n");
+    expect(await refused("apply", "dev")).toBe(
+      `1: sampan: changed on this machine since dev took its copy: ${folder}/lib, ${folder}/lib/deep, ${folder}/src`,
+    );
+    expect([read("src/deep/three"), read("lib/deep/new")]).toEqual(["edited\n", "added\n"]);
+    await box.ok("apply", "--force", "dev");
+    expect([existsSync(`${folder}/src`), read("lib")]).toEqual([false, "a file\n"]);
+  });
+
+  test("what is mounted in a folder is never emptied, not even by force", async () => {
+    await dev("rm -r /work/src");
+    // In a mount namespace of its own something is mounted deep in the folder, and looked at afterwards.
+    const child = Bun.spawn(
+      [
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        'mount -t tmpfs tmpfs "$1/src/deep"; echo kept > "$1/src/deep/file"; "$2" apply --force dev; ls "$1/src/deep"',
+        "sh",
+        folder,
+        SAMPAN,
+      ],
+      { env: box.env, stdout: "pipe", stderr: "pipe" },
+    );
+    expect(await new Response(child.stdout).text()).toBe("file\n");
+    expect((await new Response(child.stderr).text()).split("\n")[0]).toBe(
+      `sampan: ${folder}/src/deep is a mount point on this machine`,
+    );
+    expect(read("src/deep/three")).toBe("src/deep/three\n");
+    await box.ok("apply", "dev");
+    expect(existsSync(`${folder}/src`)).toBe(false);
   });
 
   test("never through a link out of the folder", async () => {

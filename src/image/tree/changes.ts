@@ -5,7 +5,7 @@
  */
 import { SampanError } from "../../common/error.ts";
 import * as sys from "../sys.ts";
-import { type Found, isDir, isFile, isOpaque, Merged, openFolder, openPath } from "./folder.ts";
+import { type Found, ifThere, isDir, isFile, isOpaque, Merged, openFolder, openPath } from "./folder.ts";
 import { MadePlaces } from "./made.ts";
 
 /** An overlay. */
@@ -103,7 +103,8 @@ function* folder(
   made: MadePlaces,
 ): Generator<Change> {
   const both = below !== undefined && isDir(below.status);
-  const fd = openFolder(here.dir, name);
+  const fd = ifThere(() => openFolder(here.dir, name));
+  if (fd === undefined) return;
   const beneath = both ? lower?.open(name) : undefined;
   try {
     const inside = inFolder(fd, beneath, path, isOpaque(fd), made);
@@ -139,7 +140,7 @@ function differs(upper: Found, lower: Found, name: string): boolean {
 }
 
 function capability({ dir }: Found, name: string): string {
-  const opened = sys.openFile(dir, name);
+  const opened = ifThere(() => sys.openFile(dir, name));
   if (!opened) return "";
   try {
     return sys.fgetxattr(opened.fd, "security.capability")?.toString() ?? "";

@@ -27,6 +27,18 @@ export interface Folder {
 
 export const openFolder = (dir: number, name: string): number =>
   sys.openat(dir, name, O.rdonly | O.directory | O.nofollow);
+
+/** undefined: what was to be opened went, or something else took its place, while it was looked at. */
+export function ifThere<T>(open: () => T): T | undefined {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof sys.SysError && ["ENOENT", "ENOTDIR", "ELOOP"].includes(error.errno))
+      return undefined;
+    throw error;
+  }
+}
+
 /** From the working folder, links on the way followed: for paths that the engine itself made. */
 export const openPath = (path: string): number => sys.openat(-100, path, O.rdonly | O.directory);
 
@@ -111,7 +123,8 @@ export class Merged implements Folder {
       if (!status || (isDir(status) && status.mount !== mount)) continue;
       // Anything else hides what is below.
       if (!isDir(status)) break;
-      const fd = openFolder(dir, name);
+      const fd = ifThere(() => openFolder(dir, name));
+      if (fd === undefined) continue;
       opened.push({ fd, mount });
       if (isOpaque(fd)) break;
     }

@@ -3,7 +3,7 @@
  * where the image has none. They are nobody's change as long as they are what the engine made: new and empty.
  */
 import * as sys from "../sys.ts";
-import { isDir, type Merged, openFolder } from "./folder.ts";
+import { ifThere, isDir, type Merged, openFolder } from "./folder.ts";
 
 export class MadePlaces {
   readonly #paths: ReadonlySet<string>;
@@ -26,7 +26,8 @@ export class MadePlaces {
     if (!isDir(status)) return !below && status.size === 0;
     const same = below && below.mode === status.mode && below.uid === status.uid && below.gid === status.gid;
     if (below && !same) return false;
-    const fd = openFolder(dir, name);
+    const fd = ifThere(() => openFolder(dir, name));
+    if (fd === undefined) return true;
     const beneath = below ? lower?.open(name) : undefined;
     try {
       const names = sys.names(fd);
