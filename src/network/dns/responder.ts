@@ -158,6 +158,8 @@ export class Responder {
       } else if (answer) void answer.then((late) => owe(socket, late));
       else socket.end();
     }
+    // What is left is little, and holds on to all that has come.
+    peer.held = peer.held.slice();
   }
 
   // ---- answers
