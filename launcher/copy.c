@@ -166,7 +166,11 @@ static int copy_link(int from, const char *name, int to, const char *as) {
   return check(symlinkat(link, to, as));
 }
 
-/* A link, a device, a fifo or a socket: nothing of it can be opened. */
+/*
+ * A link, a device, a fifo or a socket: nothing of it can be opened. Its mode is what mknod is told, for the launcher's umask
+ * is 0 until it becomes the container's program. No chmod: that would follow a link which the folder's owner has put in its
+ * place meanwhile. What chown then takes away is a setuid bit, which means nothing where nothing is executed.
+ */
 int copy_node(struct copy *c, int from, int to, const char *name, const struct stat *st) {
   const char *as = c->beside ? c->beside : name;
   int error = S_ISLNK(st->st_mode) ? copy_link(from, name, to, as) : check(mknodat(to, as, st->st_mode, st->st_rdev));
@@ -175,7 +179,6 @@ int copy_node(struct copy *c, int from, int to, const char *name, const struct s
   if (error == -EPERM && (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))) return 0;
   if (error) return error;
   if ((error = give(to, as, st))) return error;
-  if (!S_ISLNK(st->st_mode) && fchmodat(to, as, st->st_mode & 07777, 0) < 0) return -errno;
   error = copy_attributes(-1, -1, from, name, to, as);
   struct timespec times[2] = {st->st_atim, st->st_mtim};
   if (!error) error = check(utimensat(to, as, times, AT_SYMLINK_NOFOLLOW));

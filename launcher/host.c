@@ -200,6 +200,8 @@ int op_bpf_device(struct run *run, const struct arg *a) {
 /*
  * A port that leads to the container is the container's: nobody else can bind it, and whoever asks the kernel who has it
  * is told. It listens, since two that only bound it could both have it; what arrives is sent on before it gets here.
+ * SO_REUSEADDR is for a port that connections which have ended still occupy. Nothing listens by UDP: there it would let in
+ * whoever sets it too.
  */
 int op_hold(struct run *run, const struct arg *a) {
   (void)run;
@@ -209,7 +211,7 @@ int op_hold(struct run *run, const struct arg *a) {
   memcpy(&address, a[2].b, a[2].len);
   int fd = check(socket(address.ss_family, (int)a[0].n | SOCK_CLOEXEC, (int)a[1].n));
   if (fd < 0) return fd;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (a[0].n != SOCK_DGRAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
   int error = check(bind(fd, (struct sockaddr *)&address, a[2].len));
   if (!error && a[0].n != SOCK_DGRAM) error = check(listen(fd, 0));

@@ -200,6 +200,36 @@ describe("apply", () => {
     expect(readFileSync(`${outside}/three`, "utf8")).toBe("safe\n");
   });
 
+  test("changes no mode through a link that takes a fifo's place meanwhile; a fifo has its own", async () => {
+    const victim = `${box.root}/victim`;
+    writeFileSync(victim, "secret\n", { mode: 0o600 });
+    await dev("mkdir /work/q; cd /work/q; for i in $(seq 400); do mkfifo -m 626 $i; chown 33 $i; done");
+    await box.ok("apply", "dev", "/work/q/1");
+    const fifo = lstatSync(`${folder}/q/1`);
+    expect([fifo.isFIFO(), fifo.mode & 0o7777, fifo.uid]).toEqual([true, 0o626, 33]);
+    // Puts a link wherever something appears, as whoever owns the folder could.
+    const swap = `import ctypes,os,sys
+os.chdir(sys.argv[1]); libc=ctypes.CDLL(None); fd=libc.inotify_init(); libc.inotify_add_watch(fd,b'.',0x100)
+os.symlink(sys.argv[2],'../evil'); print(1,flush=True)
+while True:
+  name=os.read(fd,4096)[16:].split(b'\\0')[0]
+  if not name.startswith(b'.sampan'): continue
+  try: os.rename(b'../evil',name); os.symlink(sys.argv[2],'../evil')
+  except OSError: pass`;
+    const attacker = Bun.spawn(["python3", "-c", swap, `${folder}/q`, victim], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await attacker.stdout.getReader().read();
+    await box.cli("apply", "--force", "dev");
+    attacker.kill("SIGKILL");
+    await attacker.exited;
+    expect(lstatSync(victim).mode & 0o7777).toBe(0o600);
+    // It was at work.
+    expect(readdirSync(`${folder}/q`).some((name) => lstatSync(`${folder}/q/${name}`).isSymbolicLink())).toBe(
+      true,
+    );
+  });
+
   test("of a container without such a folder is an error that says how to have one", async () => {
     await box.ok("create", "--name", "dev", "-v", `${folder}:/work`, "busybox");
     expect(await refused("apply", "dev")).toBe("1: sampan: dev has no copy-on-write folder");

@@ -14,7 +14,9 @@ const say = (rcode: number, answers: readonly Answer[] = []): Decision => ({
 /** `turn` counts questions: who shares a name is named first in turns. `ndots`: single words are not for the world. */
 export function decide(question: Question, asker: Asker, turn: number, ndots: () => boolean): Decision {
   const { name, type } = question;
-  if (name === undefined || !isInternet(question)) return "forward";
+  // Nobody of ours is called so, whatever it is. But it is a question, which may be the way out for what it says.
+  const elsewhere = asker.leadsOut ? "forward" : say(RCODE.serverFailure);
+  if (name === undefined || !isInternet(question)) return elsewhere;
   const found = addressesOf(asker, name);
   if (found) return say(RCODE.noError, answersOf(found, type, turn));
   const address = type === TYPE.PTR ? reverseOf(name) : undefined;
@@ -22,11 +24,8 @@ export function decide(question: Question, asker: Asker, turn: number, ndots: ()
   if (owner !== undefined) return say(RCODE.noError, [{ type: TYPE.PTR, target: owner }]);
   const single = (type === TYPE.A || type === TYPE.AAAA) && !name.includes(".");
   if (single && ndots()) return say(RCODE.noError);
-  return isWithoutWay(asker) ? say(RCODE.serverFailure) : "forward";
+  return elsewhere;
 }
-
-/** Only internal networks: whoever has no way out has none by questions either (CVE-2024-29018). */
-const isWithoutWay = ({ networks }: Asker): boolean => networks.every(({ internal }) => internal);
 
 /** A name that exists has no other records than addresses; those of the other family are no error. */
 function answersOf(

@@ -152,12 +152,12 @@ export function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** The first whole message of a stream, and what is behind it. */
+/** A copy of the first whole message of a stream, and what is behind it, in place: copying that too for each is quadratic. */
 export function frame(
-  bytes: Uint8Array,
+  bytes: Uint8Array<ArrayBuffer>,
 ): { readonly message: Uint8Array; readonly rest: Uint8Array<ArrayBuffer> } | undefined {
   if (bytes.length < 2) return undefined;
   const length = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
   if (bytes.length < 2 + length) return undefined;
-  return { message: bytes.slice(2, 2 + length), rest: bytes.slice(2 + length) };
+  return { message: bytes.slice(2, 2 + length), rest: bytes.subarray(2 + length) };
 }

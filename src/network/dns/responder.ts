@@ -18,6 +18,8 @@ import { Names } from "./zone.ts";
 const MOST_CONNECTIONS = 256;
 const PATIENCE = 10;
 const MOST_TCP = 0xffff;
+/** Bytes of answers that wait for one who asks and does not read, beyond what the kernel takes. */
+const MOST_OWED = 0x10000;
 /** Milliseconds between a change in the store and the look at it, and between looks that nothing has asked for. */
 const SETTLE = 50;
 const LOOK = 30_000;
@@ -151,10 +153,13 @@ export class Responder {
     for (let next = frame(peer.held); next; next = frame(peer.held)) {
       peer.held = next.rest;
       const answer = this.#answer(gateway, socket.remoteAddress, next.message, "tcp");
-      if (answer instanceof Uint8Array) owe(socket, answer);
-      else if (answer) void answer.then((late) => owe(socket, late));
+      if (answer instanceof Uint8Array) {
+        if (!owe(socket, answer)) return;
+      } else if (answer) void answer.then((late) => owe(socket, late));
       else socket.end();
     }
+    // What is left is little, and holds on to all that has come.
+    peer.held = peer.held.slice();
   }
 
   // ---- answers
@@ -193,10 +198,15 @@ export class Responder {
   }
 }
 
-/** Sends what it can at once, the rest when the peer has taken that. */
-function owe(socket: Socket<Peer>, message: Uint8Array): void {
+/** Sends what it can at once, the rest when the peer has taken that. False: it takes nothing, and is left. */
+function owe(socket: Socket<Peer>, message: Uint8Array): boolean {
+  if (socket.data.owed.length > MOST_OWED) {
+    socket.terminate();
+    return false;
+  }
   socket.data.owed = joined(socket.data.owed, framed(message));
   pay(socket);
+  return true;
 }
 
 function pay(socket: Socket<Peer>): void {

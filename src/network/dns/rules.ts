@@ -30,17 +30,20 @@ const DNS = 53;
 
 /**
  * The gateway that a container's questions go to; undefined: it has none that is this host's (macvlan), or only Docker's
- * default network, which has no names. One that leads out comes first.
+ * default network, which has no names. One that leads out comes first, since nothing that arrives at an internal one's is sent
+ * on; that may be the default network's, where there are names on an internal one.
  */
 export function resolverGateway(endpoints: readonly Endpoint[]): string | undefined {
   let internal: string | undefined;
+  let unnamed: string | undefined;
   for (const { network, ipv4 } of endpoints) {
     const gateway = subnetOf(network, 4)?.gateway;
-    if (network.driver !== "bridge" || isPredefined(network.name) || !ipv4 || !gateway) continue;
-    if (!network.internal) return gateway;
-    internal ??= gateway;
+    if (network.driver !== "bridge" || !ipv4 || !gateway) continue;
+    if (isPredefined(network.name)) unnamed = gateway;
+    else if (!network.internal) return gateway;
+    else internal ??= gateway;
   }
-  return internal;
+  return internal && (unnamed ?? internal);
 }
 
 const ipv4: Expression[] = [

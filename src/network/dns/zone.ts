@@ -39,14 +39,21 @@ export interface NamedNetwork {
   readonly owners: Map<string, string>;
 }
 
-/** A container that asks. */
+/** A container that asks at a gateway. */
 export interface Asker {
   readonly container: string;
+  /**
+   * Whether that is the gateway of a network with a way out: whoever has none has none by questions either (CVE-2024-29018),
+   * nor by those in the name of a neighbour that has one. The neighbour itself asks elsewhere (see resolverGateway).
+   */
+  readonly leadsOut: boolean;
   /** In its own order. */
   readonly networks: NamedNetwork[];
   /** `--link CONTAINER:ALIAS`: alias, in lower case → name. */
   readonly links: Map<string, string>;
 }
+
+type Member = Omit<Asker, "leadsOut">;
 
 interface Zone {
   readonly carried: Carried[];
@@ -62,7 +69,7 @@ interface Zone {
  */
 const RECENT = 1e6;
 
-/** Docker's default bridge has no names. */
+/** Docker's default bridge has no names, but may be the way out of who has some elsewhere. */
 const DEFAULT_BRIDGE = "bridge";
 
 function gateway4(subnets: string): string | undefined {
@@ -147,7 +154,7 @@ export class Names {
          record -> '$.subnets' AS subnets FROM networks`,
       )
       .all()) {
-      if (row.name === DEFAULT_BRIDGE || !used.has(row.id)) continue;
+      if (!used.has(row.id)) continue;
       networks.set(row.id, {
         name: row.name,
         internal: row.internal === 1,
@@ -162,10 +169,11 @@ export class Names {
         "SELECT protocol, address, port, destination, target FROM ports WHERE address LIKE '%:%'",
       )
       .all();
+    const askers = this.#askers(members, networks, gateways);
     return {
       carried: ports.filter((port) => carriedKey(port) !== undefined),
-      gateways: [...gateways.values()],
-      askers: this.#askers(members, networks, gateways),
+      gateways: [...new Set([...askers.keys()].map((key) => key.slice(0, key.indexOf(" "))))],
+      askers,
     };
   }
 
@@ -174,13 +182,17 @@ export class Names {
     networks: ReadonlyMap<string, NamedNetwork>,
     gateways: ReadonlyMap<string, string>,
   ): Map<string, Asker> {
-    const byContainer = new Map<string, Asker>();
+    const byContainer = new Map<string, Member>();
     const askers = new Map<string, Asker>();
+    const isNamed = ({ network }: MemberRow): boolean => networks.get(network)?.name !== DEFAULT_BRIDGE;
+    // The others have no rules that lead a question here.
+    const asking = new Set<string>();
+    for (const row of members) if (isNamed(row) && gateways.has(row.network)) asking.add(row.container);
     for (const row of members) {
       const network = networks.get(row.network);
-      if (!network) continue;
+      if (!network || !(isNamed(row) || asking.has(row.container))) continue;
       const asked = JSON.parse(row.asked) as { aliases?: string[]; links?: string[] };
-      const asker: Asker = byContainer.get(row.container) ?? {
+      const asker: Member = byContainer.get(row.container) ?? {
         container: row.container,
         networks: [],
         links: new Map(),
@@ -192,8 +204,9 @@ export class Names {
         if (colon > 0) asker.links.set(link.slice(colon + 1).toLowerCase(), link.slice(0, colon));
       }
       const gateway = gateways.get(row.network);
-      if (gateway !== undefined && row.ipv4) askers.set(`${gateway} ${row.ipv4}`, asker);
-      enter(network, row, asked.aliases ?? []);
+      if (gateway !== undefined && row.ipv4)
+        askers.set(`${gateway} ${row.ipv4}`, { ...asker, leadsOut: !network.internal });
+      if (isNamed(row)) enter(network, row, asked.aliases ?? []);
     }
     return askers;
   }

@@ -193,6 +193,28 @@ describe("ports", () => {
     await world.ok("rm", "-f", "holder", "around");
   });
 
+  test("by UDP are shared with nobody, though he would share", async () => {
+    const sharing = (port: number) =>
+      world.host.enter(
+        "python3",
+        "-c",
+        `import socket,time
+s=socket.socket(type=socket.SOCK_DGRAM);s.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1);s.bind(('',${port}))
+print(1,flush=True);time.sleep(60)`,
+      );
+    await sleeper("--name", "datagrams", "-p", "8110:80/udp");
+    const rival = Bun.spawnSync(sharing(8110), { stdio: ["ignore", "ignore", "pipe"] });
+    expect(rival.stderr.toString()).toContain("Address already in use");
+    const first = Bun.spawn(sharing(8111), { stdio: ["ignore", "pipe", "inherit"] });
+    await first.stdout.getReader().read();
+    expect(await refusal("run", "--rm", "-p", "8111:8111/udp", "host", "true")).toMatch(
+      /^sampan: failed to bind host port 0\.0\.0\.0:8111\/udp: address already in use\nProcess \d+ \(python3\) has it\.$/,
+    );
+    first.kill("SIGKILL");
+    await first.exited;
+    await world.ok("rm", "-f", "datagrams");
+  });
+
   test("all that are exposed, at ports that are free; one address alone", async () => {
     await world.serve("exposing", "-P", "--expose", "80", "--expose", "90/udp", "-p", "127.0.0.1:8104:80");
     expect(await world.ok("port", "exposing")).toMatch(

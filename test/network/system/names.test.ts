@@ -153,6 +153,70 @@ describe("other questions", () => {
     expect(asked).toEqual([]);
   });
 
+  test("nor do they as another class, or with a dot within a label", async () => {
+    asked.length = 0;
+    expect(await status("db", "-c", "CH", "-t", "TXT", "loot.example")).toBe("SERVFAIL");
+    const dotted = `import socket
+s=socket.socket(type=socket.SOCK_DGRAM);s.settimeout(4);s.connect(('127.0.0.11',53))
+s.send(bytes.fromhex('000701000001000000000000046c6f2e74076578616d706c650000010001'))
+print(s.recv(512)[:4].hex())`;
+    expect(await inside("db", "python3", "-c", dotted)).toBe("00078582");
+    expect(asked).toEqual([]);
+    // Whoever has a way out may ask so.
+    expect(await inside("web", "python3", "-c", dotted)).toStartWith("0007");
+    expect(asked).toHaveLength(1);
+  });
+
+  test("are not asked from an internal network in the name of a neighbour that has a way out", async () => {
+    await idle("thief", "--network", "back", "--privileged");
+    const neighbour = /10\.202\.0\.\d+/.exec(await inside("both", "hostname", "-I"))?.[0] ?? "";
+    // The neighbour's answers are to come here, so that it shows what was said.
+    await sandbox.ok("exec", "thief", "ip", "addr", "add", `${neighbour}/32`, "dev", "eth0");
+    asked.length = 0;
+    const direct = ["-b", neighbour, "-p", "20053", "+time=1", "@10.202.0.1", "loot.example"];
+    await dig("thief", ...direct);
+    // This one is answered when that one has been.
+    expect(await dig("both", "example.org")).toBe("198.51.100.7");
+    expect(asked).toEqual(["example.org"]);
+    await sandbox.ok("rm", "-f", "thief");
+  });
+
+  test("of a container whose way out is the default network go there, those for names do not", async () => {
+    await idle("mixed", "--network", "bridge", "--network", "back", "--dns", UPSTREAM);
+    await idle("plain", "--dns", UPSTREAM);
+    expect(await dig("mixed", "db")).toBe("10.202.0.2");
+    expect(await dig("mixed", "example.org")).toBe("198.51.100.7");
+    expect(await dig("db", "mixed")).toStartWith("10.202.0.");
+    // Nobody is called anything on the default network, and who is only there is not answered.
+    expect(await dig("mixed", "plain")).toBe("198.51.100.7");
+    const gateway = await sandbox.ok(
+      "inspect",
+      "-f",
+      "{{.NetworkSettings.Networks.bridge.Gateway}}",
+      "plain",
+    );
+    expect(readFileSync(ready, "utf8").split("\n")).toContain(gateway);
+    expect(await dig("plain", "+time=1", "-p", "20053", `@${gateway}`, "mixed")).toContain(
+      "no servers could be reached",
+    );
+    await sandbox.ok("rm", "-f", "mixed", "plain");
+    await dig("both", "db");
+    while (readFileSync(ready, "utf8").split("\n").includes(gateway)) await Bun.sleep(20);
+  });
+
+  test("by TCP that are never read the answers of end the connection, and nobody else notices", async () => {
+    const flood = `import socket,struct
+s=socket.socket();s.setsockopt(socket.SOL_SOCKET,socket.SO_RCVBUF,4096);s.connect(('127.0.0.11',53))
+q=struct.pack('>6H',7,256,1,0,0,0)+b'\\x03web\\0\\0\\1\\0\\1'
+many=(struct.pack('>H',len(q))+q)*1000
+try:
+  for i in range(1000): s.sendall(many)
+  print('taken')
+except ConnectionError: print('left')`;
+    expect(await inside("web", "python3", "-c", flood)).toBe("left");
+    expect(await dig("web2", "+tcp", "web")).toBe("10.201.0.2");
+  });
+
   test("are not asked in another's name from an internal network", async () => {
     await idle("thief", "--network", "back", "--privileged");
     const routes =
