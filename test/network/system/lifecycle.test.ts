@@ -1,6 +1,7 @@
 /** Addresses, ports and links from a container's making to its end, and what the next command finds after something broke. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, renameSync, rmdirSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmdirSync } from "node:fs";
+import { LOCK_EX, tryFlock } from "../../../src/kernel/flock.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 import { World } from "./world.ts";
 
@@ -416,6 +417,24 @@ describe("whoever comes next repairs", () => {
     await world.ok("run", "--rm", "host", "true");
     expect(await world.fromFar("10.9.0.1", 8140)).toBe("10.9.0.2");
     await world.ok("rm", "-f", "steady");
+  });
+
+  test("a table made anew between a container's end and its record: its port goes all the same", async () => {
+    await sleeper("--name", "ending", "-p", "8144:80");
+    const id = await world.ok("inspect", "-f", "{{.Id}}", "ending");
+    const pid = Number(await world.ok("inspect", "-f", "{{.State.Pid}}", "ending"));
+    // Whoever has the claim keeps the end from being recorded.
+    const folder = openSync(`${world.box.root}/containers/${id}`, "r");
+    expect(tryFlock(folder, LOCK_EX)).toBe(true);
+    process.kill(pid, "SIGKILL");
+    while (world.elements("any4") !== "") await Bun.sleep(10);
+    world.host.run("nft", "delete", "table", "inet", world.table() ?? "");
+    await world.ok("run", "--rm", "host", "true");
+    expect(world.elements("any4")).toContain("8144");
+    closeSync(folder);
+    for (let i = 0; i < 500 && world.elements("any4") !== ""; i++) await Bun.sleep(10);
+    expect(world.elements("any4")).toBe("");
+    await world.ok("rm", "ending");
   });
 
   test("a table of a hundred networks", async () => {
