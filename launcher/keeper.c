@@ -377,7 +377,11 @@ static void farewell(struct keeper *k) {
   while (!k->taken && awaited(k, now_us() >= limit)) turn(k, awaited(k, true) ? UINT64_MAX : limit);
   if (k->taken)
     for (char **folder = k->plan->remove; *folder; folder++) delete_tree(AT_FDCWD, *folder, 0);
-  if (k->renew) setenv("SAMPAN_AGAIN", "1", 1);
+  /* Whoever started this container may have been told so of a run before: that is not inherited. */
+  if (k->renew && !k->restart_off)
+    setenv("SAMPAN_AGAIN", "1", 1);
+  else
+    unsetenv("SAMPAN_AGAIN");
   if ((!k->taken || k->renew) && *k->plan->reap) execve(k->plan->reap[0], k->plan->reap, environ);
   _exit(0);
 }

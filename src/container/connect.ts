@@ -59,6 +59,9 @@ export async function connectNetwork(
       await within(context, container.id, room.connectSteps(context, endpoint, all));
       await tell(context, container);
     } catch (error) {
+      // With its address anybody's again, the link must not stay.
+      const rest = all.filter((other) => other !== endpoint);
+      await within(context, container.id, room.disconnectSteps(endpoint, rest)).catch(() => {});
       context.store.transaction(() => room.disconnect(context, container.id, endpoint.network.id));
       throw error;
     }

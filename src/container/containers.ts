@@ -21,7 +21,7 @@ import { clearCgroup, discard } from "./finish.ts";
 import type { Info } from "./info.ts";
 import { hasRunFolder, runFolders } from "./live.ts";
 import type { LogChunk, LogQuery } from "./logs.ts";
-import { loadNetwork, takeNetwork } from "./networking.ts";
+import { loadNetwork, releaseNetwork, takeNetwork } from "./networking.ts";
 import type { Bundle } from "./oci.ts";
 import type { KeptPlan } from "./plan.ts";
 import type { Preview } from "./preview.ts";
@@ -108,6 +108,15 @@ export class Containers {
     }
   }
 
+  /** The same, with the state that it has and keeps meanwhile, but for its own end. */
+  #settled<T>(reference: string, work: (container: ContainerRecord) => Promise<T>): Promise<T> {
+    return this.#claimed(reference, async (container) => {
+      const state = settle(this.#context, container);
+      if (!state) throw noSuchContainer(reference);
+      return await work({ ...container, state });
+    });
+  }
+
   /** Starts one that does not run; the claim is the caller's. */
   async #begin(container: StoredContainer, options: StartOptions): Promise<Connection> {
     const { id } = container;
@@ -157,13 +166,13 @@ export class Containers {
   /** Connects it to one more network, at once if it runs. */
   async connect(reference: string, asked: EndpointConfig): Promise<void> {
     const { connectNetwork } = await import("./connect.ts");
-    await connectNetwork(this.#context, this.get(reference), asked);
+    await this.#settled(reference, (container) => connectNetwork(this.#context, container, asked));
   }
 
   /** Takes it off a network, at once if it runs. */
   async disconnect(reference: string, network: string): Promise<void> {
     const { disconnectNetwork } = await import("./connect.ts");
-    await disconnectNetwork(this.#context, this.get(reference), network);
+    await this.#settled(reference, (container) => disconnectNetwork(this.#context, container, network));
   }
 
   // ---- looking
@@ -306,6 +315,7 @@ export class Containers {
         const { assertRemovable, killForRemoval } = await import("./stop.ts");
         assertRemovable(container, state, options.force ?? false);
         dismiss = await killForRemoval(this.#context, container);
+        releaseNetwork(this.#context, container, false, true);
         clearCgroup(container);
       } else if (release && options.force) {
         const { endStart } = await import("./stop.ts");

@@ -61,13 +61,15 @@ export const takeNetwork = (
     ...(hasUplink(config) ? { destination: LOOPBACK } : {}),
   });
 
-/** Gives addresses and ports back. `lost`: no keeper has taken its ports out of the kernel. */
+/** Gives addresses and ports back. `lost`: no keeper has taken its ports out of the kernel. `goes`: its row is removed next. */
 export function releaseNetwork(
   context: Context,
   { id, config }: Pick<StoredContainer, "id" | "config">,
   lost: boolean,
+  goes = config.autoRemove,
 ): void {
-  if (hasNetworks(config)) release(context, id, lost, config.autoRemove);
+  if (hasNetworks(config)) release(context, id, lost, goes);
   // The program that had the ports is gone with the container.
-  else if (publishesByUplink(config)) context.store.transaction(() => releaseRows(context.store, id));
+  else if (!goes && publishesByUplink(config))
+    context.store.transaction(() => releaseRows(context.store, id));
 }

@@ -1,7 +1,7 @@
 /** Other published ports for a container, at once if it runs. */
 import { SampanError } from "../common/error.ts";
 import { connect } from "../launch/index.ts";
-import { loadConnecting, type PortBinding } from "../network/index.ts";
+import { load, loadConnecting, type PortBinding } from "../network/index.ts";
 import { type Context, places } from "./context.ts";
 import { hasNetworks } from "./networking.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -60,7 +60,12 @@ async function changeLive(
     );
     keeper.renew();
     for (const { protocol, port } of gone) keeper.renew(IPPROTO[protocol], port);
-    if (add.length > 0) room.publishPorts(context, id, add);
+    if (add.length > 0) {
+      room.publishPorts(context, id, add);
+      // Some are not the kernel's to lead.
+      const { attached, ensureResponder } = await load();
+      await ensureResponder(context, attached(context, id));
+    }
   } finally {
     keeper.close();
   }

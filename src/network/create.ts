@@ -1,5 +1,6 @@
 /** A new network: what was asked for is checked, what was left open is chosen, and it is written down. The kernel hears of it
  * when a container starts on it. */
+import { readFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import {
   type Cidr,
@@ -22,7 +23,7 @@ import type { Network, NetworkConfig, Subnet } from "./types.ts";
 
 /** What a caller may leave out of a network's configuration. */
 export type NetworkWish = Pick<NetworkConfig, "name"> &
-  Partial<Omit<NetworkConfig, "foreign" | "driver">> & {
+  Partial<Omit<NetworkConfig, "foreign" | "routeLocalnet" | "driver">> & {
     readonly driver?: string;
   };
 
@@ -43,10 +44,22 @@ export function createNetwork(place: Place, wish: NetworkWish): Network {
     const id = newNetworkId();
     const network: Network = { ...config, subnets, id, created: Date.now() };
     const foreign = config.driver === "bridge" && checkBridge(network, others);
-    const made = foreign ? { ...network, foreign } : network;
+    const made = foreign
+      ? { ...network, foreign, ...(hasRouteLocalnet(network) ? { routeLocalnet: true as const } : {}) }
+      : network;
     rows.insert(made);
     return made;
   });
+}
+
+function hasRouteLocalnet(network: Network): boolean {
+  try {
+    return (
+      readFileSync(`/proc/sys/net/ipv4/conf/${bridgeOf(network)}/route_localnet`, "latin1").trim() !== "0"
+    );
+  } catch {
+    return false;
+  }
 }
 
 /** Everything that is wrong with it by itself. */

@@ -11,7 +11,7 @@ import type { Place } from "./attach.ts";
 import { bridgeOf, OPTION, tableName } from "./names.ts";
 import { NetworkRows } from "./rows.ts";
 import { networkElements } from "./ruleset.ts";
-import { interfaces, outside, perform, route } from "./shared.ts";
+import { interfaces, outside, perform, route, sysctl } from "./shared.ts";
 import type { Network } from "./types.ts";
 
 const file = ({ paths }: Place): string => `${paths.root}/network.leaving`;
@@ -54,6 +54,7 @@ function takeDownSteps({ paths }: Place, networks: readonly Network[]): Step[] {
   const there = interfaces();
   const steps: Step[] = [];
   for (const network of networks) {
+    steps.push(...restoreSteps(network));
     const w = new NetlinkWriter();
     beginBatch(w);
     for (const [set, list, concatenated] of networkElements(network)) {
@@ -67,6 +68,12 @@ function takeDownSteps({ paths }: Place, networks: readonly Network[]): Step[] {
   }
   return steps;
 }
+
+/** A bridge that stays leads to this host's loopback no longer once the rule that guards it goes: so before that. */
+const restoreSteps = (network: Network): Step[] =>
+  network.foreign && !network.routeLocalnet
+    ? [sysctl(`ipv4/conf/${bridgeOf(network)}/route_localnet`, "0", true)]
+    : [];
 
 /**
  * Where no container is on any network, the table and all bridges go. The transaction keeps everybody from starting meanwhile:
@@ -82,7 +89,8 @@ export function takeDownAll(place: Place): void {
     deleteTable(w, tableName(place.paths));
     endBatch(w);
     const there = interfaces();
-    const steps = [outside({ call: "netlink", protocol: NETLINK.netfilter, messages: w.done() }, true)];
+    const steps = rows.all().flatMap(restoreSteps);
+    steps.push(outside({ call: "netlink", protocol: NETLINK.netfilter, messages: w.done() }, true));
     for (const network of rows.all()) {
       const link = bridgeOf(network);
       if (network.driver === "bridge" && there.has(link) && !network.foreign)

@@ -237,6 +237,15 @@ export class NetworkRows {
       );
   }
 
+  /**
+   * From here on no keeper's plan is relied on to take the ports out of the kernel: of one container, or of all. The record
+   * of an end does it instead.
+   */
+  unplan(container?: string): void {
+    if (container === undefined) this.#store.db.query("UPDATE ports SET planned = 0").run();
+    else this.#store.db.query("UPDATE ports SET planned = 0 WHERE container = ?").run(container);
+  }
+
   deletePort({ protocol, address, port }: PublishedPort): void {
     this.#store.db
       .query("DELETE FROM ports WHERE protocol = ? AND address = ? AND port = ?")

@@ -6,7 +6,15 @@
 import { readFileSync } from "node:fs";
 import { type Cidr, parseCidr, parseIp } from "../common/ip.ts";
 import { NETLINK, NetlinkWriter } from "../kernel/netlink.ts";
-import { beginBatch, deleteTable, elements, endBatch, ensureTable, fillTable } from "../kernel/nftables.ts";
+import {
+  beginBatch,
+  deleteTable,
+  type Element,
+  elements,
+  endBatch,
+  ensureTable,
+  fillTable,
+} from "../kernel/nftables.ts";
 import { addAddress, linkUp, newBridge } from "../kernel/rtnetlink.ts";
 import { launchNow, type Step } from "../launch/index.ts";
 import type { Place } from "./attach.ts";
@@ -15,8 +23,8 @@ import { finishLeaving } from "./leaving.ts";
 import { bridgeOf, mtuOf, tableName } from "./names.ts";
 import { NetworkRows } from "./rows.ts";
 import { networkElements, table } from "./ruleset.ts";
-import { alone, interfaces, outside, perform, route } from "./shared.ts";
-import { elementsOf, publishSteps } from "./steps.ts";
+import { alone, interfaces, outside, perform, route, sysctl } from "./shared.ts";
+import { CHUNK, elementsOf, publishSteps } from "./steps.ts";
 import type { Network, PublishedPort } from "./types.ts";
 
 /** The addresses that a bridge has: its networks' gateways. */
@@ -49,9 +57,6 @@ function bridgeSteps(network: Network, there: boolean): Step[] {
   ];
 }
 
-const sysctl = (name: string, data: string): Step =>
-  outside({ call: "write", path: `/proc/sys/net/${name}`, data });
-
 function forwardingSteps(networks: readonly Network[]): Step[] {
   const steps: Step[] = [];
   const is = (name: string): boolean => {
@@ -75,9 +80,17 @@ function tableStep(name: string, networks: readonly Network[], ports: readonly P
   deleteTable(w, name);
   ensureTable(w, name);
   fillTable(w, table(name));
+  // The kernel answers each message, and its answers must find room: so few messages, however many networks.
+  const sets = new Map<string, { readonly list: Element[]; readonly concatenated: boolean }>();
   for (const network of networks)
-    for (const [set, list, concatenated] of networkElements(network))
-      elements(w, "add", name, set, list, concatenated);
+    for (const [set, list, concatenated] of networkElements(network)) {
+      const all = sets.get(set);
+      if (all) all.list.push(...list);
+      else sets.set(set, { list: [...list], concatenated });
+    }
+  for (const [set, { list, concatenated }] of sets)
+    for (let from = 0; from < list.length; from += CHUNK)
+      elements(w, "add", name, set, list.slice(from, from + CHUNK), concatenated);
   for (const [map, list] of elementsOf(ports)) elements(w, "add", name, map, list);
   endBatch(w);
   return outside({ call: "netlink", protocol: NETLINK.netfilter, messages: w.done() });
@@ -97,7 +110,13 @@ export function setUp(place: Place): void {
     const networks = rows
       .all()
       .filter((each) => each.driver === "bridge" && (inUse.has(each.id) || there.has(bridgeOf(each))));
-    const ports = rows.ports();
+    // A keeper may take its ports out of the table that is about to be replaced: the record of its end looks again.
+    const portsNow = (): PublishedPort[] =>
+      place.store.transaction(() => {
+        rows.unplan();
+        return rows.ports();
+      });
+    const ports = portsNow();
     const name = tableName(place.paths);
     const steps = forwardingSteps(networks);
     for (const network of networks)
@@ -107,18 +126,30 @@ export function setUp(place: Place): void {
     perform(place, steps, "the network could not be set up");
     // Whoever took a port while the table was made may have added it to the one before.
     const known = new Set(ports.map(keyOf));
-    const late = rows.ports().filter((port) => !known.has(keyOf(port)));
+    const now = portsNow();
+    // And whoever gave one back meanwhile, perhaps to another container, took it out of that one.
+    const kept = new Set(now.map(keyOf));
+    takeOut(
+      place,
+      ports.filter((port) => !kept.has(keyOf(port))),
+    );
+    const late = now.filter((port) => !known.has(keyOf(port)));
     perform(place, publishSteps({ table: name, ports: late, repair: [] }, "add"), "publishing ports");
   });
 }
 
-const keyOf = ({ protocol, address, port }: PublishedPort): string => `${protocol} ${address} ${port}`;
+const keyOf = ({ protocol, address, port, container, destination, target }: PublishedPort): string =>
+  `${protocol} ${address} ${port} ${container} ${destination} ${target}`;
 
-/** Takes a lost container's ports out of the table. */
+/** Takes the ports of a container whose end is recorded out of the table, which nobody replaces meanwhile. */
 export function unpublish(place: Place, container: string): void {
-  const ports = new NetworkRows(place.store).ports(container);
-  const steps = publishSteps({ table: tableName(place.paths), ports, repair: [] }, "delete");
-  // Without a table there is nothing to take out; what another container has by now stays.
+  alone(place, () => takeOut(place, new NetworkRows(place.store).ports(container)));
+}
+
+/** Without a table there is nothing to take out; what another container has by now stays. */
+function takeOut(place: Place, ports: readonly PublishedPort[]): void {
+  const table = tableName(place.paths);
+  const steps = publishSteps({ table, ports, repair: [] }, "delete");
   if (steps.length > 0)
     launchNow(
       steps.map((step) => ({ ...step, column: "outside", optional: true })),

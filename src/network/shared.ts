@@ -31,6 +31,10 @@ export function interfaces(): Set<string> {
 export const outside = (call: object, optional = false): Step =>
   ({ ...call, column: "outside", why: "network", ...(optional ? { optional } : {}) }) as Step;
 
+/** One that sets a switch of the network's, below /proc/sys/net. */
+export const sysctl = (name: string, data: string, optional = false): Step =>
+  outside({ call: "write", path: `/proc/sys/net/${name}`, data }, optional);
+
 /** One that sends what `write` writes to rtnetlink; what it returns the launcher fills in. */
 export const route = (write: (w: NetlinkWriter) => object | void, optional = false): Step => {
   const w = new NetlinkWriter();

@@ -242,7 +242,7 @@ export function elementsOf(ports: readonly PublishedPort[]): Map<string, Element
 }
 
 /** An attribute's length has sixteen bits. */
-const CHUNK = 500;
+export const CHUNK = 500;
 
 /**
  * Adds or deletes the elements of ports. Deleting adds first, in the same batch: an element that is gone by then is no error, and

@@ -30,6 +30,8 @@ export interface NetworkConfig {
   readonly labels: Readonly<Record<string, string>>;
   /** Its bridge was there before it, so it outlives it. */
   readonly foreign?: true;
+  /** That bridge had route_localnet, so it keeps it. */
+  readonly routeLocalnet?: true;
 }
 
 export interface Network extends NetworkConfig {

@@ -8,10 +8,13 @@ import { Engine } from "../../engine.ts";
 const PAUSE = 1000;
 
 export async function reap([id = "", root, run]: readonly string[]): Promise<number> {
+  // What is started here would hand it on to its own keeper.
+  const again = process.env["SAMPAN_AGAIN"];
+  delete process.env["SAMPAN_AGAIN"];
   const engine = Engine.open({ ...(root ? { root } : {}), ...(run ? { run } : {}) });
   await engine.containers.reap(id);
   // Its networks or ports were changed while it ran, and its restart policy wants it back.
-  if (process.env["SAMPAN_AGAIN"]) {
+  if (again) {
     await Bun.sleep(PAUSE);
     await engine.containers.start(id).catch(() => {});
   }

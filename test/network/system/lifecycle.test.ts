@@ -1,5 +1,7 @@
 /** Addresses, ports and links from a container's making to its end, and what the next command finds after something broke. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmdirSync } from "node:fs";
+import { LOCK_EX, tryFlock } from "../../../src/kernel/flock.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 import { World } from "./world.ts";
 
@@ -250,6 +252,31 @@ print(1,flush=True);time.sleep(60)`,
     expect(world.elements("any4")).toBe("");
   });
 
+  test("one unpublished while it runs, and another's by its end: the rest go all the same", async () => {
+    await sleeper("--name", "giving", "-p", "8112:80", "-p", "8113:81");
+    await world.ok("update", "--publish-rm", "8112:80", "giving");
+    await sleeper("--name", "taking", "-p", "8112:80");
+    await world.ok("rm", "-f", "giving");
+    expect(world.elements("any4")).toContain("8112");
+    expect(world.elements("any4")).not.toContain("8113");
+    // And by an end that is not its removal.
+    await sleeper("--name", "ending", "-p", "8113:81", "-p", "8114:82");
+    await world.ok("update", "--publish-rm", "8113:81", "ending");
+    await sleeper("--name", "third", "-p", "8113:81");
+    await world.ok("stop", "ending");
+    expect(world.elements("any4")).toContain("8113");
+    expect(world.elements("any4")).not.toContain("8114");
+    await world.ok("rm", "-f", "taking", "third", "ending");
+    expect(world.elements("any4")).toBe("");
+  });
+
+  test("on ::1, published while it runs", async () => {
+    await world.serve("carrying", "-p", "8115:80");
+    await world.ok("update", "--publish-add", "[::1]:8116:80", "carrying");
+    expect(await world.fromHost("::1", 8116)).toBeDefined();
+    await world.ok("rm", "-f", "carrying");
+  });
+
   test("IPv6: from afar to a container with an address of its own", async () => {
     await world.ok("network", "create", "--ipv6", "six");
     await world.serve("sixth", "--six", "--network", "six", "-p", "8120:80");
@@ -261,6 +288,81 @@ print(1,flush=True);time.sleep(60)`,
 });
 
 describe("several networks", () => {
+  test("a connection that fails half way leaves no link, and is made later", async () => {
+    await world.ok("network", "create", "half");
+    await sleeper("--name", "halved");
+    const id = await world.ok("inspect", "-f", "{{.Id}}", "halved");
+    const hosts = `${world.box.root}/run/${id.slice(0, 12)}/hosts`;
+    renameSync(hosts, `${hosts}.kept`);
+    mkdirSync(hosts);
+    await refusal("network", "connect", "half", "halved");
+    expect((await world.cli("exec", "halved", "ip", "link", "show", "eth1")).code).not.toBe(0);
+    rmdirSync(hosts);
+    renameSync(`${hosts}.kept`, hosts);
+    await world.ok("network", "connect", "half", "halved");
+    expect(await world.ok("exec", "halved", "ip", "-br", "addr", "show", "eth1")).toContain(
+      await world.address("halved", "half"),
+    );
+    // Somebody in the container, or a command that was killed, was quicker.
+    const pid = await world.ok("inspect", "-f", "{{.State.Pid}}", "halved");
+    Bun.spawnSync(["nsenter", `--net=/proc/${pid}/ns/net`, "ip", "link", "del", "eth1"]);
+    await world.ok("network", "disconnect", "half", "halved");
+    await world.ok("rm", "-f", "halved");
+    await world.ok("network", "rm", "half");
+  });
+
+  test("two connections at once: both are there, and after the next start too", async () => {
+    await world.ok("network", "create", "left");
+    await world.ok("network", "create", "right");
+    await sleeper("--name", "both");
+    await Promise.all(["left", "right"].map((name) => world.ok("network", "connect", name, "both")));
+    await world.ok("restart", "both");
+    expect(await world.address("both", "left")).not.toBe("");
+    expect(await world.address("both", "right")).not.toBe("");
+    await world.ok("rm", "-f", "both");
+    await world.ok("network", "rm", "left", "right");
+  });
+
+  test("a container whose networks changed is started again once, and its own end is its end", async () => {
+    await world.ok("network", "create", "more");
+    await sleeper("--name", "renewed", "--restart", "on-failure");
+    const pidOf = (): Promise<string> => world.ok("inspect", "-f", "{{.State.Pid}}", "renewed");
+    await world.ok("network", "connect", "more", "renewed");
+    const before = await pidOf();
+    process.kill(Number(before), "SIGKILL");
+    let after = "0";
+    for (let i = 0; i < 600 && (after === "0" || after === before); i++) {
+      await Bun.sleep(20);
+      after = await pidOf();
+    }
+    expect(after).not.toBe(before);
+    const keeper = await keeperOf("renewed");
+    expect(await Bun.file(`/proc/${keeper}/environ`).text()).not.toContain("SAMPAN_AGAIN");
+    await world.ok("kill", "renewed");
+    // What the keeper leaves behind is itself, as the engine's command that records the end.
+    while (existsSync(`/proc/${keeper}`)) await Bun.sleep(20);
+    expect(await world.ok("inspect", "-f", "{{.State.Status}}", "renewed")).toBe("exited");
+    await world.ok("rm", "-f", "renewed");
+    await world.ok("network", "rm", "more");
+  });
+
+  test("a bridge that was there before leads to this host's loopback no longer when its network is gone", async () => {
+    const routed = (name: string): string =>
+      world.host.run("cat", `/proc/sys/net/ipv4/conf/${name}/route_localnet`).trim();
+    for (const name of ["plain", "routing"])
+      world.host.run("ip", "link", "add", "name", name, "type", "bridge");
+    world.host.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/routing/route_localnet");
+    for (const name of ["plain", "routing"]) {
+      await world.ok("network", "create", "-o", `com.docker.network.bridge.name=${name}`, name);
+      await world.ok("run", "--rm", "--network", name, "host", "true");
+      expect(routed(name)).toBe("1");
+    }
+    await world.ok("network", "rm", "plain", "routing");
+    expect(routed("plain")).toBe("0");
+    expect(routed("routing")).toBe("1");
+    for (const name of ["plain", "routing"]) world.host.run("ip", "link", "del", name);
+  });
+
   test("by name, alias, address and MAC; the way out by priority; connected and disconnected while it runs", async () => {
     await world.ok("network", "create", "--subnet", "10.90.0.0/24", "first");
     await world.ok("network", "create", "--subnet", "10.91.0.0/24", "second");
@@ -337,6 +439,46 @@ describe("whoever comes next repairs", () => {
     await world.ok("run", "--rm", "host", "true");
     expect(await world.fromFar("10.9.0.1", 8140)).toBe("10.9.0.2");
     await world.ok("rm", "-f", "steady");
+  });
+
+  test("a table made anew between a container's end and its record: its port goes all the same", async () => {
+    await sleeper("--name", "ending", "-p", "8144:80");
+    const id = await world.ok("inspect", "-f", "{{.Id}}", "ending");
+    const pid = Number(await world.ok("inspect", "-f", "{{.State.Pid}}", "ending"));
+    // Whoever has the claim keeps the end from being recorded.
+    const folder = openSync(`${world.box.root}/containers/${id}`, "r");
+    expect(tryFlock(folder, LOCK_EX)).toBe(true);
+    process.kill(pid, "SIGKILL");
+    while (world.elements("any4") !== "") await Bun.sleep(10);
+    world.host.run("nft", "delete", "table", "inet", world.table() ?? "");
+    await world.ok("run", "--rm", "host", "true");
+    expect(world.elements("any4")).toContain("8144");
+    closeSync(folder);
+    for (let i = 0; i < 500 && world.elements("any4") !== ""; i++) await Bun.sleep(10);
+    expect(world.elements("any4")).toBe("");
+    await world.ok("rm", "ending");
+  });
+
+  test("a table of a hundred networks", async () => {
+    const each = (command: string): string =>
+      world.host.run("sh", "-c", `for i in $(seq 0 99); do ${command}; done`);
+    each("ip link add name many$i type bridge");
+    for (let i = 0; i < 100; i++)
+      await world.ok(
+        ..."network create --subnet".split(" "),
+        `10.91.${i}.0/24`,
+        "-o",
+        `com.docker.network.bridge.name=many${i}`,
+        `many${i}`,
+      );
+    const table = world.table();
+    if (table) world.host.run("nft", "delete", "table", "inet", table);
+    await world.ok("run", "--rm", "host", "true");
+    expect(world.elements("bridges").match(/"many\d+"/g)?.length).toBe(100);
+    expect(world.elements("own4").match(/"many\d+"/g)?.length).toBe(100);
+    expect(world.elements("masquerade4")).toContain("10.91.");
+    each("ip link del many$i");
+    await world.ok("network", "rm", ...Array.from({ length: 100 }, (_, i) => `many${i}`));
   });
 
   test("a bridge that was deleted: the same container starts again", async () => {
