@@ -1,6 +1,6 @@
 /** Plans for the tests of this room: a busybox root in a folder of its own, and the steps that make a container of it. */
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { CLONE, type KeeperPlan, type Plan, type Step } from "../../src/launch/index.ts";
+import { CLONE, type KeeperPlan, NO_KEEPER, type Plan, type Step } from "../../src/launch/index.ts";
 
 const APPLETS = [
   "sh",
@@ -151,22 +151,8 @@ export function container(
 }
 
 export const keeper = (o: Partial<KeeperPlan> = {}): KeeperPlan => ({
-  lock: "",
-  pidFile: "",
-  socket: "",
-  exitFile: "",
-  log: { driver: "none", path: "", maxSize: 0, maxFiles: 1 },
-  tty: false,
-  openStdin: false,
+  ...NO_KEEPER,
   stdinOnce: false,
-  foreground: true,
-  restart: { policy: "no", maximum: 0 },
-  timeout: 0,
-  cgroups: [],
-  reap: [],
-  remove: [],
-  events: "",
-  eventMembers: "",
   ...o,
 });
 

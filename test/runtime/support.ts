@@ -12,9 +12,9 @@ import {
 import {
   type Connection,
   type Exit,
-  type KeeperPlan,
   launch,
   type NamespaceName,
+  NO_KEEPER,
   type Step,
 } from "../../src/launch/index.ts";
 import {
@@ -89,25 +89,6 @@ export function specOf(args: readonly string[], ask: Ask = {}): Spec {
     ...ask.spec,
   };
 }
-
-const NO_KEEPER: KeeperPlan = {
-  lock: "",
-  pidFile: "",
-  socket: "",
-  exitFile: "",
-  log: { driver: "none", path: "", maxSize: 0, maxFiles: 1 },
-  tty: false,
-  openStdin: false,
-  stdinOnce: true,
-  foreground: true,
-  restart: { policy: "no", maximum: 0 },
-  timeout: 0,
-  cgroups: [],
-  reap: [],
-  remove: [],
-  events: "",
-  eventMembers: "",
-};
 
 let worlds = 0;
 
