@@ -95,9 +95,14 @@ export interface Cidr {
 export function parseCidr(text: string): Cidr | undefined {
   const slash = text.indexOf("/");
   const address = slash < 0 ? undefined : parseIp(text.slice(0, slash));
-  const bits = text.slice(slash + 1);
-  if (!address || !/^\d{1,3}$/.test(bits) || Number(bits) > address.length * 8) return undefined;
-  return { address, length: Number(bits) };
+  if (!address || text.length - slash > 4) return undefined;
+  let length = 0;
+  for (let i = slash + 1; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return undefined;
+    length = length * 10 + digit;
+  }
+  return slash + 1 < text.length && length <= address.length * 8 ? { address, length } : undefined;
 }
 
 export const formatCidr = ({ address, length }: Cidr): string => `${formatIp(address)}/${length}`;
@@ -111,6 +116,15 @@ export function edge({ address, length }: Cidr, ones = false): Uint8Array {
     bytes[i] = ones ? (bytes[i] ?? 0) | (~mask & 0xff) : (bytes[i] ?? 0) & mask;
   }
   return bytes;
+}
+
+/** Makes it the address that follows. */
+export function toNext(address: Uint8Array): void {
+  for (let i = address.length - 1; i >= 0; i--) {
+    const next = ((address[i] ?? 0) + 1) & 0xff;
+    address[i] = next;
+    if (next !== 0) return;
+  }
 }
 
 /** Whether an address, or all of another prefix, lies within. */

@@ -11,7 +11,7 @@ import { attributesOf, type Context, mountTarget, places } from "./context.ts";
 import { newId } from "./ids.ts";
 import { cgroupOf, logPlan } from "./keeper.ts";
 import { assertSource } from "./mounts.ts";
-import { loadNetwork, networksOf, takeNetwork } from "./networking.ts";
+import { enterNetwork, loadNetwork, networksOf } from "./networking.ts";
 import { resolve } from "./resolve.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { joinsOthers, validateNamespaces } from "./spec.ts";
@@ -144,7 +144,6 @@ export async function create(
   const mounting = hasVolumes(given, image)
     ? await (await import("./volumes.ts")).mountingOf(context, given, image?.config)
     : undefined;
-  const wanted = networksOf(given);
   const network = await loadNetwork(given);
   const { folder } = places(context.paths, id);
   let release: Release | undefined;
@@ -162,8 +161,8 @@ export async function create(
     let attached: Attached | undefined;
     const claim = (): void => {
       mounting?.claim(id);
-      network?.joinAll(context, id, wanted);
-      if (network && starting) attached = takeNetwork(network, context, created);
+      if (network && starting) attached = enterNetwork(network, context, created);
+      else network?.joinAll(context, id, networksOf(given), false);
     };
     const container = { ...created, name: context.rows.insert(created, options.name, claim) };
     mounting?.tell();

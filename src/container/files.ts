@@ -42,12 +42,12 @@ export function hostsText({ config, hostname }: Asked, around?: Surroundings): s
     text += `${address === "host-gateway" ? gatewayOf(around, network) : address}\t${name}\n`;
   }
   if (around?.gateway && !named) text += `${around.gateway}\t${HOST_NAME}\n`;
-  for (const { address, names } of around?.links ?? []) text += `${address}\t${names.join(" ")}\n`;
+  if (around) for (const { address, names } of around.links) text += `${address}\t${names.join(" ")}\n`;
   // A name with a domain is there by its first part, too.
   const whole = config.domainname ? `${hostname}.${config.domainname}` : hostname;
   const dot = whole.indexOf(".");
   const own = dot < 0 ? whole : `${whole} ${whole.slice(0, dot)}`;
-  for (const address of around?.addresses ?? []) text += `${address}\t${own}\n`;
+  if (around) for (const address of around.addresses) text += `${address}\t${own}\n`;
   if (network !== "host" && config.domainname && !around?.addresses.length) text += `127.0.1.1\t${own}\n`;
   return text;
 }
@@ -63,10 +63,15 @@ function gatewayOf(around: Surroundings | undefined, network: string | undefined
 const ON_LOOPBACK = /^\s*nameserver\s+(127\.|::1\b)/;
 const SERVER = /^\s*nameserver\b/;
 
+function hasServer(text: string): boolean {
+  for (const line of text.split("\n")) if (SERVER.test(line)) return true;
+  return false;
+}
+
 /** The host's resolv.conf; where only a stub on loopback stands in it, the one with what systemd-resolved asks. */
 function hostResolv(): string[] {
   const lines = read("/etc/resolv.conf").split("\n");
-  if (lines.some((line) => SERVER.test(line) && !ON_LOOPBACK.test(line))) return lines;
+  for (const line of lines) if (SERVER.test(line) && !ON_LOOPBACK.test(line)) return lines;
   const behind = read("/run/systemd/resolve/resolv.conf");
   return behind === "" ? lines : behind.split("\n");
 }
@@ -80,11 +85,14 @@ export function resolvText({ config }: Pick<Asked, "config">, around?: Surroundi
   const dns =
     around?.server !== undefined && (around.named || config.dns.length === 0) ? [around.server] : config.dns;
   if (!around && dns.length + dnsSearch.length + dnsOptions.length === 0) return read("/etc/resolv.conf");
-  const kept = (around ? hostResolv() : read("/etc/resolv.conf").split("\n"))
-    .filter((line) => line !== "")
-    .filter((line) => !(SERVER.test(line) && (dns.length > 0 || (around && ON_LOOPBACK.test(line)))))
-    .filter((line) => !(dnsSearch.length > 0 && /^\s*(search|domain)\b/.test(line)))
-    .filter((line) => !(dnsOptions.length > 0 && /^\s*options\b/.test(line)));
+  const kept: string[] = [];
+  for (const line of around ? hostResolv() : read("/etc/resolv.conf").split("\n")) {
+    if (line === "") continue;
+    if (SERVER.test(line) && (dns.length > 0 || (around && ON_LOOPBACK.test(line)))) continue;
+    if (dnsSearch.length > 0 && /^\s*(search|domain)\b/.test(line)) continue;
+    if (dnsOptions.length > 0 && /^\s*options\b/.test(line)) continue;
+    kept.push(line);
+  }
   for (const server of dns) kept.push(`nameserver ${server}`);
   // A single dot is Docker's way to say: no search domain at all.
   if (dnsSearch.length > 0 && !(dnsSearch.length === 1 && dnsSearch[0] === "."))
@@ -108,6 +116,5 @@ export function writeFiles(folder: string, record: Asked, around?: Surroundings)
   writeFileSync(`${folder}/hostname`, hostnameText(record));
   writeFileSync(`${folder}/hosts`, hostsText(record, around));
   writeFileSync(`${folder}/resolv.conf`, resolv);
-  const has = (text: string): boolean => /^\s*nameserver\b/m.test(text);
-  return around && !has(resolv) && has(read("/etc/resolv.conf")) ? NO_SERVER : undefined;
+  return around && !hasServer(resolv) && hasServer(read("/etc/resolv.conf")) ? NO_SERVER : undefined;
 }

@@ -2,7 +2,14 @@
  * Whether a container has networks, and what that means at its beginning and its end. Only one that has any loads the room of
  * networks.
  */
-import { type Attached, type EndpointConfig, load, release, releaseRows } from "../network/index.ts";
+import {
+  type Attached,
+  type EndpointConfig,
+  load,
+  release,
+  releaseRows,
+  type Wishes,
+} from "../network/index.ts";
 import type { ContainerConfig } from "./config.ts";
 import type { Context } from "./context.ts";
 import type { StoredContainer } from "./rows.ts";
@@ -47,19 +54,23 @@ const publishesByUplink = (config: ContainerConfig): boolean =>
 export const loadNetwork = (config: ContainerConfig): Promise<Network> | undefined =>
   hasNetworks(config) || publishesByUplink(config) ? load() : undefined;
 
+type Asking = Pick<StoredContainer, "id" | "config" | "exposedPorts">;
+
+const wishesOf = ({ config, exposedPorts }: Asking): Wishes => ({
+  networks: networksOf(config),
+  ports: config.ports,
+  publishAll: config.publishAll,
+  exposed: exposedPorts,
+  ...(hasUplink(config) ? { destination: LOOPBACK } : {}),
+});
+
 /** Addresses and ports for a container that is about to start; in a transaction. */
-export const takeNetwork = (
-  network: Network,
-  context: Context,
-  { id, config, exposedPorts }: Pick<StoredContainer, "id" | "config" | "exposedPorts">,
-): Attached =>
-  network.takeAll(context, id, {
-    networks: networksOf(config),
-    ports: config.ports,
-    publishAll: config.publishAll,
-    exposed: exposedPorts,
-    ...(hasUplink(config) ? { destination: LOOPBACK } : {}),
-  });
+export const takeNetwork = (network: Network, context: Context, container: Asking): Attached =>
+  network.takeAll(context, container.id, wishesOf(container));
+
+/** The same for one that is only being made: it joins its networks too. */
+export const enterNetwork = (network: Network, context: Context, container: Asking): Attached =>
+  network.enterAll(context, container.id, wishesOf(container));
 
 /** Gives addresses and ports back. `lost`: no keeper has taken its ports out of the kernel. `goes`: its row is removed next. */
 export function releaseNetwork(

@@ -10,7 +10,7 @@ import type { Attached } from "../network/index.ts";
 import type { ContainerConfig, Mount } from "./config.ts";
 import { type Context, places } from "./context.ts";
 import { draft } from "./create.ts";
-import { loadNetwork, networksOf, takeNetwork } from "./networking.ts";
+import { enterNetwork, loadNetwork } from "./networking.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { buildPlan } from "./start.ts";
 
@@ -73,8 +73,7 @@ async function attachedAs(
   let attached: Attached | undefined;
   try {
     context.rows.insert(container, undefined, () => {
-      network.joinAll(context, container.id, networksOf(container.config));
-      attached = takeNetwork(network, context, container);
+      attached = enterNetwork(network, context, container);
       throw ENOUGH;
     });
   } catch (error) {

@@ -57,11 +57,20 @@ export function findNetwork({ paths, store }: Place, reference: string): Network
   return rows.find(name);
 }
 
-/** Writes down which networks a new container is on. In the transaction that makes it. */
-export function joinAll(place: Place, container: string, asked: readonly EndpointConfig[]): void {
+/**
+ * Writes down which networks a new container is on; `starting`: with the addresses that it takes. In the transaction that makes
+ * it.
+ */
+export function joinAll(
+  place: Place,
+  container: string,
+  asked: readonly EndpointConfig[],
+  starting: boolean,
+): Endpoint[] {
   const rows = new NetworkRows(place.store);
   const joined = new Set<string>();
-  for (const [position, one] of asked.entries()) {
+  const endpoints: Endpoint[] = [];
+  for (const one of asked) {
     const network = findNetwork(place, one.network);
     if (network.driver === "host" || network.driver === "null")
       throw new SampanError(
@@ -74,8 +83,16 @@ export function joinAll(place: Place, container: string, asked: readonly Endpoin
         hint: "A container has one address on a network; --network-alias gives it more names there.",
       });
     joined.add(network.id);
-    join(rows, container, network, one, position);
+    const position = endpoints.length;
+    endpoints.push(join(rows, container, network, one, position, starting ? `eth${position}` : undefined));
   }
+  return endpoints;
+}
+
+/** A new container that starts at once joins its networks and takes addresses and ports. In the transaction that makes it. */
+export function enterAll(place: Place, container: string, wishes: Wishes): Attached {
+  const endpoints = joinAll(place, container, wishes.networks, true);
+  return { endpoints, ports: portsFor(new NetworkRows(place.store), container, wishes, endpoints) };
 }
 
 /** Takes addresses and ports for a container that is about to start. In a transaction. */
@@ -90,12 +107,18 @@ export function takeAll(place: Place, container: string, wishes: Wishes): Attach
   }
   const endpoints: Endpoint[] = [];
   for (const [number, endpoint] of joined.entries()) endpoints.push(activate(rows, endpoint, `eth${number}`));
+  return { endpoints, ports: portsFor(rows, container, wishes, endpoints) };
+}
+
+function portsFor(
+  rows: NetworkRows,
+  container: string,
+  wishes: Wishes,
+  endpoints: readonly Endpoint[],
+): PublishedPort[] {
   const bindings = wishes.publishAll ? allExposed(wishes.exposed, wishes.ports) : wishes.ports;
-  const ports =
-    bindings.length > 0
-      ? takePorts(rows, { ...targetOf(wishes, endpoints), container, bindings, planned: true })
-      : [];
-  return { endpoints, ports };
+  if (bindings.length === 0) return [];
+  return takePorts(rows, { ...targetOf(wishes, endpoints), container, bindings, planned: true });
 }
 
 /** A network was removed while the container was stopped: one of the same name takes its place, or the start fails. */
@@ -140,26 +163,36 @@ export function surroundingsOf({ store }: Place, { endpoints }: Attached): Surro
     if (ipv6) addresses.push(ipv6);
   }
   const gateway = hostAddress(endpoints);
+  const links: Links[number][] = [];
+  for (const { network, asked } of endpoints)
+    if (asked.links && network.name === "bridge") links.push(...linksOf(rows, network, asked.links));
+  const server = resolverGateway(endpoints);
   return {
     addresses,
     ...(gateway === undefined ? {} : { gateway }),
-    links: endpoints.flatMap((endpoint) => linksOf(rows, endpoint)),
-    ...(resolverGateway(endpoints) === undefined ? {} : { server: SERVER, named: true }),
+    links,
+    ...(server === undefined ? {} : { server: SERVER, named: true }),
   };
 }
 
 /** The address of this host on the container's way out; an internal network is the last choice. */
 function hostAddress(endpoints: readonly Endpoint[]): string | undefined {
-  const bridges = endpoints.filter(({ network }) => network.driver === "bridge");
-  const network = (bridges.find(({ network }) => !network.internal) ?? bridges[0])?.network;
+  let network: Network | undefined;
+  for (const endpoint of endpoints)
+    if (
+      endpoint.network.driver === "bridge" &&
+      (!network || (network.internal && !endpoint.network.internal))
+    )
+      network = endpoint.network;
   return network && (subnetOf(network, 4) ?? subnetOf(network, 6))?.gateway;
 }
 
+type Links = Surroundings["links"];
+
 /** Of the default network, which has no names: others stand in the container's own file. */
-function linksOf(rows: NetworkRows, { network, asked }: Endpoint): Surroundings["links"] {
-  if (!asked.links || network.name !== "bridge") return [];
+function linksOf(rows: NetworkRows, network: Network, links: readonly string[]): Links {
   const members = rows.membersOf(network);
-  return asked.links.flatMap((link) => {
+  return links.map((link) => {
     const colon = link.indexOf(":");
     const reference = colon < 0 ? link : link.slice(0, colon);
     const alias = colon < 0 ? link : link.slice(colon + 1);
@@ -171,7 +204,7 @@ function linksOf(rows: NetworkRows, { network, asked }: Endpoint): Surroundings[
         hint: `It has to run on the network ${network.name}: sampan start ${reference}`,
       });
     const names = new Set([alias, member.container.slice(0, 12), member.containerName]);
-    return [{ address: member.ipv4, names: [...names] }];
+    return { address: member.ipv4, names: [...names] };
   });
 }
 

@@ -4,16 +4,14 @@
  * is about to start and gives them back when its end is recorded. Addresses that were asked for are its own all along.
  */
 import { SampanError } from "../common/error.ts";
-import { contains, edge, formatIp, ipFromNumber, ipNumber, parseCidr, parseIp } from "../common/ip.ts";
+import { contains, edge, formatIp, parseCidr, parseIp, toNext } from "../common/ip.ts";
 import type { NetworkRows } from "./rows.ts";
 import type { Endpoint, EndpointConfig, Network, Subnet } from "./types.ts";
 
 /** 02:42 and the address: what answers at an address keeps its MAC when the container is another. */
 export function macOf(address: Uint8Array): string {
-  const hex = (byte: number): string => byte.toString(16).padStart(2, "0");
-  let text = "02:42";
-  for (const byte of address.subarray(address.length - 4)) text += `:${hex(byte)}`;
-  return text;
+  const hex = address.subarray(address.length - 4).toHex();
+  return `02:42:${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4, 6)}:${hex.slice(6)}`;
 }
 
 export const macBytes = (mac: string): Uint8Array => Uint8Array.fromHex(mac.replaceAll(":", ""));
@@ -24,14 +22,10 @@ export function subnetOf(network: Network, version: 4 | 6): Subnet | undefined {
 }
 
 /** Predefined networks take no fixed addresses, since their subnet is nobody's to rely on. */
-function checkAsked(network: Network, asked: EndpointConfig, predefined: boolean): void {
-  if (predefined && (asked.ipv4 || asked.ipv6))
+function checkAddresses(network: Network, asked: EndpointConfig, predefined: boolean): void {
+  if (predefined)
     throw new SampanError("invalid", "user specified IP address is supported on user defined networks only", {
       hint: `Make a network with a subnet: sampan network create --subnet 10.5.0.0/24 NAME`,
-    });
-  if (predefined && asked.aliases && asked.aliases.length > 0)
-    throw new SampanError("invalid", "network-scoped aliases are only supported for user-defined networks", {
-      hint: `Make a network of your own: sampan network create NAME`,
     });
   for (const [text, version] of [
     [asked.ipv4, 4],
@@ -78,23 +72,46 @@ function reserved({ subnet, gateway, auxiliary }: Subnet): Set<string> {
   return taken;
 }
 
-/** Writes down that a container is on a network. */
+/**
+ * Writes down that a container is on a network. `name`: of its interface, where it is about to start and takes its addresses
+ * at once.
+ */
 export function join(
   rows: NetworkRows,
   container: string,
   network: Network,
   asked: EndpointConfig,
   position: number,
-): void {
-  checkAsked(network, asked, isPredefined(network.name));
-  for (const address of [asked.ipv4, asked.ipv6]) {
-    const holder = address && rows.holderOf(network.id, address);
-    if (holder)
-      throw new SampanError("conflict", `Address already in use: ${address}`, {
-        hint: `Container ${holder} has it on network ${network.name}.`,
-      });
+  name?: string,
+): Endpoint {
+  const predefined = isPredefined(network.name);
+  if (predefined && asked.aliases && asked.aliases.length > 0)
+    throw new SampanError("invalid", "network-scoped aliases are only supported for user-defined networks", {
+      hint: `Make a network of your own: sampan network create NAME`,
+    });
+  if (asked.ipv4 || asked.ipv6) {
+    checkAddresses(network, asked, predefined);
+    for (const address of [asked.ipv4, asked.ipv6]) {
+      const holder = address && rows.holderOf(network.id, address);
+      if (holder)
+        throw new SampanError("conflict", `Address already in use: ${address}`, {
+          hint: `Container ${holder} has it on network ${network.name}.`,
+        });
+    }
   }
-  rows.insertEndpoint(container, network.id, position, { ...asked, network: network.name });
+  const joined: Endpoint = {
+    container,
+    network,
+    asked: { ...asked, network: network.name },
+    active: false,
+    interface: undefined,
+    ipv4: asked.ipv4,
+    ipv6: asked.ipv6,
+    mac: undefined,
+  };
+  const endpoint = name === undefined ? joined : addressed(rows, joined, name);
+  rows.insertEndpoint(endpoint, position);
+  return endpoint;
 }
 
 export const isPredefined = (name: string): boolean =>
@@ -102,14 +119,19 @@ export const isPredefined = (name: string): boolean =>
 
 /** Takes what an endpoint needs while its container runs. */
 export function activate(rows: NetworkRows, endpoint: Endpoint, name: string): Endpoint {
+  const active = addressed(rows, endpoint, name);
+  rows.setActive(active);
+  return active;
+}
+
+/** With all that it has while its container runs. */
+function addressed(rows: NetworkRows, endpoint: Endpoint, name: string): Endpoint {
   const { network, asked } = endpoint;
   const ipv4 = asked.ipv4 ?? freeAddress(rows, network, 4);
   const ipv6 = asked.ipv6 ?? freeAddress(rows, network, 6);
   const address = parseIp(ipv4 ?? ipv6 ?? "");
   const mac = asked.mac ?? macOf(address ?? crypto.getRandomValues(new Uint8Array(4)));
-  const active = { ...endpoint, active: true, interface: name, ipv4, ipv6, mac };
-  rows.setActive(active);
-  return active;
+  return { ...endpoint, active: true, interface: name, ipv4, ipv6, mac };
 }
 
 /** The lowest address of the subnet, or of the range in it, that nobody has; undefined: there is no such subnet. */
@@ -119,11 +141,12 @@ function freeAddress(rows: NetworkRows, network: Network, version: 4 | 6): strin
   if (!subnet || !cidr) return undefined;
   const taken = reserved(subnet);
   for (const address of rows.addresses(network.id, version)) taken.add(address);
-  const size = cidr.address.length;
-  const last = ipNumber(edge(cidr, true));
-  for (let number = ipNumber(edge(cidr)); number <= last; number++) {
-    const text = formatIp(ipFromNumber(number, size));
+  const last = formatIp(edge(cidr, true));
+  const address = edge(cidr);
+  for (let text = formatIp(address); ; text = formatIp(address)) {
     if (!taken.has(text)) return text;
+    if (text === last) break;
+    toNext(address);
   }
   throw new SampanError(
     "conflict",

@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { formatIp } from "../common/ip.ts";
+import { mapped } from "../common/loops.ts";
 import { processOfSocket } from "../kernel/proc.ts";
 import type { NetworkRows } from "./rows.ts";
 import type { PortBinding, Protocol, PublishedPort } from "./types.ts";
@@ -76,7 +77,7 @@ function take(rows: NetworkRows, wanted: Wanted, binding: PortBinding): Publishe
       conflict ??= holderOf(rows, place) ?? (socketAt(listening, place) && (() => portInUse(place)));
     }
     if (!conflict)
-      return at.map(({ address, destination }) => ({
+      return mapped(at, ({ address, destination }) => ({
         protocol,
         address,
         port,
@@ -112,7 +113,7 @@ function holderOf(rows: NetworkRows, place: HostPort): (() => SampanError) | und
     if (meet(holder.address, place.address))
       return () =>
         new SampanError("conflict", `Bind for ${spoken(place)} failed: port is already allocated`, {
-          hint: `Container ${holder.name} (${holder.container.slice(0, 12)}) publishes it.`,
+          hint: `Container ${rows.nameOf(holder.container)} (${holder.container.slice(0, 12)}) publishes it.`,
         });
   return undefined;
 }

@@ -158,12 +158,22 @@ export class NetworkRows {
     return found;
   }
 
-  insertEndpoint(container: string, network: string, position: number, asked: EndpointConfig): void {
+  insertEndpoint(endpoint: Endpoint, position: number): void {
     this.#store.db
       .query(
-        "INSERT INTO endpoints (container, network, position, asked, active, ipv4, ipv6) VALUES (?, ?, ?, ?, 0, ?, ?)",
+        "INSERT INTO endpoints (container, network, position, asked, active, interface, ipv4, ipv6, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
       )
-      .run(container, network, position, JSON.stringify(asked), asked.ipv4 ?? null, asked.ipv6 ?? null);
+      .run(
+        endpoint.container,
+        endpoint.network.id,
+        position,
+        JSON.stringify(endpoint.asked),
+        endpoint.active ? 1 : 0,
+        endpoint.interface ?? null,
+        endpoint.ipv4 ?? null,
+        endpoint.ipv6 ?? null,
+        endpoint.mac ?? null,
+      );
   }
 
   nextPosition(container: string): number {
@@ -253,13 +263,20 @@ export class NetworkRows {
   }
 
   /** Those who have a port of the host, whatever the address. */
-  holdersOf(protocol: string, port: number): { address: string; container: string; name: string }[] {
+  holdersOf(protocol: string, port: number): { address: string; container: string }[] {
     return this.#store.db
-      .query<{ address: string; container: string; name: string }, [string, number]>(
-        `SELECT p.address, p.container, c.name FROM ports p JOIN containers c ON c.id = p.container
-         WHERE p.protocol = ? AND p.port = ?`,
+      .query<{ address: string; container: string }, [string, number]>(
+        "SELECT address, container FROM ports WHERE protocol = ? AND port = ?",
       )
       .all(protocol, port);
+  }
+
+  nameOf(container: string): string {
+    return (
+      this.#store.db
+        .query<{ name: string }, [string]>("SELECT name FROM containers WHERE id = ?")
+        .get(container)?.name ?? ""
+    );
   }
 
   /** Of one container, or of all. */
