@@ -6,7 +6,7 @@ import { existsSync, rmSync, statSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import type { Change, PathStat } from "../image/index.ts";
 import { type Connection, connect, type Exit, Launcher } from "../launch/index.ts";
-import type { EndpointConfig } from "../network/index.ts";
+import { type EndpointConfig, expectRelease } from "../network/index.ts";
 import type { ApplyOptions } from "./apply.ts";
 import { claim } from "./claim.ts";
 import type { CommitOptions } from "./commit.ts";
@@ -144,6 +144,7 @@ export class Containers {
   async finish(id: string, connection: Connection): Promise<Exit | undefined> {
     // While the container runs; afterwards somebody waits.
     this.#context.rows.expectEnd();
+    expectRelease(this.#context.store);
     const exit = await connection.exit;
     await recordEnd(this.#context, id, exit, true);
     await connection.gone;

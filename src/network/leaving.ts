@@ -8,9 +8,9 @@ import { beginBatch, deleteTable, elements, endBatch, ensureTable } from "../ker
 import { deleteLink } from "../kernel/rtnetlink.ts";
 import { launch, launchNow, NO_KEEPER, type Step } from "../launch/index.ts";
 import type { Place } from "./attach.ts";
+import { networkElements } from "./elements.ts";
 import { bridgeOf, OPTION, tableName } from "./names.ts";
 import { NetworkRows } from "./rows.ts";
-import { networkElements } from "./ruleset.ts";
 import { interfaces, outside, perform, route, sysctl } from "./shared.ts";
 import type { Network } from "./types.ts";
 

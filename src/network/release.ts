@@ -6,6 +6,13 @@ import type { Paths } from "../common/paths.ts";
 import { enginePath } from "../launch/index.ts";
 import type { Store } from "../store/index.ts";
 
+const LEFT = "SELECT count(*) AS n FROM ports WHERE container = ? AND planned <= ?";
+
+/** Has the statement of an end ready. */
+export function expectRelease({ db }: Store): void {
+  db.query(LEFT);
+}
+
 /**
  * Removes from the kernel what the container's keeper has not (`lost`: there was no keeper to do it) and then gives its
  * addresses and ports back, which `goes` leaves to the removal of the container's own row. In this order a crash in between is met by the same steps again.
@@ -16,11 +23,7 @@ export function release(
   lost: boolean,
   goes: boolean,
 ): void {
-  const left = store.db
-    .query<{ n: number }, [string, number]>(
-      "SELECT count(*) AS n FROM ports WHERE container = ? AND planned <= ?",
-    )
-    .get(container, lost ? 1 : 0);
+  const left = store.db.query<{ n: number }, [string, number]>(LEFT).get(container, lost ? 1 : 0);
   // A command of its own does it: what it needs is not loaded here.
   if (left && left.n > 0)
     Bun.spawnSync([enginePath(), "repair", paths.root, paths.run, container], {

@@ -18,11 +18,12 @@ import {
 import { addAddress, linkUp, newBridge } from "../kernel/rtnetlink.ts";
 import { launchNow, type Step } from "../launch/index.ts";
 import type { Place } from "./attach.ts";
+import { networkElements } from "./elements.ts";
 import { macBytes, macOf } from "./endpoints.ts";
 import { finishLeaving } from "./leaving.ts";
 import { bridgeOf, mtuOf, tableName } from "./names.ts";
 import { NetworkRows } from "./rows.ts";
-import { networkElements, table } from "./ruleset.ts";
+import { table } from "./ruleset.ts";
 import { alone, interfaces, outside, perform, route, sysctl } from "./shared.ts";
 import { CHUNK, elementsOf, publishSteps } from "./steps.ts";
 import type { Network, PublishedPort } from "./types.ts";

@@ -19,9 +19,9 @@ import {
 } from "../kernel/rtnetlink.ts";
 import type { Fill, Step } from "../launch/index.ts";
 import { resolverSteps } from "./dns/rules.ts";
+import { nameBytes, publishedElement } from "./elements.ts";
 import { macBytes, subnetOf } from "./endpoints.ts";
 import { bridgeOf, hasIcc, mtuOf, OPTION } from "./names.ts";
-import { nameBytes, publishedElement } from "./ruleset.ts";
 import type { Endpoint, PublishedPort } from "./types.ts";
 
 export interface NetworkSteps {

@@ -9,7 +9,8 @@ import {
   ensureTable,
   fillTable,
 } from "../../src/kernel/nftables.ts";
-import { nameBytes, ownSubnet, pairOf, publishedElement, table } from "../../src/network/ruleset.ts";
+import { nameBytes, ownSubnet, pairOf, publishedElement } from "../../src/network/elements.ts";
+import { table } from "../../src/network/ruleset.ts";
 import { NetworkNamespace } from "../support/netns.ts";
 
 const TEXT = `table inet sampan {
