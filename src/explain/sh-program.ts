@@ -7,30 +7,7 @@ import { readFileSync } from "node:fs";
 import type { Step } from "../launch/index.ts";
 import { CAPABILITIES } from "../runtime/index.ts";
 import { quote } from "./as-run.ts";
-
-const COLUMNS = 100;
-
-/** Lines of a shell's comment. */
-export function comment(text: string): string {
-  let line = "#";
-  let lines = "";
-  for (const word of text.split(/\s+/)) {
-    if (line.length + 1 + word.length > COLUMNS) {
-      lines += `${line}\n`;
-      line = "#";
-    }
-    line += ` ${word}`;
-  }
-  return `${lines}${line}\n`;
-}
-
-/** A word that ends a here-document of this text, since no line of it is that word. */
-export function endOf(text: string, word: string): string {
-  const lines = new Set(text.split("\n"));
-  let end = word;
-  while (lines.has(end)) end += "_";
-  return end;
-}
+import { COLUMNS, comment } from "./sh-words.ts";
 
 /** Of asm/unistd.h. */
 const NUMBERS = {
@@ -38,6 +15,8 @@ const NUMBERS = {
     pivot_root: 155,
     umount2: 166,
     setsid: 112,
+    sethostname: 170,
+    setdomainname: 171,
     keyctl: 250,
     prctl: 157,
     seccomp: 317,
@@ -51,6 +30,8 @@ const NUMBERS = {
     pivot_root: 41,
     umount2: 39,
     setsid: 157,
+    sethostname: 161,
+    setdomainname: 162,
     keyctl: 219,
     prctl: 167,
     seccomp: 277,
@@ -63,10 +44,11 @@ const NUMBERS = {
 } as const;
 
 /** From perl's exec env to the closing quote. Nothing in it has a single quote: it stands between two. */
-export function program(steps: readonly Step[]): string {
+export function program(steps: readonly Step[], root: boolean): string {
   const inside = steps.filter(({ column }) => column === "inside");
+  const denied = steps.some((step) => step.call === "write" && step.path.endsWith("/setgroups"));
   const numbers = NUMBERS[process.arch === "arm64" ? "arm64" : "x64"];
-  const lines = inside.flatMap(perl);
+  const lines = inside.flatMap((step) => perl(step, { denied, root }));
   const used = Object.entries(numbers).filter(([name]) =>
     [`call(${name} `, `call("${name}`, `{${name}}`].some((use) => lines.some((line) => line.includes(use))),
   );
@@ -82,7 +64,7 @@ export function program(steps: readonly Step[]): string {
     my @env = splice @words, 0, $variables;
     my %number = (${used.map(([name, number]) => `${name} => ${number}`).join(", ")});
     sub call { my ($name, @args) = @_; syscall($number{$name}, @args) < 0 and die "$name: $!\\n" }
-${lines.map((line) => `    ${line}\n`).join("")}  ' -- "$root" ${filter ? '"$filter"' : "''"} \\
+${lines.map((line) => `    ${line}\n`).join("")}  ' -- "\${root-}" ${filter ? '"$filter"' : "''"} \\
   ${[String(env.length), ...env, ...argv].map(quote).join(" ")}
 `;
 }
@@ -100,14 +82,20 @@ END
 `;
 }
 
-function perl(step: Step): string[] {
+interface Facts {
+  /** setgroups is denied in its user namespace. */
+  readonly denied: boolean;
+  /** It is a container of root's. */
+  readonly root: boolean;
+}
+
+function perl(step: Step, { denied, root }: Facts): string[] {
   switch (step.call) {
+    case "hostname":
+    case "domainname":
+      return root ? [] : [`call(set${step.call} => ${text(step.name)}, ${step.name.length});`];
     case "keyring":
       return ["call(keyctl => 1, 0);                                      # a session keyring of its own"];
-    case "netlink":
-      return [
-        'my $lo = pack("a16 s x22", "lo", 0x49); socket(my $s, 2, 2, 0); ioctl($s, 0x8914, $lo) or die "lo: $!\\n";  # lo is up',
-      ];
     case "pivot":
       return ['chdir $root; call(pivot_root => ".", "."); call(umount2 => ".", 2); chdir "/";'];
     case "setsid":
@@ -134,7 +122,9 @@ function perl(step: Step): string[] {
     case "user":
       return [
         "call(prctl => 8, 1);                                       # keep capabilities while the user changes",
-        `call(setgroups => ${step.groups.length}, pack("L*", ${step.groups.join(", ")}));`,
+        ...(denied
+          ? []
+          : [`call(setgroups => ${step.groups.length}, pack("L*", ${step.groups.join(", ")}));`]),
         `call(setresgid => ${`${step.gid}, `.repeat(3).slice(0, -2)}); call(setresuid => ${`${step.uid}, `.repeat(3).slice(0, -2)});`,
       ];
     case "capabilities": {

@@ -1,21 +1,29 @@
 /** Links, addresses and routes (rtnetlink(7), linux/if_link.h): the messages that a container's network takes. */
 import { type NetlinkWriter, NLM_F } from "./netlink.ts";
 
-const RTM = { newlink: 16, dellink: 17, newaddr: 20, newroute: 24 } as const;
-const IFF_UP = 1;
+export const RTM = { newlink: 16, dellink: 17, newaddr: 20, newroute: 24 } as const;
+export const IFF_UP = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
 
-const IFLA = { address: 1, ifname: 3, mtu: 4, link: 5, master: 10, linkinfo: 18, netNsPid: 19 } as const;
-const INFO = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
-const VETH_INFO_PEER = 1;
-const MACVLAN_MODE = 1;
+export const IFLA = {
+  address: 1,
+  ifname: 3,
+  mtu: 4,
+  link: 5,
+  master: 10,
+  linkinfo: 18,
+  netNsPid: 19,
+} as const;
+export const INFO = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
+export const VETH_INFO_PEER = 1;
+export const MACVLAN_MODE = 1;
 const IFLA_BR = { forwardDelay: 1, stpState: 5, multicastSnooping: 23 } as const;
-const IFLA_BRPORT = { hairpin: 4, isolated: 33 } as const;
-const IFA = { address: 1, local: 2, flags: 8 } as const;
+export const IFLA_BRPORT = { hairpin: 4, isolated: 33 } as const;
+export const IFA = { address: 1, local: 2, flags: 8 } as const;
 /** No duplicate address detection: the engine hands an address out once. */
 const IFA_F_NODAD = 2;
-const RTA = { oif: 4, gateway: 5 } as const;
+export const RTA = { oif: 4, gateway: 5 } as const;
 const RT_TABLE_MAIN = 254;
 const RTPROT_BOOT = 3;
 const RTN_UNICAST = 1;
@@ -98,7 +106,7 @@ export function setBridgePort(
   return at;
 }
 
-const MACVLAN_MODES = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
+export const MACVLAN_MODES = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
 export type MacvlanMode = keyof typeof MACVLAN_MODES;
 
 /** A macvlan on a parent of this namespace, born in another process's. */

@@ -1,14 +1,25 @@
 /** The script that `--as sh` prints, run by a shell: its process is compared with the original's, as the kernel has both. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import type { Explanation } from "../../src/explain/index.ts";
 import { busyboxArchive } from "../support/image.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { REPO, Sandbox } from "../support/sandbox.ts";
 
 let sandbox: Sandbox;
 beforeAll(async () => {
   sandbox = new Sandbox();
   await sandbox.ok("load", "-i", busyboxArchive(sandbox.root));
+  await sandbox.ok(...words("network create --subnet 10.77.0.0/24 --ipv6 --subnet fd77::/64 mine"));
+  await sandbox.ok(...words("network create --internal inner"));
+  await sandbox.ok(...words("volume create ram -o type=tmpfs -o device=tmpfs -o o=size=1m"));
 });
 afterAll(async () => {
   await sandbox[Symbol.asyncDispose]();
@@ -17,8 +28,8 @@ afterAll(async () => {
 const explain = async (target: string): Promise<Explanation> =>
   JSON.parse(await sandbox.ok("explain", "--json", target)) as Explanation;
 
-/** The process that executed the container's program, somewhere beneath the script's shell. */
-function programOf(shell: number, comm: string): number | undefined {
+/** The process that executed the container's program, `sleep 1000`, somewhere beneath the script's shell. */
+function programOf(shell: number): number | undefined {
   const parents = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
@@ -33,7 +44,7 @@ function programOf(shell: number, comm: string): number | undefined {
     pid === shell || (pid !== undefined && pid !== 0 && below(parents.get(pid)));
   for (const pid of parents.keys())
     try {
-      if (readFileSync(`/proc/${pid}/comm`, "utf8") === `${comm}\n` && below(pid)) return pid;
+      if (readFileSync(`/proc/${pid}/cmdline`, "utf8") === "sleep\x001000\x00" && below(pid)) return pid;
     } catch {
       // It ended meanwhile.
     }
@@ -41,11 +52,17 @@ function programOf(shell: number, comm: string): number | undefined {
 }
 
 /** What is to be equal. Names of folders and sizes of now are each one's own. */
-function essence({ namespaces, cgroups, rootfs, process }: Explanation) {
+function essence({ namespaces, cgroups, rootfs, process, network }: Explanation) {
   return {
     own: namespaces.filter(({ own }) => own).map(({ name }) => name),
     limits: cgroups.limits.map(({ what, limit }) => [what, limit]),
     trees: cgroups.places.map(({ hierarchy }) => hierarchy).toSorted(),
+    // The host's part of an address is the one thing that two on a network cannot share.
+    links: network?.interfaces.map(({ name, addresses, gateway }) => [
+      name,
+      addresses.map((address) => address.replace(/^.*\//, "")),
+      gateway,
+    ]),
     root: [rootfs?.fstype, rootfs?.readonly, rootfs?.layers.map(({ path }) => path)],
     mounts: rootfs?.mounts
       // The engine's own files are bound from elsewhere.
@@ -59,6 +76,7 @@ function essence({ namespaces, cgroups, rootfs, process }: Explanation) {
     seccomp: [process.seccomp.mode, process.seccomp.filters],
     rights: [process.uid, process.gid, process.groups, process.noNewPrivileges, process.oomScoreAdjust],
     limitsOfProcess: process.limits,
+    maps: [process.uidMap, process.gidMap],
     words: process.words,
     folder: process.folder,
   };
@@ -81,6 +99,15 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
   ],
   privileged: ["--privileged", "host"],
   shared: words("--network host --pid host --uts host busybox"),
+  networks: words("--network mine --network inner --mac-address 02:00:00:00:00:77 -p 8077:80 busybox"),
+  userns: words("--userns private --memory 64m --read-only --tmpfs /tmp -v /usr/share:/data:ro busybox"),
+  userns_of_host: words("--userns private --network none host"),
+  volumes: [
+    ...words("-v ram:/ram -v named:/named --mount type=bind,src=/usr/share,dst=/copy,overlay"),
+    ...words("--mount type=image,src=busybox,dst=/image -v /usr:/shared:rslave busybox"),
+  ],
+  folder: words("--namespaces mnt,uts --tmpfs /srv --rootfs /"),
+  nothing: words("--namespaces uts --rootfs /"),
 };
 
 describe("the script makes the same process", () => {
@@ -97,7 +124,7 @@ describe("the script makes the same process", () => {
       for (let n = 0; pid === undefined && n < 600; n++) {
         if (shell.exitCode !== null) throw new Error(await new Response(shell.stderr).text());
         await Bun.sleep(20);
-        pid = programOf(shell.pid, "sleep") ?? programOf(shell.pid, "busybox");
+        pid = programOf(shell.pid);
       }
       const original = await explain(name);
       const again = await explain(String(pid));
@@ -112,6 +139,98 @@ describe("the script makes the same process", () => {
     expect(sandbox.leaks().filter((leak) => leak.includes("by-hand"))).toEqual([]);
     await sandbox.ok("rm", "-f", name);
   });
+});
+
+describe("of a user who is not root", () => {
+  const UID = 23_461;
+  const explainHere = async (pid: number): Promise<Explanation> => {
+    const found = await explain(String(pid));
+    // A container of the host image is made of one overlay for each folder, in a root that is a plain folder.
+    return found.rootfs?.fstype === "overlay"
+      ? found
+      : { ...found, rootfs: { ...found.rootfs!, fstype: "" } };
+  };
+
+  test.each([
+    ["with a range of ids", `${UID}:700000:65536\n`, "busybox"],
+    ["with one id", "", "busybox"],
+    ["with one id, of the host image", "", "host"],
+    ["with a carrier for its packets", `${UID}:700000:65536\n`, "--network bridge -p 8078:80 busybox"],
+  ])("%s", async (_, ranges, args) => {
+    const folder = mkdtempSync("/tmp/sampan-by-hand-");
+    for (const name of ["sampan", "sampan-launcher"])
+      copyFileSync(`${REPO}/dist/${name}`, `${folder}/${name}`);
+    for (const name of ["run", "tmp"]) mkdirSync(`${folder}/${name}`);
+    writeFileSync(`${folder}/sub`, ranges);
+    writeFileSync(
+      `${folder}/passwd`,
+      `${readFileSync("/etc/passwd", "utf8")}tester:x:${UID}:${UID}::${folder}:/bin/sh\n`,
+    );
+    writeFileSync(
+      `${folder}/user`,
+      `set -e; export HOME=${folder} XDG_RUNTIME_DIR=${folder}/run TMPDIR=${folder}/tmp PATH=${folder}:$PATH
+sampan load -q -i ${folder}/image.tar >&2
+sampan run -d --name u ${args.includes("--network") ? args : `--network none ${args}`} sleep 1000 >&2
+sampan explain --as sh u > ${folder}/script
+sampan inspect -f '{{.State.Pid}}' u
+sh ${folder}/script || echo "ended with $?"
+sampan rm -f u >&2; ls ${folder}/tmp`,
+    );
+    copyFileSync(busyboxArchive(folder), `${folder}/image.tar`);
+    const shell = Bun.spawn(
+      [
+        "unshare",
+        "--mount",
+        "sh",
+        "-ec",
+        `mount -t tmpfs none /dev/net; mknod -m 666 /dev/net/tun c 10 200; touch /etc/subuid /etc/subgid
+mount --bind ${folder}/sub /etc/subuid; mount --bind ${folder}/sub /etc/subgid; mount --bind ${folder}/passwd /etc/passwd
+chown -R ${UID}:${UID} ${folder}; chmod 755 ${folder}/sampan ${folder}/sampan-launcher
+exec setpriv --reuid ${UID} --regid ${UID} --clear-groups sh ${folder}/user`,
+      ],
+      { stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+    );
+    const reader = shell.stdout.getReader();
+    let said = "";
+    while (!said.includes("\n")) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(await new Response(shell.stderr).text());
+      said += new TextDecoder().decode(value);
+    }
+    let pid: number | undefined;
+    for (let n = 0; pid === undefined && n < 600; n++) {
+      if (shell.exitCode !== null) throw new Error(await new Response(shell.stderr).text());
+      await Bun.sleep(20);
+      pid = programOf(shell.pid);
+    }
+    try {
+      expect(essence(await explainHere(pid ?? 0))).toEqual(essence(await explainHere(Number(said.trim()))));
+    } finally {
+      if (pid !== undefined) process.kill(pid, "SIGKILL");
+    }
+    said = "";
+    for (let more = await reader.read(); !more.done; more = await reader.read())
+      said += new TextDecoder().decode(more.value);
+    // And nothing is left of it. (unshare(1) of util-linux 2.38 does not pass on that its child was killed.)
+    expect(said).toMatch(/^ended with \d+\n$/);
+    rmSync(folder, { recursive: true, force: true });
+  });
+});
+
+test("where cgroups are v2 alone, a program judges its devices", async () => {
+  const tries = "exec 2>&1; mknod /tmp/loop b 7 0; cat /tmp/loop; head -c 4 /dev/zero | wc -c";
+  const script = `mount --make-rprivate /; umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
+dist/sampan run --name judged busybox sh -c '${tries}'
+dist/sampan explain --as sh judged | sh
+dist/sampan rm judged`;
+  const shell = Bun.spawn(["unshare", "--mount", "sh", "-c", `exec 2>&1; ${script}`], {
+    cwd: REPO,
+    stdin: "ignore",
+    stdout: "pipe",
+    env: sandbox.env,
+  });
+  const refused = "cat: can't open '/tmp/loop': Operation not permitted\n4\n";
+  expect(await new Response(shell.stdout).text()).toBe(`${refused}${refused}judged\n`);
 });
 
 test("its exit code is the program's", async () => {
@@ -158,7 +277,7 @@ test("what the container wrote or was told is never a command of the script", as
   let pid: number | undefined;
   for (let n = 0; pid === undefined && n < 600 && real.exitCode === null; n++) {
     await Bun.sleep(20);
-    pid = programOf(real.pid, "sleep") ?? programOf(real.pid, "busybox");
+    pid = programOf(real.pid);
   }
   if (pid !== undefined) process.kill(pid, "SIGKILL");
   await real.exited;
@@ -172,6 +291,6 @@ test("it is short enough to be read, and names who asked for each thing", async 
   );
   await sandbox.ok("run", "-d", "--name", "short", "--memory", "64m", "busybox", "sleep", "1000");
   const script = await sandbox.ok("explain", "--as", "sh", "short");
-  expect(script.split("\n").length).toBeLessThan(160);
+  expect(script.split("\n").length).toBeLessThan(190);
   expect(script).toMatch(/^echo 67108864 > .*# --memory$/m);
 });
