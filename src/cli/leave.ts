@@ -3,19 +3,11 @@
  * has it open means a checkpoint, two fsyncs, and a log to be made anew by the next command. Everything that was written
  * is committed; what others must see has been sent.
  */
-import { dlopen } from "bun:ffi";
-
-let exit: ((code: number) => void) | undefined;
-
-/** Has the end ready: for a command that waits for somebody else's. */
-export function expectLeave(): void {
-  exit ??= dlopen("libc.so.6", { _exit: { args: ["i32"], returns: "void" } }).symbols._exit;
-}
+import { libc } from "../kernel/libc.ts";
 
 export function leave(code: number): never {
   // What gives the terminal back.
   process.emit("exit", code);
-  expectLeave();
-  exit?.(code);
+  libc()._exit(code);
   process.exit(code);
 }

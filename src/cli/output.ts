@@ -3,7 +3,7 @@
  * somebody else made non-blocking answers EAGAIN: wait a moment. A reader that has gone ends the program, as
  * SIGPIPE does it.
  */
-import { writeSync } from "node:fs";
+import { writeSync } from "../kernel/fs.ts";
 
 const encoder = new TextEncoder();
 

@@ -7,7 +7,6 @@ import { SIGNALS } from "../kernel/signals.ts";
 import { ATTACH, type Connection } from "../launch/index.ts";
 import { UsageError } from "./flags.ts";
 import { DETACH_KEYS, DetachWatch } from "./keys.ts";
-import { expectLeave } from "./leave.ts";
 import { write } from "./output.ts";
 import { isTerminal, rawMode, type WindowSize, windowSize } from "./terminal.ts";
 
@@ -60,8 +59,6 @@ export function join(connection: Connection, options: SessionOptions): Session {
   }
   const { stdin, stdout, stderr } = options;
   connection.attach((stdin ? ATTACH.stdin : 0) | (stdout ? ATTACH.stdout : 0) | (stderr ? ATTACH.stderr : 0));
-  // While the process runs; afterwards somebody waits.
-  expectLeave();
   if (stdin) {
     const watch = options.tty ? new DetachWatch(options.detachKeys ?? DETACH_KEYS) : undefined;
     void forward(connection, watch).then((typed) => typed && detached.resolve(typed));

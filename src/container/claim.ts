@@ -3,8 +3,9 @@
  * folder, so it ends with the process that holds it, however that ends. Whoever got it after a wait looks again at the
  * row: the container may be gone. Stopping and killing need no claim; they only ask the keeper.
  */
-import { closeSync, existsSync, openSync } from "node:fs";
+
 import { LOCK_EX, tryFlock } from "../kernel/flock.ts";
+import { closeSync, existsSync, openSync } from "../kernel/fs.ts";
 
 export type Release = () => void;
 

@@ -2,9 +2,10 @@
  * Containers: what the command line, an API and users of the library call. The hot ones (create, start, run, get,
  * list) are here; everything else lives in files of its own that are loaded when they are wanted.
  */
-import { existsSync, rmSync, statSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
 import type { Change, PathStat } from "../image/index.ts";
+import { existsSync, rmSync, statSync } from "../kernel/fs.ts";
 import { type Connection, connect, type Exit, Launcher } from "../launch/index.ts";
 import { type EndpointConfig, expectRelease } from "../network/index.ts";
 import type { ApplyOptions } from "./apply.ts";

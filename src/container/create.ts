@@ -1,7 +1,8 @@
 /** A new container: what was asked for is checked, resolved against its image and written down. Nothing runs yet. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+
 import { diskError, SampanError } from "../common/error.ts";
 import { checkPlatform, type ImageRecord, parsePlatform } from "../image/index.ts";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from "../kernel/fs.ts";
 import type { NamespaceName } from "../launch/index.ts";
 import type { Attached } from "../network/index.ts";
 import { chooseCapabilities, hasSELinux, RLIMITS, sysctlNamespace } from "../runtime/index.ts";

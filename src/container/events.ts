@@ -2,10 +2,11 @@
  * What happened, as lines of JSON in one file: everybody appends with one write, keepers too, and followers watch the
  * file. So an event is seen although nobody in particular is running.
  */
-import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+
 import type { Paths } from "../common/paths.ts";
+import { nanosecondsNow } from "../kernel/clock.ts";
+import { closeSync, fstatSync, openSync, renameSync, writeSync } from "../kernel/fs.ts";
 import type { EventQuery } from "./events-read.ts";
-import { nowNanoseconds } from "./time.ts";
 
 /** One thing that happened. `action` and the attributes' names are Docker's. */
 export interface Event {
@@ -34,7 +35,7 @@ export class Events {
 
   /** Appends them with one write. */
   append(...events: readonly NewEvent[]): void {
-    const time = nowNanoseconds();
+    const time = nanosecondsNow();
     let text = "";
     for (const event of events) text += `${JSON.stringify({ time, ...event })}\n`;
     const file = eventsFile(this.#paths);

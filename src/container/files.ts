@@ -2,8 +2,9 @@
  * The three files that every container gets of its own: /etc/hostname, /etc/hosts and /etc/resolv.conf. They are made anew
  * at each start, lie in the run folder and are bound in, so that the image's need not be changed.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
+import { readFileSync, writeFileSync } from "../kernel/fs.ts";
 import type { Surroundings } from "../network/types.ts";
 import type { ContainerRecord } from "./record.ts";
 

@@ -3,7 +3,7 @@
  * reader, whoever comes first. All hold the claim. The row is written before anything is removed, so that a crash in
  * between is met by the same steps again.
  */
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "../kernel/fs.ts";
 import type { Exit } from "../launch/index.ts";
 import { cgroupFolders, cgroupPids, oomKills, readCgroupHost, removeCgroup, thaw } from "../runtime/index.ts";
 import { attributesOf, type Context, places, sharedShm } from "./context.ts";

@@ -47,7 +47,7 @@ export {
   type StatsOptions,
 } from "./stats.ts";
 export type { StopOptions } from "./stop.ts";
-export { fromNanoseconds, NEVER, now, nowNanoseconds } from "./time.ts";
+export { fromNanoseconds, NEVER, now } from "./time.ts";
 export type { ProcessTable } from "./top.ts";
 export type { Changes } from "./update.ts";
 export type { WaitCondition } from "./wait.ts";

@@ -2,8 +2,9 @@
  * Whether a container lives, by what cannot lie: its keeper holds a lock as long as it lives, and has written who it and
  * the process are. All of it lies in the run folder, which a reboot empties.
  */
-import { readdirSync, readFileSync } from "node:fs";
+
 import type { Paths } from "../common/paths.ts";
+import { readdirSync, readFileSync } from "../kernel/fs.ts";
 import { shortId } from "./ids.ts";
 
 export { isLocked } from "../kernel/flock.ts";

@@ -2,9 +2,10 @@
  * What is mounted in a container: the filesystems that every one has, its three files, and what was asked for. A mount
  * that was asked for replaces a standard one at the same place.
  */
-import { mkdirSync, statSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
 import { cleanPath } from "../common/paths.ts";
+import { mkdirSync, statSync } from "../kernel/fs.ts";
 import { defaultMounts, matchUser, orderMounts, type SpecMount } from "../runtime/index.ts";
 import type { ContainerConfig, Mount } from "./config.ts";
 

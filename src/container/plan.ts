@@ -2,7 +2,7 @@
  * The plan that made a container's process, kept beside it with what came of each step: it is what `explain` shows. It holds
  * whatever the plan holds, the environment too, so that it is for its owner alone. Nothing else depends on it.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "../kernel/fs.ts";
 import type { Plan, Report, Step } from "../launch/index.ts";
 import { type Context, places } from "./context.ts";
 

@@ -3,7 +3,7 @@
  * record say what became of it. Whoever reads also repairs. A container whose end is recorded costs no file at all, one
  * that lives costs the keeper's file and a look at its lock.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "../kernel/fs.ts";
 import type { Exit } from "../launch/index.ts";
 import { isFrozen, readCgroupHost } from "../runtime/index.ts";
 import { claim, tryClaim } from "./claim.ts";

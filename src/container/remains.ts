@@ -2,7 +2,7 @@
  * What is left of a container that has run, beside what its row says: how its keeper saw it end and the last that it wrote.
  * It is read while the container is removed, so nothing here is parsed: whoever asks does that.
  */
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from "../kernel/fs.ts";
 import type { Remains, StoredState } from "./rows.ts";
 
 /** Bytes of a log that are kept: some twenty lines. */

@@ -2,8 +2,9 @@
  * A container's start: everything that was asked for becomes one plan, and the plan a process. What fails on the way is
  * said with its cause, and the container is left as one that has not started.
  */
-import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+
 import { diskError, SampanError } from "../common/error.ts";
+import { chmodSync, mkdirSync, readFileSync, rmSync } from "../kernel/fs.ts";
 import {
   type Connection,
   LaunchError,

@@ -1,5 +1,5 @@
 /** What a container uses: the kernel's figures, once or every second. */
-import { readFileSync } from "node:fs";
+import { readFileSync } from "../kernel/fs.ts";
 import { procFile } from "../kernel/proc.ts";
 import { type CgroupStats, readCgroupHost, readStats } from "../runtime/index.ts";
 import type { Containers } from "./containers.ts";

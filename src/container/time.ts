@@ -1,4 +1,5 @@
 /** Moments as Docker prints them: RFC 3339 in UTC with nanoseconds, trailing zeros left out. */
+import { nanosecondsNow } from "../kernel/clock.ts";
 
 /** What Docker says for "never". */
 export const NEVER = "0001-01-01T00:00:00Z";
@@ -14,8 +15,4 @@ export function fromNanoseconds(decimal: string): string {
   return fraction === "" ? `${date}Z` : `${date}.${fraction}Z`;
 }
 
-/** Now, to the nanosecond that the clock gives (Date alone has milliseconds). */
-export const nowNanoseconds = (): string =>
-  `${Math.trunc((performance.timeOrigin + performance.now()) * 1000)}000`;
-
-export const now = (): string => fromNanoseconds(nowNanoseconds());
+export const now = (): string => fromNanoseconds(nanosecondsNow());

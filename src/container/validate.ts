@@ -2,9 +2,10 @@
  * What a configuration may say, checked when a container is made, with the texts of Docker's daemon. What only this
  * kernel can tell (a controller that it lacks) is the runtime's to say.
  */
-import { readFileSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
 import { cleanPath } from "../common/paths.ts";
+import { readFileSync } from "../kernel/fs.ts";
 import { parseSignal } from "../kernel/signals.ts";
 import type { ContainerConfig, Healthcheck, Mount, Resources, RestartPolicy } from "./config.ts";
 import { isName } from "./ids.ts";

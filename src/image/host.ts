@@ -2,8 +2,9 @@
  * The embedded image `host`: this machine's own root, seen copy-on-write, so that a container runs with nothing downloaded.
  * It has no row and no blob; its id is the digest of its config and changes only with what the machine has for a shell.
  */
-import { existsSync } from "node:fs";
+
 import type { Paths } from "../common/paths.ts";
+import { existsSync } from "../kernel/fs.ts";
 import { hostPlatform } from "./platform.ts";
 import type { ImageConfig, ImageRecord, ImageRoot } from "./record.ts";
 

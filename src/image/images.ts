@@ -2,10 +2,11 @@
  * The images that are here. On the way of every `run`: one query finds an image, one its layers. Whatever changes images
  * lives in files of its own that are loaded when they are wanted.
  */
-import { closeSync, mkdirSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
 import { mapped } from "../common/loops.ts";
 import { layerDir, type Paths } from "../common/paths.ts";
+import { closeSync, mkdirSync } from "../kernel/fs.ts";
 import type { Store } from "../store/index.ts";
 import type { Place } from "./adopt.ts";
 import type { Commit } from "./commit.ts";

@@ -3,6 +3,8 @@
  * is looked up by itself and links are resolved inside, so that none leads out; on the way of every `run`, therefore
  * node:fs only, and attributes are asked for only where an upper layer's folder does not have the name.
  */
+
+import { getXattr } from "../kernel/ffi.ts";
 import {
   closeSync,
   constants,
@@ -13,8 +15,7 @@ import {
   readSync,
   realpathSync,
   type Stats,
-} from "node:fs";
-import { getXattr } from "../kernel/ffi.ts";
+} from "../kernel/fs.ts";
 import type { ImageRoot } from "./record.ts";
 
 const MAX_LINKS = 40;

@@ -2,20 +2,11 @@
  * The few system calls that node:fs lacks, through libc, which is opened at the first use. Paths are bytes to the
  * kernel; here they are strings without NUL. A call that fails throws with `code`, `syscall` and `path` as node:fs does.
  */
-import { dlopen, FFIType, ptr, read } from "bun:ffi";
+import { dlopen, FFIType, ptr } from "bun:ffi";
 import { errnoName, errnoText } from "./errno.ts";
+import { libc as common, errno } from "./libc.ts";
 
 const { i32, i64, u32, u64, pointer: p } = FFIType;
-
-/** What every `exec` asks, when it looks for the users of the container's files; the others would cost it 0.1 ms. */
-const loadFew = () =>
-  dlopen("libc.so.6", {
-    __errno_location: { args: [], returns: p },
-    lgetxattr: { args: [p, p, p, u64], returns: i64 },
-  }).symbols;
-
-let few: ReturnType<typeof loadFew> | undefined;
-const f = (): ReturnType<typeof loadFew> => (few ??= loadFew());
 
 const load = () =>
   dlopen("libc.so.6", {
@@ -35,11 +26,6 @@ const encoder = new TextEncoder();
 const text = (value: string): Uint8Array => {
   if (value.includes("\0")) throw new TypeError("a path or name must not hold a NUL byte");
   return encoder.encode(`${value}\0`);
-};
-
-const errno = (): number => {
-  const where = f().__errno_location();
-  return where === null ? 0 : read.i32(where);
 };
 
 export class SystemError extends Error {
@@ -125,7 +111,7 @@ export function getXattr(path: string, name: string): Uint8Array | undefined {
   const what = text(name);
   for (let size = 256; ; size *= 4) {
     const buffer = new Uint8Array(size);
-    const length = Number(f().lgetxattr(ptr(where), ptr(what), ptr(buffer), size));
+    const length = common().lgetxattr(ptr(where), ptr(what), ptr(buffer), size);
     if (length >= 0) return buffer.subarray(0, length);
     const number = errno();
     if (number === ENODATA || number === EOPNOTSUPP) return undefined;

@@ -1,17 +1,13 @@
-/** flock(2), which node:fs lacks. The library handle is opened once, at the first use. */
-import { dlopen } from "bun:ffi";
-import { closeSync, openSync, readFileSync, statSync } from "node:fs";
+/** flock(2), which node:fs lacks. */
+import { closeSync, openSync, readFileSync, statSync } from "./fs.ts";
+import { libc } from "./libc.ts";
 
 export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 const LOCK_UN = 8;
 
-let libc: { flock(fd: number, operation: number): number } | undefined;
-const call = (fd: number, operation: number): number => {
-  libc ??= dlopen("libc.so.6", { flock: { args: ["int", "int"], returns: "int" } }).symbols;
-  return libc.flock(fd, operation);
-};
+const call = (fd: number, operation: number): number => libc().flock(fd, operation);
 
 /** Holds the lock while `work` runs. Waits for it, however long another holder takes. */
 export function flock<T>(fd: number, operation: number, work: () => T): T {

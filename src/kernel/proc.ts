@@ -1,5 +1,5 @@
 /** What /proc says of a process, parsed; a process that is gone is undefined, never an error. */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "./fs.ts";
 
 /** Of /proc/PID/stat (proc_pid_stat(5)); times in clock ticks of 1/100 s. */
 export interface ProcStat {

@@ -1,5 +1,5 @@
 /** The few programs of the host that a plan may name: those that are root where the caller is not, or carry its packets. */
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants } from "./fs.ts";
 
 /** The path of an installed program. */
 export function findProgram(name: string): string | undefined {

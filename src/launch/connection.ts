@@ -2,8 +2,9 @@
  * One client's end of a conversation with a keeper. The client that sent the plan and one that came by the attach socket
  * differ only in how they were connected.
  */
-import { closeSync, openSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
+import { closeSync, openSync } from "../kernel/fs.ts";
 import { FRAME, FrameReader, header } from "./frame.ts";
 import type { Exit, Report, RestartPlan } from "./plan.ts";
 import { decodeExit, decodeReport } from "./report.ts";

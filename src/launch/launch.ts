@@ -2,8 +2,9 @@
  * Starts the launcher and gives it a plan. The launcher becomes the keeper of what the plan makes, in a session of its
  * own: it is this process's child only until this process leaves.
  */
-import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
+import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from "../kernel/fs.ts";
 import { Connection } from "./connection.ts";
 import { FRAME, HEADER, header } from "./frame.ts";
 import { NO_KEEPER, type Plan, type Report } from "./plan.ts";

@@ -1,6 +1,7 @@
 /** Capabilities: names ⇄ bits of linux/capability.h, and the fourteen that a container has unless told otherwise. */
-import { readFileSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
+import { readFileSync } from "../kernel/fs.ts";
 
 /** Without CAP_, in the order of their bits. */
 export const CAPABILITIES = [

@@ -1,5 +1,5 @@
 /** What a container has when nobody says otherwise, as the specification would say it: Docker's mounts, masks, namespaces. */
-import { existsSync } from "node:fs";
+import { existsSync } from "../kernel/fs.ts";
 import type { NamespaceName } from "../launch/index.ts";
 import type { SpecMount, SpecNamespace, SpecNamespaceType } from "./spec.ts";
 

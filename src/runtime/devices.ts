@@ -1,7 +1,8 @@
 /** Device nodes: those that every container has, those of the host that it is given, and the rules that go with them. */
-import { readdirSync, type Stats, statSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
 import { S_IF } from "../kernel/flags.ts";
+import { readdirSync, type Stats, statSync } from "../kernel/fs.ts";
 import type { Step } from "../launch/index.ts";
 import type { SpecDevice, SpecDeviceRule } from "./spec.ts";
 

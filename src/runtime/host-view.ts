@@ -3,8 +3,9 @@
  * the host has mounted in it is not there. Its real filesystems (/usr or /home on a disk of their own) are bound in,
  * read-only; its /proc, /sys, /dev and /run stay behind, and the engine's state is covered.
  */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
 import { MOUNT_ATTR, MS } from "../kernel/flags.ts";
+import { readdirSync, readFileSync, readlinkSync } from "../kernel/fs.ts";
 import { parseMountinfo } from "../kernel/proc.ts";
 import type { Step } from "../launch/index.ts";
 import { inside, type Root } from "./rootfs.ts";

@@ -3,8 +3,9 @@
  * limits while there is still the right to raise them, the seccomp filter before capabilities are dropped when
  * no_new_privs is off (installing it needs CAP_SYS_ADMIN then) and otherwise as the very last thing.
  */
-import { existsSync, readFileSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
+import { existsSync, readFileSync } from "../kernel/fs.ts";
 import type { Step } from "../launch/index.ts";
 import { capabilityMask } from "./capabilities.ts";
 import { rlimitSteps } from "./rlimits.ts";

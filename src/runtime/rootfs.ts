@@ -3,9 +3,10 @@
  * namespace, so the host never sees it and nothing is left to clean up. Every target is looked up beneath the new root
  * (the launcher does it with openat2), since what lies there was made by an image or by an earlier run.
  */
-import { statSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
 import { MOUNT_ATTR, MS } from "../kernel/flags.ts";
+import { statSync } from "../kernel/fs.ts";
 import type { Call, Step, StepBase } from "../launch/step.ts";
 import { type CgroupHost } from "./cgroups/index.ts";
 import { IDENTITY, idMap, isOwn, type Namespaces } from "./namespaces.ts";

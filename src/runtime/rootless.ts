@@ -2,7 +2,7 @@
  * Without root: which ids a user namespace of the caller can have. With a range in /etc/subuid and /etc/subgid the
  * setuid programs newuidmap and newgidmap map it; without, the caller itself is the only id, root inside.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync } from "../kernel/fs.ts";
 import { findProgram } from "../kernel/programs.ts";
 import type { IdMaps } from "./namespaces.ts";
 import type { SpecIdMapping } from "./spec.ts";

@@ -4,10 +4,10 @@
  * busy handler polls and lets one of many writers wait for half a second. Rooms write their own SQL through `db`.
  */
 import { Database } from "bun:sqlite";
-import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { diskError } from "../common/error.ts";
 import type { Paths } from "../common/paths.ts";
 import { flock, LOCK_EX } from "../kernel/flock.ts";
+import { closeSync, mkdirSync, openSync, statSync } from "../kernel/fs.ts";
 import { MIGRATIONS } from "./schema.ts";
 
 const OVERGROWN = 128 * 1024;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Event, Events, type NewEvent } from "../../src/container/events.ts";
 import type { EventQuery } from "../../src/container/events-read.ts";
-import { nowNanoseconds } from "../../src/container/time.ts";
+import { nanosecondsNow } from "../../src/kernel/clock.ts";
 
 let root: string;
 let events: Events;
@@ -39,7 +39,7 @@ test("what was appended is read in order", async () => {
 test("what a keeper writes beside the attributes belongs to them", async () => {
   appendFileSync(
     join(root, "events.jsonl"),
-    `{"time":"${nowNanoseconds()}","type":"container","action":"die","id":"x","attributes":{"name":"n"},"exitCode":"137"}\n{"broken\n`,
+    `{"time":"${nanosecondsNow()}","type":"container","action":"die","id":"x","attributes":{"name":"n"},"exitCode":"137"}\n{"broken\n`,
   );
   expect(await read()).toMatchObject([{ action: "die", attributes: { name: "n", exitCode: "137" } }]);
 });
@@ -59,7 +59,7 @@ test("filters: values of one name are alternatives, names must all match", async
 test("since and until", async () => {
   events.append(event("create", "a"));
   await Bun.sleep(2);
-  const between = nowNanoseconds();
+  const between = nanosecondsNow();
   await Bun.sleep(2);
   events.append(event("start", "a"));
   expect(await actions({ since: between })).toEqual(["start"]);
@@ -85,7 +85,7 @@ test("a follower sees what comes, through a rotation, until it is told to end", 
 });
 
 test("until a moment to come, the follower waits for it", async () => {
-  const until = String(BigInt(nowNanoseconds()) + 100_000_000n);
+  const until = String(BigInt(nanosecondsNow()) + 100_000_000n);
   const reading = actions({ follow: true, until });
   await Bun.sleep(20);
   events.append(event("start", "a"));

@@ -1,6 +1,7 @@
 /** `sampan create`: makes a container that is started later. */
-import { existsSync, writeFileSync } from "node:fs";
+
 import { Engine } from "../../engine.ts";
+import { existsSync, writeFileSync } from "../../kernel/fs.ts";
 import { command } from "../command.ts";
 import { UsageError } from "../flags.ts";
 import { complain, print } from "../output.ts";

@@ -1,6 +1,7 @@
 /** `sampan run`: makes a container, starts it, and stays with it unless `-d`. */
-import { existsSync, writeFileSync } from "node:fs";
+
 import { Engine } from "../../engine.ts";
+import { existsSync, writeFileSync } from "../../kernel/fs.ts";
 import { command } from "../command.ts";
 import { exitCode } from "../ended.ts";
 import { type Flags, UsageError } from "../flags.ts";

@@ -1,6 +1,7 @@
 /** Environment, labels, annotations and sysctls: `key=value`, by flag and by file; texts as the docker CLI's. */
-import { readFileSync } from "node:fs";
+
 import { fileReason } from "../../common/error.ts";
+import { readFileSync } from "../../kernel/fs.ts";
 import { UsageError } from "../flags.ts";
 
 /** `A=b`, or `A` alone: the caller's own value, and if there is none, no such variable. */

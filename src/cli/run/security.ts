@@ -1,7 +1,8 @@
 /** `--security-opt`, in all the spellings that Docker takes. A seccomp profile is read here, by the caller. */
-import { readFileSync } from "node:fs";
+
 import { fileReason, SampanError } from "../../common/error.ts";
 import type { SecurityOptions } from "../../container/config.ts";
+import { readFileSync } from "../../kernel/fs.ts";
 import { UsageError } from "../flags.ts";
 
 export function readSecurity(options: readonly string[]): SecurityOptions {

@@ -1,7 +1,8 @@
 /** Where the responder is found: by everybody who starts a container, so that this is all of it that they load. */
-import { existsSync, readFileSync } from "node:fs";
+
 import type { Paths } from "../../common/paths.ts";
 import { isLocked } from "../../kernel/flock.ts";
+import { existsSync, readFileSync } from "../../kernel/fs.ts";
 import { enginePath } from "../../launch/index.ts";
 
 /** On the bridges' addresses. Not 53, which a resolver of the host may have on all of them; not one that the kernel hands out. */

@@ -1,5 +1,5 @@
 /** cpuset: which CPUs and memory nodes. A v1 folder is born with none, and no process can enter it so. */
-import { readFileSync } from "node:fs";
+import { readFileSync } from "../../kernel/fs.ts";
 import type { Controller, Write } from "./controller.ts";
 import { put } from "./controller.ts";
 

@@ -4,8 +4,9 @@
  * it, mostly without controllers. On a hybrid host a container has a folder in the v2 tree too: the process is born
  * into it at no cost (CLONE_INTO_CGROUP), and cgroup.kill and cgroup.freeze work there as they do on v2.
  */
-import { accessSync, constants, readFileSync, statfsSync } from "node:fs";
+
 import { SampanError } from "../../common/error.ts";
+import { accessSync, constants, filesystemType, readFileSync } from "../../kernel/fs.ts";
 
 /** One v1 hierarchy. `controllers` are its co-mounted ones, or one `name=…`. */
 export interface Hierarchy {
@@ -37,7 +38,7 @@ export function readCgroupHost(): CgroupHost {
   if (cached) return cached;
   let pure = false;
   try {
-    pure = statfsSync("/sys/fs/cgroup").type === CGROUP2_MAGIC;
+    pure = filesystemType("/sys/fs/cgroup") === CGROUP2_MAGIC;
   } catch {
     // No such folder: mountinfo will say so too.
   }

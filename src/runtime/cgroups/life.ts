@@ -1,6 +1,7 @@
 /** What is done to a living container's cgroup: freeze, kill, list, change its limits, remove what is left of it. */
-import { readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+
 import { SampanError } from "../../common/error.ts";
+import { readdirSync, readFileSync, rmdirSync, writeFileSync } from "../../kernel/fs.ts";
 import type { SpecResources } from "../spec.ts";
 import { type CgroupHost, cgroupFolders, hierarchyOf, unifiedFolder } from "./host.ts";
 import { limitWrites } from "./steps.ts";

@@ -1,5 +1,5 @@
 /** What a container used, in one form for v1 and v2: bytes, nanoseconds, counts. */
-import { readFileSync } from "node:fs";
+import { readFileSync } from "../../kernel/fs.ts";
 import { type CgroupHost, hierarchyOf, unifiedFolder } from "./host.ts";
 import { field } from "./memory.ts";
 

@@ -7,8 +7,9 @@
  * longer than everything else takes. A thread that moves itself needs none of that: so the child, which has but one
  * thread, writes 0 into `tasks` (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
  */
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+
 import { SampanError } from "../../common/error.ts";
+import { existsSync, mkdirSync, readFileSync } from "../../kernel/fs.ts";
 import type { Step } from "../../launch/index.ts";
 import type { SpecResources } from "../spec.ts";
 import type { Controller, Place, Write } from "./controller.ts";
