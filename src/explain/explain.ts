@@ -73,9 +73,15 @@ function notes(target: Target, look: Look): string[] {
         process.getuid?.() === 0 ? "The process has rights that you lack." : "Root may."
       }`,
     );
-  if (target.maker !== "none" && target.image === undefined)
-    found.push(
-      `Its name, image, the instruction behind each layer and the flags behind the limits are known only to ${engineName(target.maker)}.`,
-    );
+  if (target.maker !== "none" && target.image === undefined) found.push(missing(target));
   return found;
+}
+
+/** What only its engine could add. */
+function missing({ maker, id, name }: Target): string {
+  const engine = engineName(maker);
+  if (maker === "lxc" || maker === "nspawn")
+    return `What its configuration asked for, and what of that set the limits, is known only to ${engine}.`;
+  const called = id === name ? "Its image" : "Its name, image";
+  return `${called}, the instruction behind each layer and the flags behind the limits are known only to ${engine}.`;
 }

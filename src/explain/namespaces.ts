@@ -1,11 +1,10 @@
 /** The first plank, as the kernel has it: which of the eight namespaces are the process's own, and who else is in them. */
 import { readdirSync } from "node:fs";
-import { shortId } from "../container/index.ts";
 import type { Engine } from "../engine.ts";
 import { namespaceId, procFile } from "../kernel/proc.ts";
 import type { NamespaceName } from "../launch/index.ts";
 import type { Look } from "./look.ts";
-import { recognise } from "./target.ts";
+import { calledBy, ownerOf } from "./target.ts";
 import type { NamespaceLine } from "./types.ts";
 
 /** In the order in which they are spoken of. */
@@ -105,7 +104,7 @@ function shared(
       if (there === undefined || there !== id) continue;
       let others = found.get(name);
       if (!others) found.set(name, (others = { containers: new Set(), processes: [] }));
-      who ??= recognise(procFile(pid, "cgroup") ?? "")?.id ?? "";
+      who ??= ownerOf(pid)?.id ?? "";
       if (who === "") others.processes.push(pid);
       else {
         let called = names.get(who);
@@ -121,6 +120,6 @@ function nameOf(engine: Engine, id: string): string {
   try {
     return engine.containers.get(id).name;
   } catch {
-    return shortId(id);
+    return calledBy(id);
   }
 }

@@ -46,10 +46,21 @@ export function membersOf(target: Target, places: readonly CgroupPlace[]): Set<n
   const found = new Set([target.pid]);
   // A set grows while it is walked.
   for (const pid of found) for (const child of children(pid)) found.add(child);
-  // Only a cgroup that is named after the container is all of it.
-  const own = places.find(({ path }) => target.id !== undefined && path.includes(target.id));
-  if (own) for (const pid of cgroupMembers(own.folder)) found.add(pid);
+  for (const place of places) {
+    const own = ownFolder(place, target.id);
+    if (own === undefined) continue;
+    for (const pid of cgroupMembers(own)) found.add(pid);
+    break;
+  }
   return found;
+}
+
+/** The cgroup that is named after the container is all of it; its process may be in one beneath. */
+function ownFolder({ path, folder }: CgroupPlace, id: string | undefined): string | undefined {
+  const at = id === undefined ? -1 : path.indexOf(id);
+  if (id === undefined || at < 0) return undefined;
+  const end = path.indexOf("/", at + id.length);
+  return end < 0 ? folder : folder.slice(0, folder.length - (path.length - end));
 }
 
 export interface IdMap {

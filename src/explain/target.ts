@@ -1,7 +1,7 @@
 /**
- * Who is meant: a container of this engine by name or id, any process by pid, or a container of another engine by an
- * id that its cgroup's name carries. Other engines are recognised by their cgroups' names, since the kernel knows no
- * containers.
+ * Who is meant: a container of this engine by name or id, any process by pid, or a container of another engine by the id or
+ * name that its cgroup carries. Other engines are recognised by their cgroups' names, since the kernel knows no containers;
+ * containerd by itself gives them no name of its own, but each of its containers has a shim above it, whose words say which.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
@@ -32,7 +32,7 @@ const SIGNS: readonly (readonly [Maker, RegExp])[] = [
 ];
 
 /** Which container a process belongs to, by its cgroups (/proc/PID/cgroup). */
-export function recognise(cgroup: string): { readonly maker: Maker; readonly id: string } | undefined {
+export function recognise(cgroup: string): Owner | undefined {
   const paths = parseCgroup(cgroup).map(({ path }) => path);
   for (const [maker, sign] of SIGNS)
     for (const path of paths) {
@@ -42,14 +42,46 @@ export function recognise(cgroup: string): { readonly maker: Maker; readonly id:
   return undefined;
 }
 
+interface Owner {
+  readonly maker: Maker;
+  readonly id: string;
+}
+
+/** containerd's shim, whose comm the kernel cut to fifteen letters; a container's processes are below it. */
+const SHIM = "containerd-shim";
+
+function shimmed(pid: number): Owner | undefined {
+  let at = readStat(pid);
+  while (at && at.ppid > 1 && at.comm !== SHIM) at = readStat(at.ppid);
+  if (at?.comm !== SHIM || at.pid === pid) return undefined;
+  const words = (procFile(at.pid, "cmdline") ?? "").split("\0");
+  const id = words[words.indexOf("-id") + 1];
+  return id ? { maker: "containerd", id } : undefined;
+}
+
+/** Whose container a process is in. */
+export const ownerOf = (pid: number): Owner | undefined =>
+  recognise(procFile(pid, "cgroup") ?? "") ?? shimmed(pid);
+
 const pids = (): number[] =>
   readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
 
-/** The first process of a container whose cgroups carry this id: the one whose parent is not in it. */
-function byCgroup(id: string): number | undefined {
-  const members = new Set(
-    pids().filter((pid) => recognise(procFile(pid, "cgroup") ?? "")?.id.startsWith(id)),
-  );
+/** An id may be shortened, as engines show it; a name may not. */
+const DIGITS = /^[0-9a-f]{12,64}$/;
+
+/** What a container of another engine is called: its name, or its id as that engine shows it. */
+export const calledBy = (id: string): string => (DIGITS.test(id) ? shortId(id) : id);
+
+/** The first process of a container that is called so by another engine: the one whose parent is not in it. */
+function foreign(reference: string): number | undefined {
+  const digits = DIGITS.test(reference);
+  const members = new Set<number>();
+  for (const pid of pids()) {
+    // Its cgroup has the name too; so few are asked for more.
+    if (!procFile(pid, "cgroup")?.includes(reference)) continue;
+    const id = ownerOf(pid)?.id;
+    if (id === reference || (digits && id?.startsWith(reference))) members.add(pid);
+  }
   for (const pid of members) {
     const stat = readStat(pid);
     if (stat && !members.has(stat.ppid)) return pid;
@@ -67,6 +99,7 @@ export function containerOf(engine: Engine, reference: string): ContainerRecord 
 }
 
 const PID = /^[1-9]\d{0,6}$/;
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 const get = (engine: Engine, reference: string): ContainerRecord | undefined => {
   try {
@@ -83,8 +116,8 @@ export function findTarget(engine: Engine, reference: string): Found {
   const container = containerOf(engine, reference);
   if (container) return ofContainer(container);
   if (PID.test(reference)) return ofProcess(engine, Number(reference));
-  const foreign = /^[0-9a-f]{12,64}$/.test(reference) ? byCgroup(reference) : undefined;
-  if (foreign !== undefined) return ofProcess(engine, foreign);
+  const other = NAME.test(reference) ? foreign(reference) : undefined;
+  if (other !== undefined) return ofProcess(engine, other);
   throw new SampanError("not-found", `No such container or process: ${reference}`, {
     hint: "TARGET is a container's name or id (sampan ps), or the pid of any process.",
   });
@@ -105,13 +138,12 @@ function ofContainer(container: ContainerRecord): Found {
 }
 
 function ofProcess(engine: Engine, pid: number): Found {
-  const cgroup = procFile(pid, "cgroup");
-  const known = cgroup === undefined ? undefined : recognise(cgroup);
+  const known = ownerOf(pid);
   const container = known && get(engine, known.id);
   const who = container
     ? { maker: "sampan" as const, id: container.id, name: String(pid) }
     : known
-      ? { ...known, name: shortId(known.id) }
+      ? { ...known, name: calledBy(known.id) }
       : { maker: "none" as const, name: String(pid) };
   const found = read(pid, who, container);
   if (!found)
