@@ -17,24 +17,20 @@
 
 static const uint64_t PATIENCE = 30 * 1000000;
 
-static uint32_t be32(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
-
-static void header(uint8_t *h, uint8_t type, uint32_t len) {
-  const uint8_t bytes[HEADER] = {type, 0, 0, 0, (uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len};
-  memcpy(h, bytes, HEADER);
-}
-
 static void client_init(struct client *c, int fd, bool zero) { *c = (struct client){.fd = fd, .zero = zero, .current = -1}; }
 
 void clients_init(struct keeper *k, int zero) {
-  for (int i = 0; i < CLIENTS; i++) client_init(&k->clients[i], -1, false);
   client_init(&k->clients[0], zero, true);
+  k->places = 1;
 }
 
-struct client *client_zero(struct keeper *k) {
-  struct client *c = &k->clients[0];
-  return c->fd >= 0 && c->zero ? c : NULL;
+static int free_place(const struct keeper *k) {
+  int i = 1;
+  while (i < k->places && k->clients[i].fd >= 0) i++;
+  return i;
 }
+
+bool clients_have_room(const struct keeper *k) { return free_place(k) < CLIENTS; }
 
 /* The folder is the caller's alone; the socket too. A long path is bound by its last part, from its folder. */
 int clients_listen(const char *path) {
@@ -49,22 +45,19 @@ int clients_listen(const char *path) {
   unlink(name); /* of a keeper that died: the lock is ours */
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error = 0;
   mode_t before = umask(0177);
-  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, CLIENTS) < 0) error = -errno;
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, SOMAXCONN) < 0) error = -errno;
   umask(before);
   if (chdir("/") < 0) error = -errno;
-  if (error && fd >= 0) close(fd);
-  return error ? error : fd;
+  if (!error) return fd;
+  close_fd(&fd);
+  return error;
 }
 
 void client_accept(struct keeper *k) {
-  int fd = accept4(FD_LISTEN, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  int i = free_place(k), fd = accept4(FD_LISTEN, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) return;
-  for (int i = 1; i < CLIENTS; i++)
-    if (k->clients[i].fd < 0) {
-      client_init(&k->clients[i], fd, false);
-      return;
-    }
-  close(fd);
+  client_init(&k->clients[i], fd, false);
+  if (i == k->places) k->places++;
 }
 
 void client_drop(struct keeper *k, struct client *c) {
@@ -78,7 +71,7 @@ void client_drop(struct keeper *k, struct client *c) {
 /* ---- output */
 
 bool channel_idle(const struct keeper *k, int channel) {
-  for (int i = 0; i < CLIENTS; i++)
+  for (int i = 0; i < k->places; i++)
     if (k->clients[i].fd >= 0 && k->clients[i].owes & 1 << channel) return false;
   return true;
 }
@@ -86,13 +79,14 @@ bool channel_idle(const struct keeper *k, int channel) {
 void channel_offer(struct keeper *k, int channel, uint8_t type, const char *data, uint32_t len, enum whom whom) {
   static const uint8_t WANTS[] = {ATTACH_STDOUT, ATTACH_STDERR, ATTACH_STDIN | ATTACH_STDOUT | ATTACH_STDERR};
   struct channel *ch = &k->channels[channel];
-  header(ch->header, type, len);
+  frame_head(ch->header, type, len);
   ch->data = data;
   ch->len = len;
-  for (int i = 0; i < CLIENTS; i++) {
+  for (int i = 0; i < k->places; i++) {
     struct client *c = &k->clients[i];
     if (c->fd < 0 || !(c->attached & WANTS[channel] || (channel == NOTICE && c->waits))) continue;
     if (whom != EVERYBODY && c->zero != (whom == ZERO)) continue;
+    if (whom == WAITING && c->attached) continue;
     c->owes |= (uint8_t)(1 << channel);
     client_send(k, c);
   }
@@ -100,9 +94,8 @@ void channel_offer(struct keeper *k, int channel, uint8_t type, const char *data
 
 static void tell_credit(struct client *c) {
   uint8_t frame[HEADER + 4];
-  header(frame, FRAME_FED, 4);
-  const uint8_t count[4] = {(uint8_t)(c->credit >> 24), (uint8_t)(c->credit >> 16), (uint8_t)(c->credit >> 8), (uint8_t)c->credit};
-  memcpy(frame + HEADER, count, sizeof count);
+  frame_head(frame, FRAME_FED, 4);
+  put_be32(frame + HEADER, c->credit);
   /* So small a message goes whole or not at all; if not, it is tried again with the next chance to send. */
   if (send(c->fd, frame, sizeof frame, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof frame) c->credit = 0;
 }
@@ -137,7 +130,7 @@ void client_send(struct keeper *k, struct client *c) {
 }
 
 void clients_check(struct keeper *k) {
-  for (int i = 0; i < CLIENTS; i++) {
+  for (int i = 0; i < k->places; i++) {
     struct client *c = &k->clients[i];
     if (c->fd >= 0 && !c->zero && c->stalled && now_us() - c->stalled > PATIENCE) client_drop(k, c);
   }

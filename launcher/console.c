@@ -26,7 +26,7 @@ int op_console(struct run *run, const struct arg *a) {
   struct statfs fs;
   struct winsize size = {.ws_row = (unsigned short)a[0].n, .ws_col = (unsigned short)a[1].n};
   int unlock = 0;
-  int master = beneath(run, "/dev/pts/ptmx", O_RDWR | O_NOCTTY);
+  closing master = beneath(run, "/dev/pts/ptmx", O_RDWR | O_NOCTTY);
   if (master < 0) return master;
   int error = check(fstatfs(master, &fs));
   if (!error && fs.f_type != DEVPTS_SUPER_MAGIC) error = -ENODEV;
@@ -34,13 +34,9 @@ int op_console(struct run *run, const struct arg *a) {
   if (!error && size.ws_row && size.ws_col) error = check(ioctl(master, TIOCSWINSZ, &size));
   if (!error) error = run->slave = check(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (error >= 0) error = send_fd(run->peer, master);
-  close(master);
   if (error < 0 || !run->has_root) return error < 0 ? error : 0;
-  int target = make(run, "/dev/console", CREATE_FILE, 0, NULL);
+  closing target = make(run, "/dev/console", CREATE_FILE, 0, NULL);
   if (target < 0) return target;
-  int mount = clone_mount(run->slave, "", false);
-  error = mount < 0 ? mount : move_onto(mount, target);
-  if (mount >= 0) close(mount);
-  close(target);
-  return error;
+  closing mount = clone_mount(run->slave, "", false);
+  return mount < 0 ? mount : move_onto(mount, target);
 }

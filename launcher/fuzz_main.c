@@ -48,7 +48,7 @@ int main(void) {
       refused++;
     } else {
       accepted++;
-      const char *texts[] = {plan.lock, plan.pid_file, plan.socket, plan.exit_file, plan.log, plan.events, plan.members};
+      const char *texts[] = {plan.lock, plan.pid_file, plan.socket, plan.exit_file, plan.exit_spare, plan.log, plan.events, plan.members};
       for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) touch(texts[i], strlen(texts[i]) + 1);
       touch_list(plan.cgroups);
       touch_list(plan.reap);

@@ -77,43 +77,63 @@ void health_start(struct keeper *k) {
   write_state();
 }
 
+/*
+ * A probe takes its process with it, so that no zombie is left to whoever is pid 1 of the host: a container whose pid
+ * namespace has one in it does not end. One that cannot, since the kernel holds its process, is left to that.
+ */
 void health_stop(void) {
   health.next = UINT64_MAX;
   if (!health.pid) return;
-  pidfd_send_signal(health.pidfd, SIGKILL, NULL, 0);
-  waitpid(health.pid, NULL, 0);
+  struct pollfd end = {health.pidfd, POLLIN, 0};
+  pidfd_send_signal(health.pidfd, SIGTERM, NULL, 0);
+  if (poll(&end, 1, 1000) <= 0) pidfd_send_signal(health.pidfd, SIGKILL, NULL, 0);
+  while (waitpid(health.pid, NULL, 0) < 0 && errno == EINTR) continue;
   close(health.pidfd);
   close(health.output);
   health.pid = 0;
   health.pidfd = health.output = -1;
 }
 
-/* In the fork: walks the plan, waits, ends alike. */
-static void run_probe(int output) {
+/* ---- in the fork */
+
+static struct run probing;
+
+static void end_early(int signal) {
+  if (probing.pid <= 0) _exit(128 + signal);
+  kill(probing.pid, SIGKILL);
+  if (probing.shared->pid != probing.pid) kill(probing.shared->pid, SIGKILL);
+}
+
+/* Walks the plan, waits, ends alike. */
+__attribute__((noreturn)) static void run_probe(int output, pid_t keeper) {
   struct keeper *k = health.k;
   prctl(PR_SET_PDEATHSIG, SIGKILL); /* its child has the same of it */
+  if (getppid() != keeper) _exit(1);
   dup3(k->run.pidfd, FD_CONTAINER, O_CLOEXEC);
   dup3(output, FD_STDOUT, O_CLOEXEC);
   dup3(output, FD_STDERR, O_CLOEXEC);
   close_range(FD_CLIENT, FD_PEER, 0);
   close_range(FD_FREE, ~0U, 0);
-  struct run run = {.program = &k->plan->health, .shared = health.shared, .born = now_us()};
-  int status, error = run_outside(&run);
+  struct run *run = &probing;
+  *run = (struct run){.program = &k->plan->health, .shared = health.shared, .born = now_us()};
+  signal(SIGTERM, end_early);
+  int status, error = run_outside(run);
   if (error) {
     char line[512];
     struct text t = text_in(line, sizeof line);
-    run_abandon(&run);
-    put(&t, "the probe could not be executed: ");
-    put(&t, strerrordesc_np(-error) ? strerrordesc_np(-error) : "unknown error");
-    if (run.shared->detail[0]) put(&t, ": "), put(&t, run.shared->detail);
+    run_abandon(run);
+    put_all(&t, "the probe could not be executed: ", words_of(-error), *run->shared->detail ? ": " : "", run->shared->detail);
     write_all(FD_STDOUT, line, (size_t)(t.at - line));
-    run_after(&run);
+    run_after(run);
     _exit(126);
   }
-  while (waitpid(run.pid, &status, 0) < 0 && errno == EINTR) continue;
-  run_after(&run);
+  while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR) continue;
+  signal(SIGTERM, SIG_IGN);
+  run_after(run);
   _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
+
+/* ---- in the keeper */
 
 static void begin_probe(void) {
   int line[2];
@@ -123,8 +143,9 @@ static void begin_probe(void) {
   p->len = 0;
   if (pipe2(line, O_CLOEXEC | O_NONBLOCK) < 0) return schedule();
   fcntl(line[1], F_SETFL, O_WRONLY);
+  pid_t keeper = getpid();
   health.pid = fork();
-  if (health.pid == 0) run_probe(line[1]);
+  if (health.pid == 0) run_probe(line[1], keeper);
   close(line[1]);
   health.output = line[0];
   if (health.pid < 0) {
@@ -138,8 +159,10 @@ static void begin_probe(void) {
 
 static void read_output(void) {
   struct probe *p = &health.probes[health.count % KEPT];
-  char more[1024];
-  for (ssize_t n; (n = read(health.output, more, sizeof more)) > 0;) {
+  char more[4096];
+  ssize_t n = 1;
+  /* Not to the end: one that writes without end would have the keeper read for ever. */
+  for (int i = 0; i < 16 && (n = read(health.output, more, sizeof more)) > 0; i++) {
     uint32_t space = OUTPUT_MOST - p->len, take = (size_t)n < space ? (uint32_t)n : space;
     memcpy(p->output + p->len, more, take);
     p->len += take;

@@ -28,7 +28,8 @@ void place(int fd, int number) {
   close(fd);
 }
 
-static void vacate(int number) { place(open("/dev/null", O_RDWR | O_CLOEXEC), number); }
+/* Nothing is there any more but /dev/null, which the keeper has at the number that only a child uses. */
+static void vacate(int number) { dup3(FD_PEER, number, O_CLOEXEC); }
 
 /* ---- what clients ask for */
 
@@ -139,10 +140,10 @@ static int turn(struct keeper *k, uint64_t limit) {
   for (int i = 0; i < 2; i++)
     if (k->streams[i].fd >= 0 && !k->held && channel_idle(k, i)) streams[i] = n, polls[n++] = (struct pollfd){k->streams[i].fd, POLLIN, 0};
   if (k->feed.fd >= 0 && k->feed.at < k->feed.end) feed = n, polls[n++] = (struct pollfd){k->feed.fd, POLLOUT, 0};
-  if (*k->plan->socket) listener = n, polls[n++] = (struct pollfd){FD_LISTEN, POLLIN, 0};
+  if (*k->plan->socket && clients_have_room(k)) listener = n, polls[n++] = (struct pollfd){FD_LISTEN, POLLIN, 0};
   n += health_poll(polls + n);
   first = n;
-  for (int i = 0; i < CLIENTS; i++) {
+  for (int i = 0; i < k->places; i++) {
     struct client *c = &k->clients[i];
     if (c->fd < 0) continue;
     clients[n - first] = c;
@@ -183,14 +184,15 @@ static int turn(struct keeper *k, uint64_t limit) {
 
 /*
  * All that was written before the process ended. Not until the pipes end: something that left the cgroup may hold them
- * for ever. So: until there is nothing more to read now and everybody has been sent what there was.
+ * for ever. So: until there is nothing more to read now and everybody has been sent what there was; or it is `limit`, or a
+ * restart that waits for this is no longer wanted.
  */
-static void drain(struct keeper *k) {
-  for (;;) {
+static void drain(struct keeper *k, uint64_t limit, bool restarts) {
+  while (now_us() < limit && !(restarts && k->restart_off)) {
     bool open = k->streams[OUT].fd >= 0 || k->streams[ERR].fd >= 0;
     bool busy = (open && k->held) || sending(k);
     if (!busy && !open) break;
-    if (turn(k, busy ? UINT64_MAX : 0) == 0 && !busy) break;
+    if (turn(k, busy ? limit : 0) == 0 && !busy) break;
   }
 }
 
@@ -218,9 +220,9 @@ static int open_stdio(struct keeper *k) {
   if (k->plan->tty) return 0;
   int in = k->plan->open_stdin ? make_pipe(FD_STDIN, true) : -1;
   int out = make_pipe(FD_STDOUT, false), err = make_pipe(FD_STDERR, false);
-  k->feed.fd = in < 0 ? -1 : in;
-  k->streams[OUT].fd = out < 0 ? -1 : out;
-  k->streams[ERR].fd = err < 0 ? -1 : err;
+  k->feed.fd = in;
+  k->streams[OUT].fd = out;
+  k->streams[ERR].fd = err;
   return out < 0 ? out : err < 0 ? err : k->plan->open_stdin && in < 0 ? in : 0;
 }
 
@@ -228,7 +230,7 @@ static void close_stdio(struct keeper *k) {
   stream_end(k, OUT);
   stream_end(k, ERR);
   log_flush();
-  if (k->feed.fd >= 0) close(k->feed.fd);
+  close_fd(&k->feed.fd);
   k->feed.fd = -1;
 }
 
@@ -239,16 +241,11 @@ static void close_stdio(struct keeper *k) {
  * hear has ended, which wants the same folders: they are told afterwards.
  */
 static void hold_mounts(struct keeper *k) {
-  char path[40];
-  struct text t = text_in(path, sizeof path - 1);
-  if (!*k->plan->remove) return;
-  put(&t, "/proc/"), put_number(&t, (uint64_t)k->run.pid), put(&t, "/ns/mnt");
-  *t.at = 0;
-  k->mounts = open(path, O_RDONLY | O_CLOEXEC);
+  if (*k->plan->remove) k->mounts = open_process(k->run.pid, "ns/mnt", O_RDONLY);
 }
 
 static void release_mounts(struct keeper *k) {
-  if (k->mounts >= 0) close(k->mounts);
+  close_fd(&k->mounts);
   k->mounts = -1;
 }
 
@@ -258,11 +255,14 @@ static int begin(struct keeper *k) {
   k->started_ns = clock_ns();
   k->timed_out = false;
   record_clear();
-  if (*k->plan->exit_file) unlink(k->plan->exit_file); /* of the run before this one */
+  /* Of the run before this one. */
+  if (*k->plan->exit_file) unlink(k->plan->exit_file);
+  if (k->restarts && *k->plan->exit_spare) unlink(k->plan->exit_spare);
   if (!error) error = run_outside(&k->run);
   for (int number = FD_STDIN; number <= FD_STDERR; number++) vacate(number);
   if (error) {
     run_abandon(&k->run);
+    close_stdio(k);
     return error;
   }
   k->running = k->run.pid > 0;
@@ -282,22 +282,22 @@ static int begin(struct keeper *k) {
 
 static void die(struct keeper *k) {
   char code[8];
-  struct text t = text_in(code, sizeof code - 1);
+  struct text t = text_in(code, sizeof code);
   put_number(&t, (uint64_t)k->status);
-  *t.at = 0;
   if (record_oom()) record_event(k, "oom", "");
   record_event(k, "die", code);
 }
 
+/* Its output may be left for later: nobody knows how long client zero takes to read it. */
 static void live(struct keeper *k) {
   while (k->running) turn(k, UINT64_MAX);
+  uint64_t limit = now_us() + 1000000;
   health_stop();
-  drain(k);
+  drain(k, limit, false);
   run_after(&k->run); /* kills what is left in the cgroup, which lets go of the pipes */
   close_range(FD_HELD, ~0U, 0);
-  drain(k);
-  close_stdio(k);
-  if (k->run.pidfd >= 0) close(k->run.pidfd);
+  drain(k, limit, false);
+  close_fd(&k->run.pidfd);
   k->run.pidfd = -1;
 }
 
@@ -319,27 +319,44 @@ static bool wait_again(struct keeper *k, uint64_t delay) {
 static void flush_clients(struct keeper *k) {
   uint64_t limit = now_us() + 10000000;
   while (sending(k)) {
-    for (int i = 0; i < CLIENTS && now_us() >= limit; i++)
+    for (int i = 0; i < k->places && now_us() >= limit; i++)
       if (k->clients[i].fd >= 0 && !k->clients[i].zero && k->clients[i].owes) client_drop(k, &k->clients[i]);
     turn(k, now_us() < limit ? limit : UINT64_MAX);
   }
 }
 
-/* How it ended, for the file and for those who attached or wait. */
-static void tell(struct keeper *k, uint8_t type, enum whom whom) {
-  flush_clients(k); /* the text's buffer may still be on its way from the run before */
+/*
+ * How it ended: into the file, to those who only wait and, when they have all of the output, to those who attached. Client
+ * zero may take as long as it likes with that (`sampan run … | less`): nobody else waits for it, and `ps` and `stop` not
+ * either.
+ */
+static struct text tell(struct keeper *k, uint8_t type, enum whom whom) {
+  const struct plan *p = k->plan;
   struct text t = record_exit(k);
-  if (*k->plan->exit_file && whom != OTHERS) write_file(k->plan->exit_file, t.start, (size_t)(t.at - t.start));
-  channel_offer(k, NOTICE, type, t.start, (uint32_t)(t.at - t.start), whom);
+  uint32_t len = (uint32_t)(t.at - t.start);
+  bool restarts = type == FRAME_STATE, late = k->held || sending(k);
+  /* Where the disk is full the next reader finds it elsewhere. */
+  if (*p->exit_file && write_file(p->exit_file, t.start, len) < 0 && *p->exit_spare) write_file(p->exit_spare, t.start, len);
+  if (late && !restarts) channel_offer(k, NOTICE, type, t.start, len, WAITING);
+  drain(k, UINT64_MAX, restarts);
+  if (restarts && k->restart_off) return t;
+  close_stdio(k);
+  channel_offer(k, NOTICE, type, t.start, len, whom);
   flush_clients(k);
+  return t;
 }
 
 static void tell_end(struct keeper *k) {
-  if (!*k->plan->remove) return tell(k, FRAME_EXIT, EVERYBODY);
-  tell(k, FRAME_EXIT, ZERO);
+  if (!*k->plan->remove) {
+    tell(k, FRAME_EXIT, EVERYBODY);
+    return;
+  }
+  struct text t = tell(k, FRAME_EXIT, ZERO);
   release_mounts(k);
   channel_offer(k, NOTICE, FRAME_GONE, NULL, 0, ZERO);
-  tell(k, FRAME_EXIT, OTHERS);
+  flush_clients(k);
+  channel_offer(k, NOTICE, FRAME_EXIT, t.start, (uint32_t)(t.at - t.start), OTHERS);
+  flush_clients(k);
 }
 
 /* ---- the whole */
@@ -364,7 +381,7 @@ static int prepare(struct keeper *k) {
 
 /* Whether a client is there that may say that it has recorded the end. */
 static bool awaited(struct keeper *k, bool zero_only) {
-  for (int i = 0; i < CLIENTS; i++) {
+  for (int i = 0; i < k->places; i++) {
     const struct client *c = &k->clients[i];
     if (c->fd >= 0 && (c->waits || (c->zero && c->attached)) && (c->zero || !zero_only)) return true;
   }
@@ -386,7 +403,7 @@ static void farewell(struct keeper *k) {
   _exit(0);
 }
 
-int keep(struct plan *plan, int client) {
+void keep(struct plan *plan, int client) {
   struct keeper *k = &keeper;
   uint64_t backoff = 100000;
   k->plan = plan;
@@ -404,7 +421,7 @@ int keep(struct plan *plan, int client) {
   if (!error) error = begin(k);
   if (error) run_after(&k->run);
   if (error && *plan->socket) unlink(plan->socket);
-  record_report(k, client, error);
+  record_report(client, k->run.shared, plan->program.count, k->started_ns, error);
   if (error || !k->run.pid) _exit(error ? 1 : 0);
   /* From here on nobody's terminal or pipe is held open by a container that runs on. */
   for (int fd = 0; fd < 3; fd++) dup2(FD_STDIN, fd);
@@ -415,8 +432,8 @@ int keep(struct plan *plan, int client) {
     if (!again(k)) break;
     k->renew = k->stale;
     if (k->renew) break;
+    record_pid(k, true); /* first: with an exit record alone it would have ended */
     tell(k, FRAME_STATE, EVERYBODY);
-    record_pid(k, true);
     if (now_us() - k->started_us >= 10000000) backoff = 100000;
     if (!wait_again(k, backoff)) break;
     backoff = backoff * 2 < 60000000 ? backoff * 2 : 60000000;

@@ -31,10 +31,22 @@ enum { SIGNAL_NO_RESTART = 1, SIGNAL_WHOLE_CGROUP = 2 };
 enum { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4 };
 
 #define HEADER 8u
-#define CLIENTS 32
+#define CLIENTS 256 /* who comes later waits until one leaves */
 #define LINE_MOST 16384u /* a longer line is logged in parts, as Docker does it */
 #define READ_MOST 65536u
 #define FEED_MOST 32768u /* src/launch/connection.ts never has more than this on its way */
+
+static inline uint32_t be32(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
+
+static inline void put_be32(uint8_t *p, uint32_t n) {
+  for (int i = 0; i < 4; i++) p[i] = (uint8_t)(n >> (24 - 8 * i));
+}
+
+static inline void frame_head(uint8_t *head, uint8_t type, uint32_t len) {
+  memset(head, 0, HEADER);
+  head[0] = type;
+  put_be32(head + 4, len);
+}
 
 /* What is being sent to clients: one frame a channel, from the buffer where it lies. Not read again before all have it. */
 enum { OUT, ERR, NOTICE, CHANNELS };
@@ -86,6 +98,7 @@ struct keeper {
   uint32_t restarts;
   uint64_t started_ns, started_us, finished_ns, deadline;
   struct client clients[CLIENTS];
+  int places; /* of those, how many have ever been in use */
   struct channel channels[CHANNELS];
   struct stream streams[2];
   struct feed feed;
@@ -94,6 +107,7 @@ struct keeper {
 /* ---- clients.c */
 void clients_init(struct keeper *k, int zero);
 int clients_listen(const char *path);
+bool clients_have_room(const struct keeper *k);
 void client_accept(struct keeper *k);
 /* Reads what came; may end the client. */
 void client_read(struct keeper *k, struct client *c);
@@ -102,14 +116,13 @@ void client_send(struct keeper *k, struct client *c);
 void client_drop(struct keeper *k, struct client *c);
 /* Drops those that have taken nothing for half a minute, but for client zero. */
 void clients_check(struct keeper *k);
-enum whom { EVERYBODY, ZERO, OTHERS };
+enum whom { EVERYBODY, ZERO, OTHERS, WAITING };
 /* Offers a frame on a channel to those who attached to it (NOTICE: who attached or waits). */
 void channel_offer(struct keeper *k, int channel, uint8_t type, const char *data, uint32_t len, enum whom whom);
 bool channel_idle(const struct keeper *k, int channel);
 void feed_pump(struct keeper *k);
 /* Whether this client's next bytes can be taken now. */
 bool client_readable(const struct keeper *k, const struct client *c);
-struct client *client_zero(struct keeper *k);
 
 /* ---- log.c */
 bool log_open(const struct plan *plan);
@@ -122,7 +135,8 @@ void record_pid(struct keeper *k, bool restarting);
 void record_event(struct keeper *k, const char *action, const char *exit_code);
 /* The exit record's text, for the file and for the clients; good until the next. */
 struct text record_exit(struct keeper *k);
-void record_report(struct keeper *k, int fd, int error);
+/* What came of so many steps, to whom sent the plan. */
+void record_report(int fd, const struct shared *shared, uint32_t steps, uint64_t started_ns, int error);
 /* What `read` steps found since the last time: whether the kernel has killed for want of memory. */
 bool record_oom(void);
 void record_clear(void);

@@ -54,10 +54,9 @@ void log_flush(void) {
 }
 
 static void numbered(char *name, size_t size, uint32_t n) {
-  struct text t = text_in(name, size - 1);
+  struct text t = text_in(name, size);
   put(&t, out.plan->log);
   if (n) put(&t, "."), put_number(&t, n);
-  *t.at = 0;
 }
 
 static void rotate(void) {

@@ -36,12 +36,9 @@ static int sealed_copy(int exe) {
 }
 
 static void seal(char **argv) {
-  int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  closing exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
   if (exe < 0) complain("cannot open", "/proc/self/exe", errno), _exit(1);
-  if (sealed(exe)) {
-    close(exe);
-    return;
-  }
+  if (sealed(exe)) return;
   int safe = sealed_copy(exe);
   if (safe >= 0) syscall(SYS_execveat, safe, "", argv, environ, AT_EMPTY_PATH);
   complain("cannot execute itself from a sealed file", "", errno);
@@ -69,19 +66,12 @@ static void stand_alone(void) {
   if (chdir("/") < 0) _exit(1);
 }
 
-static void refuse(const char *why) {
-  static char frame[HEADER + 32 + 256];
-  size_t len = strlen(why);
+__attribute__((noreturn)) static void refuse(const char *why) {
+  static struct shared shared = {.failed = NO_STEP};
   complain("this is not a plan:", why, 0);
-  frame[0] = FRAME_REPORT;
-  frame[6] = (char)((32 + len) >> 8);
-  frame[7] = (char)(32 + len);
-  struct text t = text_in(frame, sizeof frame);
-  const uint32_t words[] = {0, (uint32_t)getpid(), 0, 0, 0, NO_STEP, EBADMSG, 0};
-  t.at += HEADER;
-  put_bytes(&t, (const char *)words, sizeof words);
-  put_bytes(&t, why, len);
-  write_all(FD_CLIENT, frame, (size_t)(t.at - frame));
+  struct text t = text_in(shared.detail, sizeof shared.detail);
+  put(&t, why);
+  record_report(FD_CLIENT, &shared, 0, 0, -EBADMSG);
   _exit(1);
 }
 
@@ -97,7 +87,6 @@ static bool read_all(int fd, void *to, size_t len) {
 }
 
 int main(int argc, char **argv) {
-  (void)argc;
   seal(argv);
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_NAME, "sampan-keeper");
@@ -105,7 +94,7 @@ int main(int argc, char **argv) {
   static struct plan plan;
   uint8_t head[HEADER];
   if (!read_all(FD_CLIENT, head, sizeof head) || head[0] != FRAME_PLAN) refuse("there is none on fd 3");
-  uint32_t len = (uint32_t)head[4] << 24 | (uint32_t)head[5] << 16 | (uint32_t)head[6] << 8 | head[7];
+  uint32_t len = be32(head + 4);
   if (len > PLAN_MOST) refuse("it is larger than 64 MiB");
   /* All the memory there will be: allocated now, touched as far as it is used. */
   uint8_t *bytes = mapping(len + plan_arena(len), false);

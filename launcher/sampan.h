@@ -52,7 +52,7 @@ enum policy { RESTART_NO, RESTART_ALWAYS, RESTART_UNLESS_STOPPED, RESTART_ON_FAI
 
 struct plan {
   struct program program;
-  const char *lock, *pid_file, *socket, *exit_file;
+  const char *lock, *pid_file, *socket, *exit_file, *exit_spare;
   uint32_t driver;
   const char *log;
   uint64_t log_size;
@@ -71,7 +71,7 @@ struct plan {
 };
 
 #define PLAN_MAGIC 0x4e504d53u /* "SMPN", least byte first */
-#define PLAN_VERSION 2u
+#define PLAN_VERSION 3u
 #define PLAN_MOST (64u << 20)
 
 /* Bytes of arena that a plan of this many bytes can need: no operand costs more than six times its room on the wire. */
@@ -145,6 +145,11 @@ void run_after(struct run *run);
 
 /* Negative errno for a call that returned below zero. */
 static inline int check(long r) { return r < 0 ? -errno : (int)r; }
+/* `closing fd = …`: closed on every way out of its block. */
+static inline void close_fd(const int *fd) {
+  if (*fd >= 0) close(*fd);
+}
+#define closing __attribute__((cleanup(close_fd))) int
 /* What the errno does not say, for the report; the first words stay. */
 void detail(struct run *run, const char *a, const char *b);
 
@@ -181,12 +186,12 @@ void init_main(pid_t child) __attribute__((noreturn));
 
 /* ---- the keeper (keeper.c and what it keeps) */
 
-int keep(struct plan *plan, int client) __attribute__((noreturn));
+__attribute__((noreturn)) void keep(struct plan *plan, int client);
 
 uint64_t now_us(void);   /* CLOCK_MONOTONIC */
 uint64_t clock_ns(void); /* since 1970 */
 
-/* Text built in a buffer of fixed size: what does not fit marks it full. */
+/* Text built in a buffer of fixed size, with a NUL behind it at all times: what does not fit marks it full. */
 struct text {
   char *start, *at, *end;
   bool full;
@@ -194,12 +199,15 @@ struct text {
 struct text text_in(char *buffer, size_t size);
 void put_bytes(struct text *t, const char *s, size_t len);
 void put(struct text *t, const char *s);
+#define put_all(t, ...) put_each(t, (const char *const[]){__VA_ARGS__, NULL})
+void put_each(struct text *t, const char *const *all);
 void put_number(struct text *t, uint64_t n);
 /* As a JSON string's inside, escaped as Docker's log writer does it. */
 void put_json(struct text *t, const char *s, size_t len);
 /* Writes by a temporary name and a rename, so that a reader sees the old text or the new. */
 int write_file(const char *path, const char *data, size_t len);
 bool write_all(int fd, const void *data, size_t len);
+int open_process(pid_t pid, const char *name, int flags); /* /proc/PID/name */
 uint64_t process_start(pid_t pid); /* field 22 of /proc/PID/stat; 0 if it is gone */
 /* What a keeper does not end by; its children take the default back. */
 void keeper_signals(void (*disposition)(int));
@@ -213,5 +221,6 @@ struct entries {
   _Alignas(struct dirent64) char buffer[4096];
 };
 const struct dirent64 *next_entry(struct entries *e);
+const char *words_of(int error);
 void complain(const char *what, const char *object, int error);
 #endif

@@ -28,12 +28,10 @@ static int (*const HANDLER[])(struct run *, const struct arg *) = {
 size_t shared_size(uint32_t steps) { return sizeof(struct shared) + steps * sizeof(struct result); }
 
 void detail(struct run *run, const char *a, const char *b) {
-  struct text t = text_in(run->shared->detail, sizeof run->shared->detail - 1);
-  if (*t.at) return;
+  if (*run->shared->detail) return;
+  struct text t = text_in(run->shared->detail, sizeof run->shared->detail);
   put(&t, a);
-  size_t len = strlen(b), space = (size_t)(t.end - t.at);
-  put_bytes(&t, b, len < space ? len : space);
-  *t.at = 0;
+  put_bytes(&t, b, strnlen(b, (size_t)(t.end - t.at)));
 }
 
 static void note(struct run *run, uint32_t i, uint64_t from, int result) {
@@ -95,10 +93,7 @@ static int meet(struct run *run, uint32_t i) {
 }
 
 /* A barrier is met by the clone, not here: it stands in the table because every call does. */
-int op_barrier(struct run *run, const struct arg *a) {
-  (void)run, (void)a;
-  return 0;
-}
+int op_barrier(struct run *run, const struct arg *a) { return 0; }
 
 /* The child dies with its keeper. One that died before this line has left a hung-up socketpair. */
 static void die_with_parent(struct run *run) {
@@ -107,8 +102,7 @@ static void die_with_parent(struct run *run) {
   if (recv(run->peer, &end, 1, MSG_DONTWAIT | MSG_PEEK) == 0) _exit(1);
 }
 
-static void run_inside(struct run *run, uint32_t from) __attribute__((noreturn));
-static void run_inside(struct run *run, uint32_t from) {
+__attribute__((noreturn)) static void run_inside(struct run *run, uint32_t from) {
   for (uint32_t i = from; i < run->program->count; i++) {
     const struct step *s = &run->program->steps[i];
     if (s->op == OP_execve) {
@@ -138,7 +132,8 @@ static void begin_child(struct run *run, int peer) {
 }
 
 static int clone_outside(struct run *run, const struct arg *a) {
-  int pair[2], cgroup = -1;
+  int pair[2];
+  closing cgroup = -1;
   uint64_t flags = a[0].n;
   if (a[1].len && (cgroup = open(a[1].s, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) return -errno;
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return -errno;
@@ -152,17 +147,17 @@ static int clone_outside(struct run *run, const struct arg *a) {
       .cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0,
   };
   long pid = syscall(SYS_clone3, &args, sizeof args);
-  int error = errno;
-  if (pid == 0) begin_child(run, pair[1]);
-  if (pid != 0 && flags & CLONE_NEWUSER) prctl(PR_SET_DUMPABLE, 0);
-  if (pid != 0) close(pair[1]);
-  if (pid < 0) close(pair[0]);
-  if (cgroup >= 0 && pid != 0) close(cgroup);
-  if (pid < 0) return -error;
-  if (pid > 0) {
-    run->pid = (pid_t)pid;
-    run->peer = pair[0];
+  if (pid == 0) {
+    cgroup = -1; /* closed with all others */
+    begin_child(run, pair[1]);
+    return 0;
   }
+  int error = pid < 0 ? -errno : 0;
+  if (flags & CLONE_NEWUSER) prctl(PR_SET_DUMPABLE, 0);
+  close(pair[1]);
+  if (error) return close(pair[0]), error;
+  run->pid = (pid_t)pid;
+  run->peer = pair[0];
   return 0;
 }
 
@@ -190,14 +185,17 @@ int op_clone(struct run *run, const struct arg *a) {
   return run->child ? clone_inside(run, a) : clone_outside(run, a);
 }
 
+/* Unreaped, so the pid is still its own. */
+static void end_child(pid_t pid) {
+  kill(pid, SIGKILL);
+  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+}
+
 static void kill_child(struct run *run) {
   if (run->pid <= 0) return;
-  pid_t second = run->shared->pid;
-  pidfd_send_signal(run->pidfd, SIGKILL, NULL, 0);
-  waitpid(run->pid, NULL, 0);
-  /* Unreaped, so the pid is still its own. */
-  if (second != run->pid) kill(second, SIGKILL), waitpid(second, NULL, 0);
-  close(run->pidfd);
+  end_child(run->pid);
+  if (run->shared->pid != run->pid) end_child(run->shared->pid);
+  if (run->pidfd >= 0) close(run->pidfd);
   run->pid = 0;
   run->pidfd = -1;
 }
@@ -226,10 +224,11 @@ static int conclude(struct run *run) {
     return -ESRCH;
   }
   if (shared->pid != run->pid) { /* replaced by a sibling */
-    waitpid(run->pid, NULL, 0);
+    while (waitpid(run->pid, NULL, 0) < 0 && errno == EINTR) continue;
     close(run->pidfd);
     run->pid = shared->pid;
-    run->pidfd = pidfd_open(run->pid, 0);
+    run->pidfd = check(pidfd_open(run->pid, 0));
+    if (run->pidfd < 0) return run->pidfd;
   }
   return 0;
 }
@@ -241,8 +240,7 @@ int run_outside(struct run *run) {
   shared->failed = shared->at_execve = NO_STEP;
   for (uint32_t i = 0; i < p->count; i++) shared->results[i] = (struct result){UNREACHED, UNREACHED, 0};
   run->pid = 0;
-  run->pidfd = run->peer = run->master = -1;
-  run->companion = -1;
+  run->pidfd = run->peer = run->master = run->companion = -1;
   run->root = run->procfs = run->null = run->empty = run->slave = -1;
   int error = 0;
   for (uint32_t i = 0; i < p->count && !error; i++) {
@@ -261,7 +259,6 @@ int run_outside(struct run *run) {
   return error;
 }
 
-/* A start that failed leaves no process behind. */
 void run_abandon(struct run *run) {
   kill_child(run);
   if (run->peer >= 0) close(run->peer);

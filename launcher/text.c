@@ -15,7 +15,10 @@ uint64_t clock_ns(void) {
   return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-struct text text_in(char *buffer, size_t size) { return (struct text){buffer, buffer, buffer + size, false}; }
+struct text text_in(char *buffer, size_t size) {
+  *buffer = 0;
+  return (struct text){buffer, buffer, buffer + size - 1, false};
+}
 
 void put_bytes(struct text *t, const char *s, size_t len) {
   if (len > (size_t)(t->end - t->at)) {
@@ -24,9 +27,14 @@ void put_bytes(struct text *t, const char *s, size_t len) {
   }
   memcpy(t->at, s, len);
   t->at += len;
+  *t->at = 0;
 }
 
 void put(struct text *t, const char *s) { put_bytes(t, s, strlen(s)); }
+
+void put_each(struct text *t, const char *const *all) {
+  while (*all) put(t, *all++);
+}
 
 void put_number(struct text *t, uint64_t n) {
   char digits[20], *p = digits + sizeof digits;
@@ -48,10 +56,8 @@ bool write_all(int fd, const void *data, size_t len) {
 
 int write_file(const char *path, const char *data, size_t len) {
   char name[4096 + 8];
-  struct text t = text_in(name, sizeof name - 1);
-  put(&t, path);
-  put(&t, ".new");
-  *t.at = 0;
+  struct text t = text_in(name, sizeof name);
+  put_all(&t, path, ".new");
   int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return -errno;
   int error = write_all(fd, data, len) ? 0 : -errno;
@@ -61,17 +67,17 @@ int write_file(const char *path, const char *data, size_t len) {
   return error;
 }
 
+int open_process(pid_t pid, const char *name, int flags) {
+  char path[64];
+  struct text t = text_in(path, sizeof path);
+  put(&t, "/proc/"), put_number(&t, (uint64_t)pid), put_all(&t, "/", name);
+  return check(open(path, flags | O_CLOEXEC));
+}
+
 uint64_t process_start(pid_t pid) {
   char buffer[1024];
-  struct text t = text_in(buffer, sizeof buffer - 1);
-  put(&t, "/proc/");
-  put_number(&t, (uint64_t)pid);
-  put(&t, "/stat");
-  *t.at = 0;
-  int fd = open(buffer, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  ssize_t n = read(fd, buffer, sizeof buffer - 1);
-  close(fd);
+  closing fd = open_process(pid, "stat", O_RDONLY);
+  ssize_t n = fd < 0 ? -1 : read(fd, buffer, sizeof buffer - 1);
   if (n <= 0) return 0;
   buffer[n] = 0;
   /* The name in field 2 may hold spaces and brackets: the last bracket ends it. Field 22 is 20 spaces further. */
@@ -100,13 +106,13 @@ const struct dirent64 *next_entry(struct entries *e) {
   }
 }
 
+const char *words_of(int error) { return strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error"; }
+
 void complain(const char *what, const char *object, int error) {
   char line[1024];
-  struct text t = text_in(line, sizeof line - 1);
-  put(&t, "sampan launcher: ");
-  put(&t, what);
-  if (object[0]) put(&t, " "), put(&t, object);
-  if (error) put(&t, ": "), put(&t, strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error");
-  put_bytes(&t, "\n", 1);
+  struct text t = text_in(line, sizeof line);
+  put_all(&t, "sampan launcher: ", what, *object ? " " : "", object);
+  if (error) put_all(&t, ": ", words_of(error));
+  put(&t, "\n");
   write_all(2, line, (size_t)(t.at - line));
 }

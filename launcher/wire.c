@@ -96,6 +96,11 @@ static struct arg path(struct cursor *c) {
   return a;
 }
 
+/* A file of the keeper's, or "": it has none. */
+static const char *file(struct cursor *c) {
+  return left(&c->texts) && *c->texts.at == 0 ? text(c).s : path(c).s;
+}
+
 static struct arg list(struct cursor *c) {
   struct arg a = {.len = number(c)};
   /* A text takes a byte at least, so a count that could not fit is refused before it costs anything. */
@@ -188,12 +193,13 @@ const char *plan_decode(struct plan *plan, const uint8_t *start, size_t len, voi
   const uint8_t *numbers = start + sizeof head, *texts = numbers + head[2] * 4, *bytes = texts + head[3];
   struct cursor c = {{numbers, texts}, {texts, bytes}, {bytes, start + len}, arena, NULL};
   *plan = (struct plan){0};
-  plan->lock = text(&c).s;
-  plan->pid_file = text(&c).s;
-  plan->socket = text(&c).s;
-  plan->exit_file = text(&c).s;
+  plan->lock = file(&c);
+  plan->pid_file = file(&c);
+  plan->socket = file(&c);
+  plan->exit_file = file(&c);
+  plan->exit_spare = file(&c);
   plan->driver = below(&c, LOG_LOCAL + 1);
-  plan->log = text(&c).s;
+  plan->log = file(&c);
   plan->log_size = wide(&c);
   plan->log_files = number(&c);
   plan->tty = yes(&c);
@@ -206,7 +212,7 @@ const char *plan_decode(struct plan *plan, const uint8_t *start, size_t len, voi
   plan->cgroups = list(&c).list;
   plan->reap = list(&c).list;
   plan->remove = list(&c).list;
-  plan->events = text(&c).s;
+  plan->events = file(&c);
   plan->members = text(&c).s;
   plan->stop_after = number(&c);
   plan->has_health = yes(&c);

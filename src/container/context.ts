@@ -38,6 +38,10 @@ export class Places {
   get exit(): string {
     return `${this.folder}/exit.json`;
   }
+  /** The same, on another disk mostly: written where that one is full. */
+  get exitSpare(): string {
+    return `${this.run}/exit.json`;
+  }
   get plan(): string {
     return `${this.folder}/plan.json`;
   }

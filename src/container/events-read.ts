@@ -65,7 +65,9 @@ function parseEvent(line: string): Event | undefined {
       Record<string, string>;
     return { time, type, action, id, attributes: { ...attributes, ...more } };
   } catch {
-    return undefined;
+    // Half a line, which a full disk left, and behind it a whole one.
+    const next = line.lastIndexOf('{"time":');
+    return next > 0 ? parseEvent(line.slice(next)) : undefined;
   }
 }
 

@@ -6,7 +6,7 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "../kernel/fs.ts";
 import type { Exit } from "../launch/index.ts";
 import { cgroupFolders, cgroupPids, oomKills, readCgroupHost, removeCgroup, thaw } from "../runtime/index.ts";
-import { attributesOf, type Context, places, sharedShm } from "./context.ts";
+import { attributesOf, type Context, type Places, places, sharedShm } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
 import { releaseNetwork } from "./networking.ts";
 import { remainsOf } from "./remains.ts";
@@ -14,12 +14,15 @@ import type { StoredContainer, StoredState } from "./rows.ts";
 import { isRootless } from "./spec.ts";
 import { fromNanoseconds, now } from "./time.ts";
 
-export function readExit(path: string): Exit | undefined {
-  try {
-    return JSON.parse(readFileSync(path, "utf8")) as Exit;
-  } catch {
-    return undefined;
-  }
+/** What the keeper wrote at the end; undefined: it has not come to that. */
+export function readExit({ exit, exitSpare }: Places): Exit | undefined {
+  for (const path of [exit, exitSpare])
+    try {
+      return JSON.parse(readFileSync(path, "utf8")) as Exit;
+    } catch {
+      // Not there, mostly.
+    }
+  return undefined;
 }
 
 export function endedState(exit: Exit): StoredState {

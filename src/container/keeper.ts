@@ -97,6 +97,7 @@ export function keeperPlan(context: Context, container: StoredContainer, wishes:
     pidFile: at.pid,
     socket: at.socket,
     exitFile: at.exit,
+    exitSpare: at.exitSpare,
     log: logPlan(config.log, at.log),
     tty: config.tty,
     openStdin: config.openStdin,

@@ -40,7 +40,7 @@ export function look(
   const release = tryClaim(at.folder);
   if (!release) {
     // Somebody is just starting, recording or removing it.
-    const exit = live && readExit(at.exit);
+    const exit = live && readExit(at);
     return asShown(exit ? endedState(exit) : state);
   }
   try {
@@ -65,7 +65,7 @@ const asShown = (state: StoredContainer["state"]): ContainerState =>
 export function settle(context: Context, container: StoredContainer): ContainerState | undefined {
   const at = places(context.paths, container.id);
   const live = readPidFile(at.pid);
-  const exit = readExit(at.exit);
+  const exit = readExit(at);
   const locked = isLocked(at.lock);
   // With an exit record that no restart will follow the process has ended, though its keeper may still be about.
   if (locked && live && (live.restarting || !exit)) return livingState(context, container, live);
@@ -131,7 +131,7 @@ function livingState(context: Context, container: StoredContainer, live: Live): 
   const { state } = container;
   const frozen = state.status === "paused" && isFrozen(readCgroupHost(), cgroupOf(container));
   // Between two runs the keeper has written how the last one ended.
-  const exit = live.restarting ? readExit(places(context.paths, container.id).exit) : undefined;
+  const exit = live.restarting ? readExit(places(context.paths, container.id)) : undefined;
   return withHealth(context, container, {
     ...(exit ? endedState(exit) : CREATED),
     status: live.restarting ? "restarting" : frozen ? "paused" : "running",

@@ -56,7 +56,7 @@ async function untilEnd(
   }
   keeper?.close();
   if (signal?.aborted) return 0;
-  const after = readExit(at.exit);
+  const after = readExit(at);
   if (after) return after.code;
   try {
     return containers.get(container.id).state.exitCode;

@@ -49,6 +49,8 @@ export interface KeeperPlan {
   readonly socket: string;
   /** The exit record, written to a temporary name and renamed. Empty: none. */
   readonly exitFile: string;
+  /** Where the exit record goes if it cannot be written there, as on a full disk. Empty: nowhere. */
+  readonly exitSpare: string;
   readonly log: LogPlan;
   readonly tty: boolean;
   /** stdin is a pipe (or the pty) that clients feed; otherwise /dev/null. */
@@ -84,6 +86,7 @@ export const NO_KEEPER: KeeperPlan = {
   pidFile: "",
   socket: "",
   exitFile: "",
+  exitSpare: "",
   log: { driver: "none", path: "", maxSize: 0, maxFiles: 1 },
   tty: false,
   openStdin: false,

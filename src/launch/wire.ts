@@ -7,7 +7,7 @@ import type { HealthPlan, KeeperPlan, Plan } from "./plan.ts";
 import type { CallName, Create, Step } from "./step.ts";
 
 const MAGIC = 0x4e504d53; // "SMPN"
-const VERSION = 2;
+const VERSION = 3;
 /** Numbers of the head: those two, how many numbers there are, how many bytes of texts. */
 const HEAD = 4;
 /** An id that chown leaves as it is. */
@@ -384,6 +384,7 @@ function keeper(w: Writer, plan: KeeperPlan): void {
   w.s(plan.pidFile);
   w.s(plan.socket);
   w.s(plan.exitFile);
+  w.s(plan.exitSpare);
   w.u(DRIVER[plan.log.driver]);
   w.s(plan.log.path);
   w.U(plan.log.maxSize);

@@ -44,6 +44,12 @@ test("what a keeper writes beside the attributes belongs to them", async () => {
   expect(await read()).toMatchObject([{ action: "die", attributes: { name: "n", exitCode: "137" } }]);
 });
 
+test("an event behind half a line, which a full disk left, is read", async () => {
+  appendFileSync(join(root, "events.jsonl"), '{"time":"1795705224160673126","type":"contai');
+  events.append(event("die", "a"));
+  expect(await actions()).toEqual(["die"]);
+});
+
 test("filters: values of one name are alternatives, names must all match", async () => {
   events.append(event("create", "abc"), event("start", "abc", { tier: "web" }), event("create", "def"));
   events.append({ type: "image", action: "tag", id: "sha256:1", attributes: { name: "busybox:1" } });

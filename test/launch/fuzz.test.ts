@@ -1,7 +1,7 @@
 /** Random and mutated plans for the decoder, built with the address and undefined-behaviour sanitizers. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
-import { CLONE, type Plan, type Step } from "../../src/launch/index.ts";
+import { CLONE, launch, type Plan, type Step } from "../../src/launch/index.ts";
 import { encode } from "../../src/launch/wire.ts";
 import { after, execve, inside, keeper, outside, rootfs } from "./support.ts";
 
@@ -153,6 +153,21 @@ test("a text with a NUL inside would be two: it is refused, wherever it stands",
     encode({ ...whole, keeper: { ...whole.keeper, remove: ["/a", "/b\0"] } }),
   ];
   expect(await feed(records)).toMatchObject({ code: 0, out: "0 accepted, 3 refused\n", err: "" });
+});
+
+test("a file of the keeper's is nothing or an absolute path that fits", async () => {
+  const files = ["lock", "pidFile", "socket", "exitFile", "exitSpare", "events"] as const;
+  const plans = files.flatMap((name) =>
+    ["relative", `/${"x".repeat(5000)}`].map((path) =>
+      encode({ ...whole, keeper: { ...whole.keeper, [name]: path } }),
+    ),
+  );
+  expect(await feed(plans)).toMatchObject({ code: 0, out: `0 accepted, ${plans.length} refused\n`, err: "" });
+  // The one that came down to a buffer of the launcher's.
+  const socket = `${"x/".repeat(10_000)}s`;
+  await expect(launch({ ...whole, keeper: { ...whole.keeper, socket } })).rejects.toThrow(
+    "path that is not absolute",
+  );
 });
 
 test("25,000 random and mutated plans are each accepted or refused, never a crash", async () => {

@@ -216,6 +216,56 @@ describe("the attach socket", () => {
     expect(lines(`${live.dir}/log`)).toHaveLength(20000);
   });
 
+  test("lets nobody who waits for the end wait for a client that does not read", async () => {
+    const dir = place.container();
+    const removed = place.container();
+    const client = await launch(
+      plan(
+        container(place, dir, ["yes"]),
+        kept(dir, { foreground: true, remove: [removed], restart: { policy: "always", maximum: 0 } }),
+      ),
+    );
+    const { keeper = 0, pid = 0 } = client.report ?? {};
+    keepers.push(keeper);
+    let bytes = 0;
+    client.onOutput = (_, data) => {
+      bytes += data.length;
+    };
+    client.attach(ATTACH.stdout);
+    await until(() => bytes > 0);
+    client.pause();
+    // Its pipe is full, and it has been asleep since.
+    await until(() => read(`/proc/${pid}/stat`).includes(") S "));
+    const other = await connect(`${dir}/attach.sock`);
+    other.wait();
+    other.signal(9, true);
+    expect(await other.exit).toMatchObject({ code: 137 });
+    expect(exitOf(dir)).toMatchObject({ code: 137, restarts: 0 });
+    expect(alive(keeper)).toBe(true);
+    const before = bytes;
+    client.resume();
+    // What was in the pipe is still the first client's, and only then the end.
+    expect(await client.exit).toMatchObject({ code: 137 });
+    expect(bytes).toBeGreaterThan(before + 65536 - 1);
+    expect(log(`${dir}/log`).reduce((sum, line) => sum + line.log.length, 0)).toBe(bytes);
+    other.taken();
+    await until(() => !alive(keeper) && !existsSync(removed));
+    client.close();
+  });
+
+  test("has room for hundreds, and who comes when it is full is served when one leaves", async () => {
+    const live = await detach("sleep 1000");
+    const path = `${live.dir}/attach.sock`;
+    const waiting = await Promise.all(Array.from({ length: 255 }, () => connect(path)));
+    for (const client of waiting) client.wait();
+    const late = await connect(path);
+    late.wait();
+    late.signal(9, true);
+    waiting[0]?.close();
+    expect(await late.exit).toMatchObject({ code: 137 });
+    expect(await waiting[1]?.exit).toMatchObject({ code: 137 });
+  });
+
   test("drops who speaks nonsense and goes on", async () => {
     const live = await detach("read x; echo $x", { openStdin: true, stdinOnce: true });
     for (const type of [99, 17, 19]) {
@@ -373,6 +423,29 @@ describe("a restart", () => {
     await ended(live);
   });
 
+  test("that cannot be made leaves nothing open, however often it is tried", async () => {
+    const needed = `${place.path}/needed`;
+    writeFileSync(needed, "");
+    const live = await detach(
+      "sleep 1000",
+      { restart: { policy: "always", maximum: 0 } },
+      { early: [outside({ call: "write", path: needed, data: "x" })] },
+    );
+    const open = () => readdirSync(`/proc/${live.keeper}/fd`).length;
+    const deaths = (n: number) => until(() => actions(live.dir).filter((a) => a === "die").length >= n);
+    // The caller has left.
+    await until(() => !readdirSync(`/proc/${live.keeper}/fd`).includes("3"));
+    const before = open();
+    rmSync(needed);
+    process.kill(live.pid, "SIGKILL");
+    await deaths(4);
+    expect(open()).toBeLessThanOrEqual(before);
+    writeFileSync(needed, "");
+    await until(() => actions(live.dir).at(-1) === "start");
+    expect(open()).toBe(before);
+    process.kill(live.keeper, "SIGKILL");
+  });
+
   test("by another policy, given while it runs", async () => {
     const live = await detach("read x; exit 1", { openStdin: true });
     const client = await connect(`${live.dir}/attach.sock`);
@@ -383,6 +456,25 @@ describe("a restart", () => {
     client.writeStdin(new TextEncoder().encode("\n"));
     expect(await client.exit).toMatchObject({ code: 1, restarts: 1 });
   });
+});
+
+test("an event holds as many labels as there are", async () => {
+  const live = await detach("true", {
+    eventMembers: `"id":"test","attributes":{"a":"${"x".repeat(100_000)}"}`,
+  });
+  await ended(live);
+  expect(actions(live.dir)).toEqual(["start", "die"]);
+  expect(lines(`${live.dir}/events`)[1]?.length).toBeGreaterThan(100_000);
+});
+
+test("an exit record that cannot be written where it should be is written elsewhere", async () => {
+  const elsewhere = place.container();
+  const live = await detach("exit 3", {
+    exitFile: `${elsewhere}/gone/exit.json`,
+    exitSpare: `${elsewhere}/exit.json`,
+  });
+  await ended(live);
+  expect(exitOf(elsewhere)).toMatchObject({ code: 3 });
 });
 
 describe("a limit", () => {
@@ -538,6 +630,30 @@ describe("health", () => {
     expect(state(young.files).log[0]).toMatchObject({ exitCode: -1 });
     await until(() => state(old.files).status === "unhealthy");
     for (const { live } of [young, old]) process.kill(live.keeper, "SIGKILL");
+  });
+
+  test("a probe that writes without end keeps the keeper from nothing, and takes its process with it", async () => {
+    const files = place.container();
+    const live = await detach("exec sleep 100", health(files, probe("yes"), { timeout: 100, interval: 20 }));
+    await until(() => state(files).log.length >= 2);
+    expect(state(files).log[0]).toMatchObject({ exitCode: -1 });
+    // Nothing of it is a zombie that only the machine's init could reap, without which this container would not end.
+    const inside = readdirSync("/proc").filter((pid) => {
+      try {
+        return (
+          /^\d+$/.test(pid) &&
+          readlinkSync(`/proc/${pid}/ns/pid`) === readlinkSync(`/proc/${live.pid}/ns/pid`)
+        );
+      } catch {
+        return false;
+      }
+    });
+    expect(inside.length).toBeLessThanOrEqual(2);
+    const client = await connect(`${live.dir}/attach.sock`);
+    client.signal(9, true);
+    client.wait();
+    expect(await client.exit).toMatchObject({ code: 137 });
+    await ended(live);
   });
 
   test("a probe that cannot be executed says why", async () => {
