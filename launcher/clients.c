@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <termios.h>
 
+_Static_assert(FD_FREE + CLIENTS + 32 <= FD_HELD, "a client could be taken for a port that is held");
+
 static const uint64_t PATIENCE = 30 * 1000000;
 
 static void client_init(struct client *c, int fd, bool zero) { *c = (struct client){.fd = fd, .zero = zero, .current = -1}; }

@@ -31,7 +31,7 @@ enum { SIGNAL_NO_RESTART = 1, SIGNAL_WHOLE_CGROUP = 2 };
 enum { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4 };
 
 #define HEADER 8u
-#define CLIENTS 256 /* who comes later waits until one leaves */
+#define CLIENTS 200 /* who comes later waits until one leaves; with all else their fds stay below FD_HELD */
 #define LINE_MOST 16384u /* a longer line is logged in parts, as Docker does it */
 #define READ_MOST 65536u
 #define FEED_MOST 32768u /* src/launch/connection.ts never has more than this on its way */
