@@ -61,6 +61,12 @@ const NO_ROOM: Readonly<Record<string, string>> = {
   EROFS: "read-only file system",
 };
 
+/** Whether it says that a file of the engine's cannot be written now: the disk is full, or read-only. */
+export function isDiskError(error: unknown): boolean {
+  const { code = "" } = (error instanceof SampanError ? (error.cause ?? {}) : error) as { code?: string };
+  return code in NO_ROOM;
+}
+
 /** Where the engine's own files cannot be written, that in words; any other error as it is. `what` lies on that disk. */
 export function diskError(error: unknown, what: string): unknown {
   const { code = "" } = error as { code?: string };

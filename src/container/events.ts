@@ -2,7 +2,7 @@
  * What happened, as lines of JSON in one file: everybody appends with one write, keepers too, and followers watch the
  * file. So an event is seen although nobody in particular is running.
  */
-
+import { isDiskError } from "../common/error.ts";
 import type { Paths } from "../common/paths.ts";
 import { nanosecondsNow } from "../kernel/clock.ts";
 import { closeSync, fstatSync, openSync, renameSync, writeSync } from "../kernel/fs.ts";
@@ -39,14 +39,16 @@ export class Events {
     let text = "";
     for (const event of events) text += `${JSON.stringify({ time, ...event })}\n`;
     const file = eventsFile(this.#paths);
-    const fd = openSync(file, "a", 0o640);
+    let fd = -1;
     try {
+      fd = openSync(file, "a", 0o640);
       writeSync(fd, text);
       if (fstatSync(fd).size > ROTATE) renameSync(file, `${file}.1`);
-    } catch {
+    } catch (error) {
       // A full disk must not keep a container from being stopped or removed.
+      if (!isDiskError(error)) throw error;
     } finally {
-      closeSync(fd);
+      if (fd >= 0) closeSync(fd);
     }
   }
 

@@ -3,6 +3,7 @@
  * record say what became of it. Whoever reads also repairs. A container whose end is recorded costs no file at all, one
  * that lives costs the keeper's file and a look at its lock.
  */
+import { isDiskError } from "../common/error.ts";
 import { existsSync, readFileSync } from "../kernel/fs.ts";
 import type { Exit } from "../launch/index.ts";
 import { isFrozen, readCgroupHost } from "../runtime/index.ts";
@@ -73,7 +74,7 @@ export function settle(context: Context, container: StoredContainer): ContainerS
   if (exit && (live || !isSettled(container))) return ended(context, container, endedState(exit));
   const present = existsSync(at.run);
   if (isSettled(container)) {
-    if (present) removeRun(context, container.id);
+    if (present) ifDiskAllows(() => removeRun(context, container.id));
     return asShown(container.state);
   }
   clearCgroup(container);
@@ -81,13 +82,13 @@ export function settle(context: Context, container: StoredContainer): ContainerS
   if (!present) return ended(context, container, lostState(container, true), true);
   // Whoever wanted to start it was stopped before there was a process. The run folder stays for the next look: a keeper
   // that is only now coming up finds its lock there, and with it held the container lives after all.
-  releaseNetwork(context, container, true);
+  ifDiskAllows(() => releaseNetwork(context, container, true));
   if (container.config.autoRemove) {
-    discard(context, container, true);
+    ifDiskAllows(() => discard(context, container, true));
     return undefined;
   }
   const state = { ...CREATED, error: "the command that started it was interrupted" };
-  context.rows.setState(container.id, state);
+  ifDiskAllows(() => context.rows.setState(container.id, state));
   return asShown(state);
 }
 
@@ -111,9 +112,18 @@ export async function recordEnd(context: Context, id: string, exit?: Exit, taken
     }
     if (!exit) settle(context, container);
     else if (readPidFile(at.pid)?.startedAt === exit.startedAt)
-      record(context, container, endedState(exit), taken);
+      ifDiskAllows(() => record(context, container, endedState(exit), taken));
   } finally {
     release();
+  }
+}
+
+/** What cannot be written down now, the next reader finds as this one did; it is no reason to say nothing. */
+function ifDiskAllows(write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!isDiskError(error)) throw error;
   }
 }
 
@@ -123,7 +133,7 @@ function ended(
   state: StoredContainer["state"],
   lost = false,
 ): ContainerState | undefined {
-  record(context, container, state, false, lost);
+  ifDiskAllows(() => record(context, container, state, false, lost));
   return container.config.autoRemove ? undefined : asShown(state);
 }
 

@@ -262,7 +262,7 @@ export class Rows {
       const gone: string[] = [];
       for (const volume of volumes) if (db.query(DELETE_UNUSED).run(volume).changes > 0) gone.push(volume);
       return gone;
-    });
+    }, true);
   }
 
   /** The one that was removed last of those with this name or, unless only names are meant, id. */

@@ -20,7 +20,7 @@ interface Row {
 export function keepBudget(place: Place): string[] {
   const { budget } = place;
   if (budget === undefined) return [];
-  const gone = place.store.transaction(() => removeBeyond(place, budget));
+  const gone = place.store.transaction(() => removeBeyond(place, budget), true);
   if (gone.length > 0) collectGarbage(place);
   return gone;
 }

@@ -34,6 +34,7 @@ export function removeImage(place: Place, image: ImageRecord, text: string, forc
   const removed: Removed[] = [];
   let deleted = false;
   store.transaction(() => {
+    removed.length = 0;
     const users = containersOf(place, image.id);
     const references = [...image.tags, ...image.digests];
     const single = isSingle(references);
@@ -73,7 +74,7 @@ export function removeImage(place: Place, image: ImageRecord, text: string, forc
       deleted = true;
     }
     writeIndex(place);
-  });
+  }, true);
   if (deleted) collectGarbage(place);
   return removed;
 }
@@ -82,6 +83,7 @@ export function removeImage(place: Place, image: ImageRecord, text: string, forc
 export function pruneImages(place: Place, candidates: readonly ImageRecord[], all: boolean): Pruned {
   const removed: Removed[] = [];
   place.store.transaction(() => {
+    removed.length = 0;
     for (const image of candidates) {
       if ((image.tags.length > 0 && !all) || containersOf(place, image.id).length > 0) continue;
       for (const reference of [...image.tags, ...image.digests])
@@ -89,7 +91,7 @@ export function pruneImages(place: Place, candidates: readonly ImageRecord[], al
       removed.push(...deleteRows(place, image));
     }
     if (removed.length > 0) writeIndex(place);
-  });
+  }, true);
   return { removed, reclaimed: collectGarbage(place, true) };
 }
 
@@ -174,7 +176,7 @@ export function collectGarbage(place: Place, partial = false): number {
             .all()
             .map(({ chain }) => chain),
         );
-      });
+      }, true);
       for (const name of entries(`${paths.root}/layers`)) {
         if (layers.has(name) || name === "empty") continue;
         bytes += bytesIn(`${paths.root}/layers/${name}`);

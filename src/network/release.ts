@@ -29,7 +29,7 @@ export function release(
     Bun.spawnSync([enginePath(), "repair", paths.root, paths.run, container], {
       stdio: ["ignore", "ignore", "ignore"],
     });
-  if (!goes) store.transaction(() => releaseRows(store, container));
+  if (!goes) store.transaction(() => releaseRows(store, container), true);
 }
 
 /** The rows alone, inside the caller's transaction. */

@@ -25,7 +25,7 @@ export function removeNetwork(place: Place, reference: string): Network {
       // A stopped container keeps the name: its start says that the network is gone.
       for (const { container } of rows.membersOf(network)) rows.deleteEndpoint(container, network.id);
       rows.delete(network.id);
-    });
+    }, true);
     if (made) leave(place, network);
   });
   return network;

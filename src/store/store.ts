@@ -4,26 +4,28 @@
  * busy handler polls and lets one of many writers wait for half a second. Rooms write their own SQL through `db`.
  */
 import { Database } from "bun:sqlite";
-import { diskError } from "../common/error.ts";
+import { diskError, isDiskError } from "../common/error.ts";
 import type { Paths } from "../common/paths.ts";
 import { flock, LOCK_EX } from "../kernel/flock.ts";
-import { closeSync, mkdirSync, openSync, statSync } from "../kernel/fs.ts";
+import { closeSync, mkdirSync, openSync, statSync, unlinkSync, writeFileSync } from "../kernel/fs.ts";
 import { MIGRATIONS } from "./schema.ts";
 
 const OVERGROWN = 128 * 1024;
+/** Bytes that are kept so that on a full disk something can still be removed, which takes a few rows. */
+const RESERVE = 256 * 1024;
 /** What changes is a row or two, and a changed page is written whole: with 1 KB the log grows a third as fast as with 4. */
 const PAGE = 1024;
 
 export class Store {
   readonly db: Database;
   readonly #file: string;
-  readonly #gatePath: string;
+  readonly #root: string;
   #gate: number | undefined;
 
-  private constructor(db: Database, file: string, gatePath: string) {
+  private constructor(db: Database, root: string) {
     this.db = db;
-    this.#file = file;
-    this.#gatePath = gatePath;
+    this.#root = root;
+    this.#file = `${root}/sampan.db`;
   }
 
   /** Opens the database of this state folder; makes it and brings its schema up to date first where needed. */
@@ -37,26 +39,61 @@ export class Store {
       db = new Database(file, { create: true, readwrite: true, strict: true });
     }
     db.run("PRAGMA busy_timeout = 10000; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON");
-    const store = new Store(db, file, `${paths.root}/sampan.lock`);
+    const store = new Store(db, paths.root);
     if (store.#version() < MIGRATIONS.length) store.#migrate();
     return store;
   }
 
-  /** Runs `work` as one transaction that no other writer can interleave with; a throw rolls it back. */
-  transaction<T>(work: () => T): T {
-    this.#gate ??= openSync(this.#gatePath, "a", 0o600);
+  /**
+   * Runs `work` as one transaction that no other writer can interleave with; a throw rolls it back. What `frees` space may
+   * use the reserve on a full disk: it is then run once more.
+   */
+  transaction<T>(work: () => T, frees = false): T {
+    this.#gate ??= openSync(`${this.#root}/sampan.lock`, "a", 0o600);
     return flock(this.#gate, LOCK_EX, () => {
-      this.db.run("BEGIN IMMEDIATE");
       try {
-        const result = work();
-        this.db.run("COMMIT");
-        return result;
+        return this.#attempt(work);
       } catch (error) {
-        // Where the disk is full SQLite has rolled back already.
-        if (this.db.inTransaction) this.db.run("ROLLBACK");
-        throw diskError(error, this.#file);
+        if (!frees || !isDiskError(error) || !this.#openReserve()) throw error;
+        return this.#attempt(work);
       }
     });
+  }
+
+  #attempt<T>(work: () => T): T {
+    this.db.run("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      this.db.run("COMMIT");
+      return result;
+    } catch (error) {
+      // Where the disk is full SQLite has rolled back already.
+      if (this.db.inTransaction) this.db.run("ROLLBACK");
+      throw diskError(error, this.#file);
+    }
+  }
+
+  get #reserve(): string {
+    return `${this.#root}/reserve`;
+  }
+
+  #openReserve(): boolean {
+    try {
+      unlinkSync(this.#reserve);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #keepReserve(): void {
+    if (statSync(this.#reserve, { throwIfNoEntry: false })?.size === RESERVE) return;
+    try {
+      writeFileSync(this.#reserve, new Uint8Array(RESERVE), { mode: 0o600 });
+    } catch {
+      // There is no room for it.
+      this.#openReserve();
+    }
   }
 
   /**
@@ -74,6 +111,7 @@ export class Store {
   checkpoint(): void {
     this.db.run("PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 10000");
     this.transaction(() => this.db.run(`PRAGMA user_version = ${this.#version()}`));
+    this.#keepReserve();
   }
 
   #version(): number {
@@ -92,5 +130,6 @@ export class Store {
       for (const migration of MIGRATIONS.slice(this.#version())) this.db.run(migration);
       this.db.run(`PRAGMA user_version = ${MIGRATIONS.length}`);
     });
+    this.#keepReserve();
   }
 }

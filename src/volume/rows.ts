@@ -170,7 +170,7 @@ export function drop({ store }: Place, name: string): boolean {
       });
     store.db.query("DELETE FROM volumes WHERE name = ?").run(name);
     return true;
-  });
+  }, true);
 }
 
 /** A new name; `containers` changes what containers say of it, in the same transaction. The folder follows. */

@@ -3,8 +3,8 @@
  * stop after a step (SAMPAN_STOP_AFTER), so every point between two steps is tried.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import { Sandbox } from "../support/sandbox.ts";
+import { mkdirSync, readFileSync } from "node:fs";
+import { REPO, Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
 beforeAll(() => {
@@ -133,6 +133,49 @@ test("out of memory can be told from a kill", async () => {
   expect(await box.ok("inspect", "-f", "{{.State.OOMKilled}}", "greedy")).toBe("true");
   expect(code).not.toBe(0);
   await isClean();
+});
+
+test("on a full disk what is there is seen as it is, ends when asked and goes, and then there is room again", async () => {
+  const disk = `${box.root}/disk`;
+  mkdirSync(disk);
+  const lines = [
+    `mount -t tmpfs -o size=5m tmpfs ${disk}`,
+    `export SAMPAN_ROOT=${disk}/root SAMPAN_RUN=${box.root}/run-of-full`,
+    "sampan run -d --name ends --network none host sh -c 'until [ -e /go ]; do sleep 0.02; done; exit 7' > /dev/null",
+    "sampan run -d --name stays --restart always --health-cmd true --network none host sleep 1000 > /dev/null",
+    "sampan create --name waits --network none host true > /dev/null",
+    // Made before, since now nothing can be.
+    "files=/proc/$(sampan inspect -f '{{.State.Pid}}' ends)/root; touch $files/come",
+    `dd if=/dev/zero of=${disk}/fill bs=1k 2> /dev/null; dd if=/dev/zero of=${disk}/rest bs=1 2> /dev/null`,
+    "mv $files/come $files/go; sampan wait ends",
+    "sampan inspect -f '{{.State.Status}} {{.State.ExitCode}}{{.State.Error}}' ends",
+    "sampan ps -a --format '{{.Names}} {{.State}}'; sampan logs ends; sampan exec stays echo inside",
+    "sampan start waits 2>&1 | head -1; sampan run --rm host true; echo $?",
+    "sampan stop -t 0 stays; sampan ps -q; sampan rm ends; sampan container prune -f | head -3 | wc -l",
+    "sampan run --rm --network none host echo room",
+    "sampan ps -aq",
+  ];
+  const child = Bun.spawn(["unshare", "-m", "sh", "-c", lines.join("\n")], {
+    env: { ...box.env, PATH: `${REPO}/dist:${process.env["PATH"]}` },
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const full = `writing ${disk}/root/sampan.db: no space left on device`;
+  expect((await new Response(child.stdout).text()).trimEnd().split("\n")).toEqual([
+    "7",
+    "exited 7",
+    "waits created",
+    "stays running",
+    "ends exited",
+    "inside",
+    `sampan: ${full}`,
+    "125",
+    "stays",
+    "ends",
+    "3",
+    "room",
+  ]);
+  await child.exited;
+  expect(await box.left()).toEqual([]);
 });
 
 test("between any two steps: the launcher killed, then both, then only the command", async () => {
