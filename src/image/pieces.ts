@@ -21,16 +21,24 @@ export function openFile(path: string): number {
   throw refuse("read", { code: "EISDIR" });
 }
 
+/** How the pieces' memory is used: `reused` may be set when it is known that nobody looks at a piece after taking the next. */
+export interface PieceMemory {
+  reused: boolean;
+}
+
 /** From the current position to the end; or a part of the file, whatever the position is. */
 export async function* pieces(
   fd: number,
   range?: { readonly start: number; readonly length: number },
+  memory: PieceMemory = { reused: false },
 ): AsyncGenerator<Uint8Array> {
   const length = range?.length ?? Number.POSITIVE_INFINITY;
+  let buffer: Buffer | undefined;
   for (let done = 0; done < length; ) {
-    // Not one buffer again and again: a decompressor may still look at the last one.
-    const buffer = Buffer.allocUnsafe(Math.min(PIECE, length - done));
-    const n = readSync(fd, buffer, 0, buffer.length, range ? range.start + done : null);
+    const most = Math.min(PIECE, length - done);
+    // A decompressor may still look at the last one; and what is new the kernel has to clear.
+    if (!buffer || !memory.reused) buffer = Buffer.allocUnsafe(most);
+    const n = readSync(fd, buffer, 0, Math.min(most, buffer.length), range ? range.start + done : null);
     if (n === 0) return;
     done += n;
     yield buffer.subarray(0, n);

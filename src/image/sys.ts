@@ -3,7 +3,7 @@
  * look beneath an open folder, and loses names that are not UTF-8. Paths are the strings of tar/name.ts. A failure is a
  * SysError with the errno's name.
  */
-import { dlopen, FFIType, type Pointer, read } from "bun:ffi";
+import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
 import { errnoName } from "../kernel/errno.ts";
 import { decodeName, encodeName } from "./tar/name.ts";
 
@@ -11,6 +11,7 @@ const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const PATH_MAX = 4096;
+const UTIME_OMIT = 0x3ffffffen;
 
 export const O = {
   rdonly: 0,
@@ -111,13 +112,23 @@ export class SysError extends Error {
 const first = Buffer.alloc(PATH_MAX + 1);
 const second = Buffer.alloc(PATH_MAX + 1);
 const key = Buffer.alloc(257);
-const times = new BigInt64Array(4);
-const status = Buffer.alloc(256);
+/** The access time and the modification time, each in seconds and nanoseconds: the first is left as it is. */
+const times = BigInt64Array.of(0n, UTIME_OMIT, 0n, 0n);
+/** struct statx, which is the same on every architecture; seen as words of 32 bits. */
+const words = new Uint32Array(64);
+const status = Buffer.from(words.buffer);
+/** What `first` holds: a file's name is asked about several times in a row. */
+let firstText: string | undefined;
 
 function put(buffer: Buffer, text: string, syscall: string): Buffer {
+  if (buffer === first) {
+    if (text === firstText) return buffer;
+    firstText = undefined;
+  }
   // Three bytes a character is the most that UTF-8 needs.
   if (text.length * 3 < buffer.length && text.isWellFormed()) {
     buffer[buffer.write(text, 0, "utf8")] = 0;
+    if (buffer === first) firstText = text;
     return buffer;
   }
   const bytes = encodeName(text);
@@ -169,6 +180,11 @@ export const close = (fd: number): void => {
 
 export const readInto = (fd: number, into: Uint8Array): number =>
   check(c().read(fd, into, into.length), "read", `fd ${fd}`);
+
+/** The same into a buffer that is known by its address: `addressOf` of its memory, and so many bytes on. */
+export const readTo = (fd: number, address: number, length: number): number =>
+  check(c().read(fd, address as Pointer, length), "read", `fd ${fd}`);
+export const addressOf = (bytes: Uint8Array): number => ptr(bytes);
 
 export const RESOLVE = {
   noXdev: 0x01,
@@ -247,16 +263,17 @@ export const fchmod = (fd: number, mode: number, path: string): void => {
   check(c().fchmod(fd, mode), "chmod", path);
 };
 
-const UTIME_OMIT = 0x3ffffffen;
 const NANO = 1_000_000_000n;
 
 /** Modification time in `times`; the access time stays. */
 function setTimes(mtime: bigint): BigInt64Array {
-  let nanos = mtime % NANO;
-  if (nanos < 0n) nanos += NANO;
-  times[0] = 0n;
-  times[1] = UTIME_OMIT;
-  times[2] = (mtime - nanos) / NANO;
+  let seconds = mtime / NANO;
+  let nanos = mtime - seconds * NANO;
+  if (nanos < 0n) {
+    nanos += NANO;
+    seconds--;
+  }
+  times[2] = seconds;
   times[3] = nanos;
   return times;
 }
@@ -300,10 +317,11 @@ export function fgetxattr(fd: number, name: string): Uint8Array | undefined {
   const length = Number(c().fgetxattr(fd, put(key, name, "getxattr"), large, large.length));
   return length < 0 ? undefined : Uint8Array.prototype.slice.call(large, 0, length);
 }
-export function flistxattr(fd: number): string[] {
+export function flistxattr(fd: number): readonly string[] {
   const length = Number(c().flistxattr(fd, large, large.length));
-  return length <= 0 ? [] : large.toString("utf8", 0, length).split("\0").filter(Boolean);
+  return length <= 0 ? NO_KEYS : large.toString("utf8", 0, length).split("\0").filter(Boolean);
 }
+const NO_KEYS: readonly string[] = [];
 const large = Buffer.alloc(65536);
 
 export const mkdir = (path: string, mode: number): void => {
@@ -379,46 +397,45 @@ export const chrootTo = (dir: number, path: string): void => {
   chroot(".");
 };
 
-export interface Status {
+/** What statx(2) says, as it was when this was made. */
+export class Status {
   /** With the file's type: S_IFMT. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly mtime: bigint;
-  readonly major: number;
-  readonly minor: number;
-  readonly nlink: number;
+  readonly mode = (words[7] ?? 0) & 0xffff;
+  readonly uid = words[5] ?? 0;
+  readonly gid = words[6] ?? 0;
+  readonly size = wide(10);
+  /** Of the last change: seconds since 1970, negative before, and nanoseconds upon them. */
+  readonly seconds = (words[28] ?? 0) + ((words[29] ?? 0) | 0) * 0x1_0000_0000;
+  readonly nanos = words[30] ?? 0;
+  readonly major = words[32] ?? 0;
+  readonly minor = words[33] ?? 0;
+  readonly nlink = words[4] ?? 0;
   /** What is the same for all names of one file: device and inode. Empty where there is but one name. */
-  readonly identity: string;
+  readonly identity = this.nlink > 1 ? `${words[34]}:${words[35]}:${words[8]}:${words[9]}` : "";
   /** The mount that it is in; 0 where the kernel does not say. */
-  readonly mount: bigint;
+  readonly mount = ((words[0] ?? 0) & STATX_MNT_ID) === 0 ? 0 : wide(36);
+
+  /** The time of the last change in nanoseconds. */
+  get mtime(): bigint {
+    return BigInt(this.seconds) * NANO + BigInt(this.nanos);
+  }
 }
+
+const STATX_MNT_ID = 0x1000;
+const STATX_BASIC_AND_MNT_ID = 0x17ff;
+
+/** 64 bits of what statx said, which stay below 2^53 here. */
+const wide = (word: number): number => (words[word] ?? 0) + (words[word + 1] ?? 0) * 0x1_0000_0000;
 
 /** Of the last component itself; undefined if there is nothing by that name. */
 export function lstatat(dir: number, path: string): Status | undefined {
-  const STATX_MNT_ID = 0x1000;
-  const STATX_BASIC_AND_MNT_ID = 0x17ff;
   const flags = AT_SYMLINK_NOFOLLOW | (path === "" ? AT_EMPTY_PATH : 0);
   if (c().statx(dir, put(first, path, "stat"), flags, STATX_BASIC_AND_MNT_ID, status) < 0) {
     const name = errno();
     if (name === "ENOENT" || name === "ENOTDIR") return undefined;
     throw new SysError("stat", name, path);
   }
-  // struct statx is the same on every architecture.
-  const nlink = status.readUInt32LE(16);
-  return {
-    mode: status.readUInt16LE(28),
-    uid: status.readUInt32LE(20),
-    gid: status.readUInt32LE(24),
-    size: Number(status.readBigUInt64LE(40)),
-    mtime: status.readBigInt64LE(112) * NANO + BigInt(status.readUInt32LE(120)),
-    major: status.readUInt32LE(128),
-    minor: status.readUInt32LE(132),
-    nlink,
-    identity: nlink > 1 ? status.toString("latin1", 32, 40) + status.toString("latin1", 136, 144) : "",
-    mount: (status.readUInt32LE(0) & STATX_MNT_ID) === 0 ? 0n : status.readBigUInt64LE(144),
-  };
+  return new Status();
 }
 /** The kind of filesystem that an open file or folder is on: its magic number, statfs(2). */
 export function filesystem(fd: number): number {

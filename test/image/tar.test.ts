@@ -5,6 +5,7 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { type Entry, TarError } from "../../src/image/tar/entry.ts";
 import { decodeName, encodeName } from "../../src/image/tar/name.ts";
+import { MOST, PlainHeaders } from "../../src/image/tar/plain.ts";
 import { readTar, TarReader } from "../../src/image/tar/reader.ts";
 import { entryOf, header, tarBytes } from "../../src/image/tar/writer.ts";
 
@@ -105,6 +106,32 @@ describe("any tree survives the way through an archive", () => {
         expect(write(read(bytes, size))).toEqual(bytes);
       }),
       { numRuns: 150 },
+    );
+  });
+
+  test("a plain file's header is the same wherever it is made", () => {
+    const headers = new PlainHeaders();
+    const one = fc.record({
+      name: fc.oneof(path, fc.stringMatching(/^[ -~]{1,101}$/)),
+      mode: meta.mode,
+      uid: meta.uid,
+      gid: meta.gid,
+      size: fc.oneof(fc.nat(), fc.integer({ min: 0, max: 2 ** 40 })),
+      seconds: fc.oneof(fc.nat(), fc.integer({ min: -(2 ** 33), max: 2 ** 36 })),
+      nanos: fc.oneof(fc.constant(0), fc.constant(500_000_000), fc.nat(999_999_999)),
+    });
+    fc.assert(
+      fc.property(fc.array(one, { minLength: 1, maxLength: 5 }), fc.nat(700), (files, at) => {
+        for (const { name, mode, uid, gid, size, seconds, nanos } of files) {
+          const mtime = BigInt(seconds) * 1_000_000_000n + BigInt(nanos);
+          const into = new Uint8Array(at + MOST).fill(0xff);
+          const written = headers.write(into, at, name, mode, uid, gid, size, seconds, nanos);
+          const general = header(entryOf({ name, type: "file", mode, uid, gid, size, mtime }));
+          const plain = name.length <= 100 && /^[ -~]*$/.test(name) && seconds >= 0 && seconds < 2 ** 32;
+          expect(written).toBe(plain && size < 2 ** 32 && uid < 8 ** 7 && gid < 8 ** 7 ? general.length : 0);
+          if (written > 0) expect(Buffer.from(into.subarray(at, at + written))).toEqual(Buffer.from(general));
+        }
+      }),
     );
   });
 

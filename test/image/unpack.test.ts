@@ -216,7 +216,7 @@ describe.skipIf(!ROOT)(`metadata${WITHOUT_ROOT}`, () => {
     ]);
     const { fgetxattr, flistxattr, open, close } = await import("../../src/image/sys.ts");
     const fd = open(`${place.top("t")}/ping`, 0);
-    expect(flistxattr(fd).sort()).toEqual(["security.capability", "user.note"]);
+    expect(flistxattr(fd).toSorted()).toEqual(["security.capability", "user.note"]);
     expect(Buffer.from(fgetxattr(fd, "security.capability") ?? [])).toEqual(capability);
     close(fd);
     const folder = open(`${place.top("t")}/d`, 0);

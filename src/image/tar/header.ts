@@ -28,25 +28,37 @@ export function isEmpty(block: Uint8Array): boolean {
   return true;
 }
 
-/** Whether this can be a header: its sum is right. The sum's own field counts as eight spaces. */
-export function isHeader(block: Uint8Array): boolean {
-  let unsigned = 8 * 32;
-  for (let i = 0; i < 148; i++) unsigned += block[i] ?? 0;
-  for (let i = 156; i < BLOCK; i++) unsigned += block[i] ?? 0;
+/** Whether this can be a header: its sum is right. The sum's own field counts as eight spaces. `words`: the same block. */
+export function isHeader(block: Uint8Array, words = wordsOf(block)): boolean {
   let sum: number;
   try {
-    sum = number(block, 148, 8, "checksum");
+    sum = number(block, SUM, 8, "checksum");
   } catch {
     return false;
   }
+  // Four bytes at a time, in two pairs of lanes; 128 of them cannot overflow.
+  let even = 0;
+  let odd = 0;
+  for (let i = 0; i < BLOCK / 4; i++) {
+    const word = words[i] ?? 0;
+    even += word & 0x00ff00ff;
+    odd += (word >>> 8) & 0x00ff00ff;
+  }
+  let unsigned = 8 * 32 + (even & 0xffff) + (even >>> 16) + (odd & 0xffff) + (odd >>> 16);
+  for (let i = SUM; i < SUM + 8; i++) unsigned -= block[i] ?? 0;
   if (sum === unsigned) return true;
   // Some old writers summed signed bytes.
   let signed = unsigned;
-  for (let i = 0; i < BLOCK; i++) if ((i < 148 || i >= 156) && (block[i] ?? 0) > 127) signed -= 256;
+  for (let i = 0; i < BLOCK; i++) if ((i < SUM || i >= SUM + 8) && (block[i] ?? 0) > 127) signed -= 256;
   return sum === signed;
 }
 
-export function parseHeader(block: Uint8Array): Header {
+const SUM = 148;
+
+const wordsOf = (block: Uint8Array): Uint32Array =>
+  new Uint32Array(block.buffer.slice(block.byteOffset, block.byteOffset + BLOCK));
+
+export function parseHeader(block: Buffer): Header {
   const posix = begins(block, 257, "ustar\0");
   const gnu = begins(block, 257, "ustar  \0");
   const prefix = posix ? name(block, 345, 155) : "";
@@ -94,10 +106,12 @@ function oldExtents(block: Uint8Array, from: number, count: number, extents: Ext
 export const quote = (name: string): string =>
   JSON.stringify(name.length > 300 ? `${name.slice(0, 300)}…` : name);
 
-function name(block: Uint8Array, offset: number, length: number): string {
+function name(block: Buffer, offset: number, length: number): string {
   let end = offset;
-  while (end < offset + length && block[end] !== 0) end++;
-  return end === offset ? "" : decodeName(block.subarray(offset, end));
+  let all = 0;
+  for (let byte = block[end] ?? 0; end < offset + length && byte !== 0; byte = block[++end] ?? 0) all |= byte;
+  if (end === offset) return "";
+  return all < 128 ? block.toString("latin1", offset, end) : decodeName(block.subarray(offset, end));
 }
 
 function begins(block: Uint8Array, offset: number, text: string): boolean {

@@ -7,14 +7,13 @@ export type Pax = Map<string, Uint8Array>;
 const NANO = 1_000_000_000n;
 const decoder = new TextDecoder();
 
-/** Adds the records of one extended header to `into`. An empty value takes an earlier one back. */
-export function parsePax(bytes: Uint8Array, into: Pax): void {
+/** Adds the records of one extended header to `into`, which keeps `bytes`. An empty value takes an earlier one back. */
+export function parsePax(bytes: Buffer, into: Pax): void {
   for (let at = 0; at < bytes.length; ) {
     // Some writers fill up with NULs.
     if (bytes[at] === 0) return;
     const space = bytes.indexOf(32, at);
-    const length =
-      space < 0 || space - at > 10 ? Number.NaN : Number(decoder.decode(bytes.subarray(at, space)));
+    const length = decimal(bytes, at, space);
     const end = at + length;
     if (
       !Number.isSafeInteger(length) ||
@@ -25,16 +24,28 @@ export function parsePax(bytes: Uint8Array, into: Pax): void {
       throw new TarError("a pax record has a wrong length");
     const equals = bytes.indexOf(61, space + 1);
     if (equals < 0 || equals >= end) throw new TarError("a pax record has no =");
-    const key = decoder.decode(bytes.subarray(space + 1, equals));
+    const key = bytes.toString("utf8", space + 1, equals);
     const value = bytes.subarray(equals + 1, end - 1);
     // GNU's sparse format 0.0 repeats these two keys: they are gathered as the pairs of format 0.1.
     if (key === "GNU.sparse.offset" || key === "GNU.sparse.numbytes") {
       const before = into.get("GNU.sparse.map");
-      into.set("GNU.sparse.map", before ? Buffer.concat([before, Buffer.from(","), value]) : value.slice());
+      into.set("GNU.sparse.map", before ? Buffer.concat([before, Buffer.from(","), value]) : value);
     } else if (value.length === 0) into.delete(key);
-    else into.set(key, value.slice());
+    else into.set(key, value);
     at = end;
   }
+}
+
+/** Digits alone, at most ten of them; NaN if it is anything else. */
+function decimal(bytes: Uint8Array, from: number, to: number): number {
+  if (to <= from || to - from > 10) return Number.NaN;
+  let value = 0;
+  for (let at = from; at < to; at++) {
+    const digit = (bytes[at] ?? 0) - 48;
+    if (digit < 0 || digit > 9) return Number.NaN;
+    value = value * 10 + digit;
+  }
+  return value;
 }
 
 /** A name or path; a NUL inside would mean something else to the kernel. */
@@ -58,10 +69,24 @@ export function paxNumber(pax: Pax, key: string): number | undefined {
 export function paxTime(pax: Pax, key: string): bigint | undefined {
   const value = pax.get(key);
   if (!value) return undefined;
-  const match = /^(-?)(\d{1,15})(?:\.(\d*))?$/.exec(decoder.decode(value));
-  if (!match) throw new TarError(`the pax record ${key} is not a time`);
-  const nanos = BigInt(match[2] ?? 0) * NANO + BigInt((match[3] ?? "").slice(0, 9).padEnd(9, "0"));
-  return match[1] ? -nanos : nanos;
+  const negative = value[0] === 45;
+  const begin = negative ? 1 : 0;
+  const dot = value.indexOf(46);
+  const whole = dot < 0 ? value.length : dot;
+  let seconds = 0;
+  let nanos = 0;
+  let good = whole > begin && whole - begin <= 15;
+  for (let at = begin; at < value.length; at++) {
+    if (at === dot) continue;
+    const digit = (value[at] ?? 0) - 48;
+    good &&= digit >= 0 && digit <= 9;
+    if (at < whole) seconds = seconds * 10 + digit;
+    else if (at <= whole + 9) nanos = nanos * 10 + digit;
+  }
+  if (!good) throw new TarError(`the pax record ${key} is not a time`);
+  for (let digits = value.length - whole - 1; digits > 0 && digits < 9; digits++) nanos *= 10;
+  const time = BigInt(seconds) * NANO + BigInt(nanos);
+  return negative ? -time : time;
 }
 
 /** SCHILY.xattr.NAME holds the bytes; LIBARCHIVE.xattr.NAME the same in base64, with NAME percent-encoded. */

@@ -27,6 +27,7 @@ export interface TarLimits {
 
 const LIMITS: TarLimits = { entries: 5_000_000, extension: 1 << 20 };
 const NANO = 1_000_000_000n;
+const NOTHING = Buffer.alloc(0);
 
 const TYPES: Readonly<Record<string, EntryType>> = {
   "0": "file",
@@ -48,8 +49,9 @@ export class TarReader {
   readonly #sink: TarSink;
   readonly #limits: TarLimits;
   #state: State = "header";
-  /** A block that came in pieces. */
-  readonly #block = new Uint8Array(BLOCK);
+  /** The block that is looked at, or has come in part; and the same as words. */
+  readonly #words = new Uint32Array(BLOCK / 4);
+  readonly #block = Buffer.from(this.#words.buffer);
   #filled = 0;
   /** Bytes until the state ends, and those to skip after it. */
   #left = 0;
@@ -63,7 +65,7 @@ export class TarReader {
   #longName: string | undefined;
   #longLink: string | undefined;
   #extensionFlag = "";
-  #extension = new Uint8Array();
+  #extension = NOTHING;
 
   // The current member.
   #header: Header | undefined;
@@ -137,7 +139,8 @@ export class TarReader {
         }
         default: {
           if (this.#filled === 0 && chunk.length - at >= BLOCK) {
-            this.#whole(chunk.subarray(at, at + BLOCK));
+            this.#block.set(chunk.subarray(at, at + BLOCK));
+            this.#whole();
             at += BLOCK;
             break;
           }
@@ -147,7 +150,7 @@ export class TarReader {
           at += length;
           if (this.#filled === BLOCK) {
             this.#filled = 0;
-            this.#whole(this.#block);
+            this.#whole();
           }
         }
       }
@@ -168,7 +171,8 @@ export class TarReader {
     this.#state = "end";
   }
 
-  #whole(block: Uint8Array): void {
+  #whole(): void {
+    const block = this.#block;
     const at = this.#offset;
     this.#offset += BLOCK;
     if (this.#state === "extents") this.#moreExtents(block);
@@ -176,7 +180,7 @@ export class TarReader {
     else if (isEmpty(block)) {
       if (++this.#emptyBlocks === 2) this.#state = "end";
     } else {
-      if (!isHeader(block))
+      if (!isHeader(block, this.#words))
         throw new TarError(
           at === 0 ? "this is not a tar archive" : `the archive is damaged: no tar header at byte ${at}`,
         );
@@ -197,7 +201,7 @@ export class TarReader {
             `an extended header has ${header.size} bytes, more than the limit of ${this.#limits.extension}`,
           );
         this.#extensionFlag = header.flag;
-        this.#extension = new Uint8Array(header.size);
+        this.#extension = Buffer.alloc(header.size);
         this.#left = header.size;
         this.#pad = padding(header.size);
         this.#state = "extension";
@@ -227,7 +231,7 @@ export class TarReader {
       if (this.#extensionFlag === "L") this.#longName = text;
       else this.#longLink = text;
     }
-    this.#extension = new Uint8Array();
+    this.#extension = Buffer.alloc(0);
     this.#state = this.#pad > 0 ? "padding" : "header";
   }
 
@@ -303,7 +307,7 @@ export class TarReader {
     // v7 has no flag for folders: a slash at the end tells.
     const kind = TYPES[header.flag] ?? "file";
     const type = kind === "file" && name.endsWith("/") && !this.#extents ? "dir" : kind;
-    const xattrs = paxXattrs(pax);
+    const xattrs = pax.size > 0 ? paxXattrs(pax) : undefined;
     const extents = this.#extents;
     if (extents) checkExtents(name, extents, size, header.size);
     const link = type === "link" || type === "symlink";

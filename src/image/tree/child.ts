@@ -7,7 +7,7 @@
 import { readFileSync, writeSync } from "node:fs";
 import { SampanError } from "../../common/error.ts";
 import { parseStat } from "../../kernel/proc.ts";
-import { decompress } from "../compression.ts";
+import { openCompressed } from "../compression.ts";
 import { pieces } from "../pieces.ts";
 import * as sys from "../sys.ts";
 import { O, SysError } from "../sys.ts";
@@ -100,7 +100,7 @@ function pack(root: number, path: string, name = baseName(path)): TreeAnswer {
     const folder = new Plain(sys.openat(dir, base, O.rdonly | O.directory | O.nofollow));
     if (isKernels(folder.fd)) throw notAFile(path);
     send(2, `${JSON.stringify({ ok: true, stat })}\n`);
-    return archive(packed({}, (packer) => packer.folder(folder, name)));
+    return archive(packed({ reuse: true }, (packer) => packer.folder(folder, name)));
   }
   if (isFile(status)) {
     const fd = sys.openat(dir, base, O.path | O.nofollow);
@@ -108,7 +108,7 @@ function pack(root: number, path: string, name = baseName(path)): TreeAnswer {
     sys.close(fd);
   }
   send(2, `${JSON.stringify({ ok: true, stat })}\n`);
-  return archive(packed({}, (packer) => packer.file({ dir, status }, base, name)));
+  return archive(packed({ reuse: true }, (packer) => packer.file({ dir, status }, base, name)));
 }
 
 const notAFile = (path: string): SampanError =>
@@ -130,7 +130,11 @@ async function put(
   send(2, `${JSON.stringify({ ok: true })}\n`);
   const folder = new TreeFolder({ root, at: path, shown: path, links: "inside", owner, whole });
   const reader = new TarReader(folder);
-  for await (const piece of decompress(pieces(0), { free: Number.POSITIVE_INFINITY })) reader.push(piece);
+  const memory = { reused: false };
+  const input = pieces(0, undefined, memory);
+  const archive = await openCompressed(input, { free: Number.POSITIVE_INFINITY });
+  memory.reused = archive.compression === "none";
+  for await (const piece of archive.pieces) reader.push(piece);
   reader.finish();
   folder.finish();
   return { ok: true };

@@ -75,7 +75,7 @@ export class Plain implements Folder {
 
 interface Layer {
   readonly fd: number;
-  readonly mount: bigint;
+  readonly mount: number;
 }
 
 /** The same folder in several layers, top-most first, those that an opaque one hides left out. */
@@ -91,7 +91,7 @@ export class Merged implements Folder {
     return new Merged(
       paths.map((path) => {
         const fd = openPath(path);
-        return { fd, mount: sys.lstatat(fd, "")?.mount ?? 0n };
+        return { fd, mount: sys.lstatat(fd, "")?.mount ?? 0 };
       }),
     );
   }

@@ -9,6 +9,7 @@ import { S_IF, S_IFMT, type Status, SysError } from "../sys.ts";
 import { BLOCK, type EntryType, padding } from "../tar/entry.ts";
 import { quote } from "../tar/header.ts";
 import { decodeName } from "../tar/name.ts";
+import { MOST, PlainHeaders } from "../tar/plain.ts";
 import { entryOf, header } from "../tar/writer.ts";
 import { type Folder, type Found, isDir } from "./folder.ts";
 import { UpperFolder } from "./layer.ts";
@@ -43,6 +44,8 @@ export const isKernels = (fd: number): boolean => KERNELS.has(sys.filesystem(fd)
 export interface PackOptions {
   /** Names (without a slash in front) of folders that are shown empty. */
   readonly hidden?: readonly string[];
+  /** A piece is its taker's only until that takes the next one. */
+  readonly reuse?: boolean;
 }
 
 interface Frame {
@@ -50,7 +53,7 @@ interface Frame {
   /** In front of its names: empty, or with a slash at its end. */
   readonly prefix: string;
   readonly names: readonly string[];
-  readonly mount: bigint;
+  readonly mount: number;
   at: number;
 }
 
@@ -75,21 +78,23 @@ export class Packer {
   readonly #hidden: ReadonlySet<string>;
   /** The first name of each file that has several. */
   readonly #links = new Map<string, string>();
-  readonly #out = new Pieces();
+  readonly #out: Pieces;
+  readonly #plain = new PlainHeaders();
 
-  constructor({ hidden }: PackOptions = {}) {
+  constructor({ hidden, reuse = false }: PackOptions) {
     this.#hidden = new Set(hidden);
+    this.#out = new Pieces(reuse);
   }
 
   /** A folder under this name, or with "" only what is in it. The folder is closed. */
   *folder(root: Folder, name: string): Generator<Uint8Array> {
     const stack: Frame[] = [];
-    const enter = (folder: Folder, prefix: string, mount: bigint): void => {
+    const enter = (folder: Folder, prefix: string, mount: number): void => {
       stack.push({ folder, prefix, names: folder.names(), mount, at: 0 });
     };
     try {
       const status = sys.lstatat(root.fd, "");
-      const mount = status?.mount ?? 0n;
+      const mount = status?.mount ?? 0;
       if (name !== "" && status) this.#dir(root, name, status);
       enter(root, name === "" ? "" : name.endsWith("/") ? name : `${name}/`, mount);
       for (let top = stack.at(-1); top; top = stack.at(-1)) {
@@ -203,7 +208,7 @@ export class Packer {
   }
 
   #read({ fd, name }: Opened, left: number): number {
-    const n = sys.readInto(fd, this.#out.room(left));
+    const n = sys.readTo(fd, this.#out.address, Math.min(left, this.#out.free));
     if (n === 0)
       throw new SampanError("conflict", `${quote(name)} became shorter while it was read`, {
         hint: "Something writes to it: try again, or pause the container meanwhile.",
@@ -214,6 +219,7 @@ export class Packer {
 
   #head(name: string, type: EntryType, status: Status, fd: number, link = ""): void {
     const xattrs = fd < 0 ? undefined : xattrsOf(fd, name);
+    if (type === "file" && !xattrs && this.#file(name, status)) return;
     const device = type === "char" || type === "block";
     this.#out.put(
       header({
@@ -229,6 +235,13 @@ export class Packer {
         minor: device ? status.minor : 0,
         ...(xattrs && { xattrs }),
       }),
+    );
+  }
+
+  /** The headers of a file without attributes, if they are plain. */
+  #file(name: string, { mode, uid, gid, size, seconds, nanos }: Status): boolean {
+    return this.#out.place(MOST, (into, at) =>
+      this.#plain.write(into, at, name, mode & 0o7777, uid, gid, size, seconds, nanos),
     );
   }
 
@@ -262,8 +275,10 @@ const reserved = (name: string): SampanError =>
 
 /** Those that belong to the file: not overlayfs's own, and not the host's labels. */
 function xattrsOf(fd: number, name: string): Map<string, Uint8Array> | undefined {
+  const keys = sys.flistxattr(fd);
+  if (keys.length === 0) return undefined;
   let found: Map<string, Uint8Array> | undefined;
-  for (const key of sys.flistxattr(fd)) {
+  for (const key of keys) {
     if (key === "trusted.overlay.metacopy" || key === "user.overlay.metacopy")
       throw new SampanError("refused", `${quote(name)} was changed by an overlay with metacopy`);
     if (/^(?:trusted|user)\.overlay\./.test(key) || key === "security.selinux") continue;

@@ -1,11 +1,35 @@
 /** An archive on its way out: what is put into it lies side by side in large pieces, each of which is handed on when it is full. */
 
+import { addressOf } from "../sys.ts";
+
 const PIECE = 1 << 20;
 
 export class Pieces {
   readonly #ready: Uint8Array[] = [];
-  #buffer = Buffer.allocUnsafe(PIECE);
+  /** What was written out and can be filled again: memory that is new has to be cleared by the kernel, page by page. */
+  readonly #spare: Uint8Array[] = [];
+  readonly #reuse: boolean;
+  #buffer: Uint8Array = Buffer.allocUnsafe(PIECE);
+  #address = addressOf(this.#buffer);
   #filled = 0;
+
+  /** `reuse`: a piece is its taker's only until that takes the next one. */
+  constructor(reuse: boolean) {
+    this.#reuse = reuse;
+  }
+
+  /** Lets `write` put something of at most `most` bytes into the present piece: it is told where, and gives how many it were. */
+  place(most: number, write: (into: Uint8Array, at: number) => number): boolean {
+    if (this.free <= most) return false;
+    const count = write(this.#buffer, this.#filled);
+    this.#filled += count;
+    return count > 0;
+  }
+
+  /** Where the next byte goes. */
+  get address(): number {
+    return this.#address + this.#filled;
+  }
 
   /** Bytes until the present piece is full; never 0. */
   get free(): number {
@@ -35,11 +59,6 @@ export class Pieces {
     }
   }
 
-  /** Where at most so many bytes more can be written, before `added` says how many it were. */
-  room(most: number): Uint8Array {
-    return this.#buffer.subarray(this.#filled, this.#filled + Math.min(most, this.free));
-  }
-
   added(count: number): void {
     this.#filled += count;
     if (this.#filled === PIECE) this.#next();
@@ -47,7 +66,10 @@ export class Pieces {
 
   /** Those that are full, in order; they are the caller's. */
   *full(): Generator<Uint8Array> {
-    for (let piece = this.#ready.shift(); piece; piece = this.#ready.shift()) yield piece;
+    for (let piece = this.#ready.shift(); piece; piece = this.#ready.shift()) {
+      yield piece;
+      if (this.#reuse && piece.length === PIECE) this.#spare.push(piece);
+    }
   }
 
   get waiting(): boolean {
@@ -61,7 +83,8 @@ export class Pieces {
 
   #next(): void {
     this.#ready.push(this.#buffer.subarray(0, this.#filled));
-    this.#buffer = Buffer.allocUnsafe(PIECE);
+    this.#buffer = this.#spare.pop() ?? Buffer.allocUnsafe(PIECE);
+    this.#address = addressOf(this.#buffer);
     this.#filled = 0;
   }
 }

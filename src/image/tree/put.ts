@@ -29,6 +29,9 @@ export interface PutOptions {
 
 const SETGID = 0o2000;
 
+/** Whether a name is one, and not a way of writing a folder. */
+const isOwnName = (name: string): boolean => name !== "" && name !== "." && name !== "..";
+
 /** A folder's own metadata, which what is put into it would change. */
 interface Late {
   readonly parent: string;
@@ -42,8 +45,12 @@ export class TreeFolder implements TarSink {
   /** The parent of the member before. */
   #parentPath: string | undefined;
   #parent = -1;
+  /** That parent as the archive writes it. */
+  #listed: string | undefined;
   /** What is made in the parent would belong to another group than the caller's. */
   #inherits = false;
+  /** Files that are made there with this mode have it: neither the umask nor an ACL of the folder's takes anything away. */
+  #sureMode = -1;
 
   #fd = -1;
   #entry: Entry | undefined;
@@ -60,6 +67,14 @@ export class TreeFolder implements TarSink {
   }
 
   entry(entry: Entry): void {
+    const slash = entry.name.lastIndexOf("/");
+    const last = entry.name.slice(slash + 1);
+    const listed = slash > 0 && isOwnName(last) ? entry.name.slice(0, slash) : undefined;
+    // Members of one folder mostly follow each other.
+    if (listed !== undefined && listed === this.#listed) {
+      this.#put(this.#parent, this.#parentPath ?? "", last, entry);
+      return;
+    }
     const components = split(entry.name);
     const name = components.pop();
     if (name === undefined) {
@@ -69,6 +84,11 @@ export class TreeFolder implements TarSink {
     }
     const path = components.join("/");
     const dir = this.#open(path);
+    this.#listed = listed;
+    this.#put(dir, path, name, entry);
+  }
+
+  #put(dir: number, path: string, name: string, entry: Entry): void {
     const { type } = entry;
     if (type === "dir") {
       this.#make(dir, name, entry, () => sys.mkdirat(dir, name, 0o700));
@@ -98,13 +118,22 @@ export class TreeFolder implements TarSink {
     if (this.#written < entry.size) sys.ftruncate(fd, entry.size, entry.name);
     this.#own(entry, (uid, gid) => sys.fchown(fd, uid, gid, entry.name));
     // After the owner, whose change takes setuid bits away; and the caller's umask has no say.
-    sys.fchmod(fd, entry.mode, entry.name);
-    this.#xattrs(fd, entry);
+    if (entry.mode !== this.#sureMode && !this.#hasMode(fd, entry.mode))
+      sys.fchmod(fd, entry.mode, entry.name);
+    if (entry.xattrs) this.#xattrs(fd, entry);
     sys.futimens(fd, entry.mtime, entry.name);
     sys.close(fd);
     this.#fd = -1;
     this.#entry = undefined;
     this.size += entry.size;
+  }
+
+  /** Whether it was made with this mode, as the next ones will be then. */
+  #hasMode(fd: number, mode: number): boolean {
+    if (((sys.lstatat(fd, "")?.mode ?? 0) & ~S_IFMT) !== mode) return false;
+    // A change of owner could take setuid bits away from another one.
+    if (mode <= 0o777) this.#sureMode = mode;
+    return true;
   }
 
   /** Everything has come: the folders' own metadata, the deepest first. */
@@ -130,6 +159,7 @@ export class TreeFolder implements TarSink {
     this.#fd = -1;
     this.#parent = -1;
     this.#parentPath = undefined;
+    this.#listed = undefined;
   }
 
   /** The open folder of this path beneath the one that things are put into; what is missing of it is made. */
@@ -140,6 +170,8 @@ export class TreeFolder implements TarSink {
     if (this.#parent >= 0) sys.close(this.#parent);
     this.#parent = fd;
     this.#parentPath = path;
+    this.#listed = undefined;
+    this.#sureMode = -1;
     this.#inherits = ((sys.lstatat(fd, "")?.mode ?? 0) & SETGID) !== 0;
     return fd;
   }

@@ -62,8 +62,10 @@ async function unpack(job: UnpackJob): Promise<UnpackAnswer> {
   load();
   process.umask(0);
   const lower = new Lower(job.lower, !privileged);
-  const input = job.size === undefined ? pieces(0, job.range) : growing(0, job.size);
+  const memory = { reused: false };
+  const input = job.size === undefined ? pieces(0, job.range, memory) : growing(0, job.size);
   const { compression, pieces: content } = await openCompressed(input, job.limits);
+  memory.reused = compression === "none";
   const diffId = compression === "none" && job.digest !== undefined ? known(job.digest) : await diffHash(job);
   if (privileged) chroot(job.folder);
   const folder = new LayerFolder({
@@ -78,7 +80,7 @@ async function unpack(job: UnpackJob): Promise<UnpackAnswer> {
     diffId.update(piece);
     reader.push(piece);
     since += piece.length;
-    if (since < LITTER) continue;
+    if (memory.reused || since < LITTER) continue;
     // The pieces lie outside of the collector's heap, and it does not see how much they are.
     Bun.gc(true);
     since = 0;

@@ -4,7 +4,7 @@
  */
 import { rmSync } from "node:fs";
 import * as sys from "../sys.ts";
-import { S_IF, S_IFMT, SysError } from "../sys.ts";
+import { S_IF, S_IFMT, type Status, SysError } from "../sys.ts";
 import { TarError } from "../tar/entry.ts";
 import { quote } from "../tar/header.ts";
 import { decodeName, encodeName } from "../tar/name.ts";
@@ -22,6 +22,14 @@ export interface Folder {
 
 /** A folder that neither the archive lists nor the lower layers know. */
 const UNLISTED: Folder = { mode: 0o755, uid: 0, gid: 0, mtime: undefined, xattrs: undefined };
+/** One that the lower layers have. */
+const asBelow = ({ mode, uid, gid, mtime }: Status, xattrs: Folder["xattrs"]): Folder => ({
+  mode: mode & 0o7777,
+  uid,
+  gid,
+  mtime,
+  xattrs,
+});
 const MAX_LINKS = 40;
 const YES = Uint8Array.of(121);
 
@@ -42,7 +50,8 @@ export class Folders {
     this.root = root;
     this.#lower = lower;
     this.#opaqueName = userxattr ? "user.overlay.opaque" : "trusted.overlay.opaque";
-    this.known.set("", lower.root ?? UNLISTED);
+    const top = lower.root;
+    this.known.set("", top ? asBelow(top, undefined) : UNLISTED);
   }
 
   /** Hides what the lower layers have in a folder of this layer. */
@@ -107,6 +116,15 @@ export class Folders {
     rmSync(Buffer.from(encodeName(this.root + path)), { recursive: true, force: true });
   }
 
+  /** What `find` would say of a member of the folder that it was asked for last. */
+  beside(member: string): { readonly folder: string; readonly name: string } | undefined {
+    const start = member.startsWith("./") ? 2 : 0;
+    const slash = member.lastIndexOf("/");
+    if (slash <= start || member.slice(start, slash) !== this.#parentText) return undefined;
+    const name = member.slice(slash + 1);
+    return name === ".." || !isName(name) ? undefined : { folder: this.#parent, name };
+  }
+
   /** The folder in which something is to be put, by its real path; missing ones are made. `why` names the member. */
   find(components: readonly string[], why: string): string {
     if (components.length === 0) return "";
@@ -162,7 +180,7 @@ export class Folders {
   /** A parent that the archive does not list: as the lower layers have it, or 0755 and root's. */
   #makeParent(path: string): void {
     const known = this.below(path.slice(1).split("/"), ({ status, xattrs }) =>
-      (status.mode & S_IFMT) === S_IF.dir ? { ...status, mode: status.mode & 0o7777, xattrs } : undefined,
+      (status.mode & S_IFMT) === S_IF.dir ? asBelow(status, xattrs) : undefined,
     );
     this.create(path);
     if (known) this.known.set(path, known);

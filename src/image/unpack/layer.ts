@@ -49,6 +49,12 @@ export class LayerFolder implements TarSink {
   }
 
   entry(entry: Entry): void {
+    // Members of one folder mostly follow each other.
+    const known = this.#folders.beside(entry.name);
+    if (known !== undefined && !known.name.startsWith(WHITEOUT)) {
+      this.#member(`${known.folder}/${known.name}`, entry);
+      return;
+    }
     const components = split(entry.name);
     const name = components.pop();
     if (name === undefined) {
@@ -56,11 +62,11 @@ export class LayerFolder implements TarSink {
       this.#describe("", entry);
       return;
     }
-    if (name.startsWith(WHITEOUT)) {
-      this.#hide(components, name, entry.name);
-      return;
-    }
-    const path = `${this.#folders.find(components, entry.name)}/${name}`;
+    if (name.startsWith(WHITEOUT)) this.#hide(components, name, entry.name);
+    else this.#member(`${this.#folders.find(components, entry.name)}/${name}`, entry);
+  }
+
+  #member(path: string, entry: Entry): void {
     const type = entry.type;
     if (type === "dir") this.#makeFolder(path, entry);
     else if (type === "file") this.#openFile(path, entry);

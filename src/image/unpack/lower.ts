@@ -46,10 +46,9 @@ export class Lower {
   }
 
   /** The metadata of the root, which the top-most layer gives. */
-  get root(): (Status & { readonly xattrs: undefined }) | undefined {
+  get root(): Status | undefined {
     const top = this.#layers[0];
-    const status = top === undefined ? undefined : lstatat(top, "");
-    return status && { ...status, mode: status.mode & 0o7777, xattrs: undefined };
+    return top === undefined ? undefined : lstatat(top, "");
   }
 
   /** Looks the path up from the top; calls `use` with what the lower layers show there, or gives undefined. */
