@@ -65,6 +65,9 @@ type Asked = Omit<ContainerRecord, "id" | "name" | "created" | "imageId" | "stat
 const COLUMNS = "id, name, created, image, record, state";
 const by = (what: string): string => `SELECT ${COLUMNS} FROM containers WHERE ${what}`;
 const BY_ID = by("id = ?");
+const INSERT =
+  "INSERT INTO containers (id, name, created, image, record, state) VALUES (?, ?, ?, ?, ?, ?) " +
+  "ON CONFLICT (name) DO NOTHING";
 const DELETE = "DELETE FROM containers WHERE id = ?";
 const UNBURY = "DELETE FROM ended WHERE number <= ?";
 const DELETE_UNUSED =
@@ -127,12 +130,13 @@ export class Rows {
     const { id, created, imageId, state, ...asked } = container;
     const record = recordText(asked);
     return this.#store.transaction(() => {
+      const adding = this.#store.db.query(INSERT);
+      const text = stateText(state);
       let name = wanted ?? generateName();
-      if (wanted !== undefined) this.#assertFree(wanted);
-      else for (let attempt = 1; this.#idOf(name) !== undefined; attempt++) name = generateName(attempt);
-      this.#store.db
-        .query("INSERT INTO containers (id, name, created, image, record, state) VALUES (?, ?, ?, ?, ?, ?)")
-        .run(id, name, created, imageId, record, stateText(state));
+      for (let attempt = 1; adding.run(id, name, created, imageId, record, text).changes === 0; attempt++) {
+        if (wanted !== undefined) this.#assertFree(wanted);
+        name = generateName(attempt);
+      }
       also();
       return name;
     });

@@ -1,6 +1,9 @@
 /** errno: numbers, names and the C library's words for them, the same on every architecture that the engine runs on. */
 
-const ERRNO: Readonly<Record<number, readonly [name: string, text: string]>> = {
+type Table = Readonly<Record<number, readonly [name: string, text: string]>>;
+
+/** Made when the first error is named: most commands meet none. */
+const make = (): Table => ({
   1: ["EPERM", "operation not permitted"],
   2: ["ENOENT", "no such file or directory"],
   3: ["ESRCH", "no such process"],
@@ -131,10 +134,16 @@ const ERRNO: Readonly<Record<number, readonly [name: string, text: string]>> = {
   130: ["EOWNERDEAD", "owner died"],
   131: ["ENOTRECOVERABLE", "state not recoverable"],
   132: ["ERFKILL", "operation not possible due to RF-kill"],
+});
+
+let table: Table | undefined;
+const entry = (errno: number): Table[number] | undefined => {
+  table ??= make();
+  return table[errno];
 };
 
 /** `ENOENT` for 2; `errno 4000` for one that has no name. */
-export const errnoName = (errno: number): string => ERRNO[errno]?.[0] ?? `errno ${errno}`;
+export const errnoName = (errno: number): string => entry(errno)?.[0] ?? `errno ${errno}`;
 
 /** `no such file or directory` for 2. */
-export const errnoText = (errno: number): string => ERRNO[errno]?.[1] ?? `errno ${errno}`;
+export const errnoText = (errno: number): string => entry(errno)?.[1] ?? `errno ${errno}`;

@@ -64,21 +64,20 @@ class FileError extends Error {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Room for a path and the NUL behind it; one that does not fit would be refused by the kernel too, but with its cause. */
-const ROOM = 8192;
-const place = new Uint8Array(ROOM);
-const second = new Uint8Array(ROOM);
-/** What statx(2), readlink(2) and realpath(3) write. */
-const answer = new Uint8Array(4097);
-const view = new DataView(answer.buffer);
+/** Room for a path and the NUL behind it, nearly always. */
+const place = new Uint8Array(1024);
+/** What statx(2), readlink(2) and realpath(3) write: at most PATH_MAX. A buffer made first spares its arrays a conversion. */
+const room = new ArrayBuffer(4096);
+const answer = new Uint8Array(room);
+const view = new DataView(room);
 
-/** The path where a call finds it: in `buffer`, until the next call. */
-function at(path: string, buffer = place): Pointer {
+/** The path where one call finds it: in a place of its own, or in the common one until the next call. */
+function at(path: string, own = false): Pointer {
   if (path.includes("\0")) throw new TypeError("a path must not hold a NUL byte");
-  if (path.length * 3 >= buffer.length) return ptr(encoder.encode(`${path}\0`));
-  const { written } = encoder.encodeInto(path, buffer);
-  buffer[written] = 0;
-  return ptr(buffer);
+  if (own || path.length * 3 >= place.length) return ptr(encoder.encode(`${path}\0`));
+  const { written } = encoder.encodeInto(path, place);
+  place[written] = 0;
+  return ptr(place);
 }
 
 /** The result of a call, or its error thrown. */
@@ -140,7 +139,7 @@ export function writeSync(fd: number, data: Uint8Array | string): number {
 }
 
 /** Where a file is read to; nearly every file here fits in. */
-const common = new Uint8Array(16_384);
+const common = new Uint8Array(8192);
 
 /** The bytes of a file: valid until the next one is read. */
 function readAll(path: string): Uint8Array {
@@ -306,7 +305,7 @@ export function rmSync(
 }
 
 export function renameSync(from: string, to: string): void {
-  check(libc().rename(at(from), at(to, second)), "rename", from);
+  check(libc().rename(at(from), at(to, true)), "rename", from);
 }
 
 export function chmodSync(path: string, mode: number): void {
@@ -315,7 +314,7 @@ export function chmodSync(path: string, mode: number): void {
 
 export function readlinkSync(path: string): string {
   return decoder.decode(
-    answer.subarray(0, check(libc().readlink(at(path), ptr(answer), 4096), "readlink", path)),
+    answer.subarray(0, check(libc().readlink(at(path), ptr(answer), answer.length), "readlink", path)),
   );
 }
 

@@ -5,7 +5,7 @@
 
 import { SampanError } from "../common/error.ts";
 import { closeSync, openSync } from "../kernel/fs.ts";
-import { FRAME, FrameReader, header } from "./frame.ts";
+import { FRAME, FrameReader, frame, number32 } from "./frame.ts";
 import type { Exit, Report, RestartPlan } from "./plan.ts";
 import { decodeExit, decodeReport } from "./report.ts";
 
@@ -19,6 +19,8 @@ const WHOLE_CGROUP = 2;
 const POLICY = { no: 0, always: 1, "unless-stopped": 2, "on-failure": 3 } as const;
 
 type Socket = import("bun").Socket<undefined>;
+
+const NOTHING = new Uint8Array(0);
 
 export class Connection {
   /** Of the launch; undefined on a connection by the attach socket. */
@@ -84,7 +86,7 @@ export class Connection {
     else if (type === FRAME.gone) this.#resolveGone();
     else if (type === FRAME.state) this.onRestart(decodeExit(payload));
     else if (type === FRAME.fed) {
-      this.#onTheirWay -= new DataView(payload.buffer, payload.byteOffset, 4).getUint32(0);
+      this.#onTheirWay -= number32(payload, 0);
       this.#feed();
     }
   }
@@ -110,12 +112,9 @@ export class Connection {
     }
   }
 
-  /** Sends one frame; what the socket does not take now follows when it does. */
-  send(type: number, payload: Uint8Array = new Uint8Array(0)): void {
-    this.#unsent.push(header(type, payload.length));
-    // The caller may use its buffer again at once, and what has to wait must not change.
-    if (payload.length > 0) this.#unsent.push(payload.slice());
-    if (this.#unsent.length <= 2) this.#flush();
+  /** Sends one frame; what the socket does not take now follows when it does. The payload is the caller's again at once. */
+  send(type: number, payload: Uint8Array = NOTHING): void {
+    this.write(frame(type, payload));
   }
 
   /** Sends bytes that are frames, or the end of one that was begun elsewhere. */
@@ -126,14 +125,10 @@ export class Connection {
   }
 
   #numbers(type: number, ...values: readonly [bytes: 2 | 4, value: number][]): void {
-    const view = new DataView(new ArrayBuffer(8));
-    let at = 0;
-    for (const [bytes, value] of values) {
-      if (bytes === 2) view.setUint16(at, value);
-      else view.setUint32(at, value);
-      at += bytes;
-    }
-    this.send(type, new Uint8Array(view.buffer, 0, at));
+    const payload: number[] = [];
+    for (const [bytes, value] of values)
+      for (let shift = 8 * (bytes - 1); shift >= 0; shift -= 8) payload.push((value >>> shift) & 0xff);
+    this.send(type, new Uint8Array(payload));
   }
 
   /** The keeper will say when the mounts are gone. */

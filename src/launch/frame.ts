@@ -26,12 +26,26 @@ export const FRAME = {
 
 export const HEADER = 8;
 
-export function header(type: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(HEADER);
+/** A whole frame; the payload is copied. */
+export function frame(type: number, payload: Uint8Array): Uint8Array {
+  const { length } = payload;
+  const bytes = new Uint8Array(HEADER + length);
   bytes[0] = type;
-  new DataView(bytes.buffer).setUint32(4, length);
+  bytes[4] = length >>> 24;
+  bytes[5] = length >>> 16;
+  bytes[6] = length >>> 8;
+  bytes[7] = length;
+  bytes.set(payload, HEADER);
   return bytes;
 }
+
+/** A number of 32 bits, most significant byte first. By hand: a DataView of a small array has its array converted first. */
+export const number32 = (bytes: Uint8Array, at: number): number =>
+  (((bytes[at] ?? 0) << 24) |
+    ((bytes[at + 1] ?? 0) << 16) |
+    ((bytes[at + 2] ?? 0) << 8) |
+    (bytes[at + 3] ?? 0)) >>>
+  0;
 
 /** Cuts a byte stream into frames. Output is handed on as it comes, in parts; other frames are handed on whole. */
 export class FrameReader {
@@ -69,7 +83,7 @@ export class FrameReader {
       }
       if (data.length - at < HEADER) break;
       const type = data[at] ?? 0;
-      const length = new DataView(data.buffer, data.byteOffset + at + 4, 4).getUint32(0);
+      const length = number32(data, at + 4);
       if (type === FRAME.stdout || type === FRAME.stderr) {
         this.#type = type;
         this.#left = length;

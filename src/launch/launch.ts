@@ -6,7 +6,7 @@
 import { SampanError } from "../common/error.ts";
 import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from "../kernel/fs.ts";
 import { Connection } from "./connection.ts";
-import { FRAME, HEADER, header } from "./frame.ts";
+import { FRAME, frame, HEADER } from "./frame.ts";
 import { NO_KEEPER, type Plan, type Report } from "./plan.ts";
 import { decodeReport } from "./report.ts";
 import type { Step } from "./step.ts";
@@ -29,11 +29,24 @@ export function enginePath(): string {
 }
 
 /** What the command at a container's end needs to find the same engine. The rest of the caller's stays with the caller. */
+const KEPT = [
+  "HOME",
+  "PATH",
+  "XDG_CONFIG_HOME",
+  "XDG_DATA_HOME",
+  "XDG_RUNTIME_DIR",
+  "SAMPAN_CGROUP_PARENT",
+  "SAMPAN_LAUNCHER",
+  "SAMPAN_ROOT",
+  "SAMPAN_RUN",
+];
+
 function environment(): Record<string, string | undefined> {
   const kept: Record<string, string | undefined> = {};
-  for (const name in process.env)
-    if (name === "HOME" || name === "PATH" || name.startsWith("XDG_") || name.startsWith("SAMPAN_"))
-      kept[name] = process.env[name];
+  for (const name of KEPT) {
+    const value = process.env[name];
+    if (value !== undefined) kept[name] = value;
+  }
   return kept;
 }
 
@@ -105,13 +118,11 @@ export class Launcher {
 
 /** Writes the plan's frame as far as it goes; returns the rest. If nobody is there to read it, the connection will say so. */
 function writeNow(fd: number, plan: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(HEADER + plan.length);
-  frame.set(header(FRAME.plan, plan.length));
-  frame.set(plan, HEADER);
+  const whole = frame(FRAME.plan, plan);
   try {
-    return frame.subarray(writeSync(fd, frame));
+    return whole.subarray(writeSync(fd, whole));
   } catch {
-    return frame;
+    return whole;
   }
 }
 
@@ -130,8 +141,7 @@ export function launchNow(steps: readonly Step[], folder: string): Report {
   const client = openSync(path, "r+");
   try {
     unlinkSync(path);
-    writeSync(written, header(FRAME.plan, bytes.length));
-    writeSync(written, bytes);
+    writeSync(written, frame(FRAME.plan, bytes));
     const stdio = ["ignore", "ignore", "inherit", client] as const;
     Bun.spawnSync({ cmd: [launcherPath()], env: environment(), stdio: [...stdio] });
     const start = 2 * HEADER + bytes.length;

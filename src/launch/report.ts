@@ -22,31 +22,40 @@ class DecodedReport implements Report {
   readonly failed?: number;
   readonly errno?: number;
   readonly detail?: string;
-  readonly #view: DataView;
+  readonly #bytes: Uint8Array;
   readonly #count: number;
   #steps: readonly StepReport[] | undefined;
 
   constructor(bytes: Uint8Array) {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#view = view;
-    this.ok = view.getUint32(0, true) === 1;
-    this.keeper = view.getUint32(4, true);
-    this.pid = view.getUint32(8, true);
-    const failed = view.getUint32(20, true);
-    const errno = view.getUint32(24, true);
-    this.#count = view.getUint32(28, true);
+    this.#bytes = bytes;
+    this.ok = this.#number(0) === 1;
+    this.keeper = this.#number(4);
+    this.pid = this.#number(8);
+    const failed = this.#number(20);
+    const errno = this.#number(24);
+    this.#count = this.#number(28);
     const end = STEPS + STEP * this.#count;
     if (failed !== NOTHING) this.failed = failed;
     if (errno !== 0) this.errno = errno;
     if (end < bytes.length) this.detail = new TextDecoder().decode(bytes.subarray(end));
   }
 
+  #number(at: number): number {
+    const bytes = this.#bytes;
+    const high = ((bytes[at + 3] ?? 0) << 8) | (bytes[at + 2] ?? 0);
+    return ((high << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at] ?? 0)) >>> 0;
+  }
+
+  get #started(): bigint {
+    return (BigInt(this.#number(16)) << 32n) | BigInt(this.#number(12));
+  }
+
   get startedAt(): number {
-    return Number(this.#view.getBigUint64(12, true) / 1_000_000n);
+    return Number(this.#started / 1_000_000n);
   }
 
   get startedNs(): string {
-    return this.#view.getBigUint64(12, true).toString();
+    return this.#started.toString();
   }
 
   get steps(): readonly StepReport[] {
@@ -58,10 +67,10 @@ class DecodedReport implements Report {
   }
 
   #step(at: number): StepReport {
-    const us = this.#view.getUint32(at, true);
-    const errno = this.#view.getUint32(at + 8, true);
+    const us = this.#number(at);
+    const errno = this.#number(at + 8);
     return {
-      ...(us === NOTHING ? {} : { us, at: this.#view.getUint32(at + 4, true) }),
+      ...(us === NOTHING ? {} : { us, at: this.#number(at + 4) }),
       ...(errno === 0 ? {} : { errno }),
     };
   }

@@ -83,13 +83,10 @@ function labelSteps({ apparmorProfile, apparmorDefault, selinuxLabel }: SpecProc
   return steps;
 }
 
-export function hasAppArmor(): boolean {
-  try {
-    return readFileSync("/sys/module/apparmor/parameters/enabled", "latin1").startsWith("Y");
-  } catch {
-    return false;
-  }
-}
+const APPARMOR = "/sys/module/apparmor/parameters/enabled";
+
+export const hasAppArmor = (): boolean =>
+  existsSync(APPARMOR) && readFileSync(APPARMOR, "latin1").startsWith("Y");
 
 export const hasSELinux = (): boolean => existsSync("/sys/fs/selinux/enforce");
 
