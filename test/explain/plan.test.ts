@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { closeSync, readdirSync, readFileSync, readSync, statSync, writeSync } from "node:fs";
 import { Engine } from "../../src/engine.ts";
 import type { Explanation, PlanExplanation } from "../../src/explain/index.ts";
-import { FRAME, HEADER, header } from "../../src/launch/frame.ts";
+import { FRAME, frame, HEADER } from "../../src/launch/frame.ts";
 import { launcherPath, NO_KEEPER, type Report } from "../../src/launch/index.ts";
 import { decodeReport } from "../../src/launch/report.ts";
 import { encode } from "../../src/launch/wire.ts";
@@ -56,12 +56,10 @@ async function timed(bytes: Uint8Array): Promise<{ elapsed: number; report: Repo
   // It waits for its plan in a read of fd 3.
   const waits = /^\d+ 0x3 /;
   while (!waits.test(readFileSync(`/proc/${child.pid}/syscall`, "latin1"))) await Bun.sleep(1);
-  const frame = new Uint8Array(HEADER + bytes.length);
-  frame.set(header(FRAME.plan, bytes.length));
-  frame.set(bytes, HEADER);
+  const whole = frame(FRAME.plan, bytes);
   const answer = new Uint8Array(1 << 16);
   const before = performance.now();
-  writeSync(fd, frame);
+  writeSync(fd, whole);
   // Not by the event loop, which has its own time.
   let size = 0;
   while (size === 0)
