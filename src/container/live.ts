@@ -25,7 +25,7 @@ export interface Live {
 export function readPidFile(path: string): Live | undefined {
   let text: string;
   try {
-    text = readFileSync(path, "latin1");
+    text = readFileSync(path, "utf8");
   } catch {
     return undefined;
   }

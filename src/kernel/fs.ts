@@ -64,12 +64,18 @@ class FileError extends Error {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Room for a path and the NUL behind it, nearly always. */
+/**
+ * Memory that is never given back: its addresses are asked for once. A path and the NUL behind it (one that is longer gets
+ * a place of its own); what statx(2), readlink(2) and realpath(3) write, at most PATH_MAX; and what is read.
+ */
 const place = new Uint8Array(1024);
-/** What statx(2), readlink(2) and realpath(3) write: at most PATH_MAX. A buffer made first spares its arrays a conversion. */
+const placeAt = ptr(place);
 const room = new ArrayBuffer(4096);
 const answer = new Uint8Array(room);
+const answerAt = ptr(answer);
 const view = new DataView(room);
+const common = new Uint8Array(8192);
+const commonAt = ptr(common);
 
 /** The path where one call finds it: in a place of its own, or in the common one until the next call. */
 function at(path: string, own = false): Pointer {
@@ -77,7 +83,7 @@ function at(path: string, own = false): Pointer {
   if (own || path.length * 3 >= place.length) return ptr(encoder.encode(`${path}\0`));
   const { written } = encoder.encodeInto(path, place);
   place[written] = 0;
-  return ptr(place);
+  return placeAt;
 }
 
 /** The result of a call, or its error thrown. */
@@ -138,18 +144,21 @@ export function writeSync(fd: number, data: Uint8Array | string): number {
   }
 }
 
-/** Where a file is read to; nearly every file here fits in. */
-const common = new Uint8Array(8192);
-
-/** The bytes of a file: valid until the next one is read. */
+/** The bytes of a file; nearly every file here fits into the common place, where the next one is read to. */
 function readAll(path: string): Uint8Array {
   const fd = openSync(path);
   try {
     let bytes = common;
     let length = 0;
     for (;;) {
-      const count = readSync(fd, bytes, length, bytes.length - length);
+      const to = bytes === common ? ((commonAt + length) as Pointer) : ptr(bytes, length);
+      const count = libc().read(fd, to, bytes.length - length);
       if (count === 0) return bytes.subarray(0, length);
+      if (count < 0) {
+        const number = errno();
+        if (number !== EINTR) throw new FileError(number, "read");
+        continue;
+      }
       length += count;
       if (length < bytes.length) continue;
       const more = new Uint8Array(4 * bytes.length);
@@ -242,7 +251,7 @@ interface MayMiss {
 }
 
 function stat(name: string, path: string, flags: number, missing: boolean): Stats | undefined {
-  if (libc().statx(AT_FDCWD, at(path), flags, STATX_BASIC_STATS, ptr(answer)) === 0) return new Stats();
+  if (libc().statx(AT_FDCWD, at(path), flags, STATX_BASIC_STATS, answerAt) === 0) return new Stats();
   const number = errno();
   if (missing && number === ENOENT) return undefined;
   throw new FileError(number, name, path);
@@ -260,13 +269,13 @@ export function lstatSync(path: string, options?: MayMiss): Stats | undefined {
 }
 
 export function fstatSync(fd: number): Stats {
-  check(libc().statx(fd, at(""), AT_EMPTY_PATH, STATX_BASIC_STATS, ptr(answer)), "fstat");
+  check(libc().statx(fd, at(""), AT_EMPTY_PATH, STATX_BASIC_STATS, answerAt), "fstat");
   return new Stats();
 }
 
 /** The type of the filesystem that a path is on: f_type of statfs(2). */
 export function filesystemType(path: string): number {
-  check(libc().statfs(at(path), ptr(answer)), "statfs", path);
+  check(libc().statfs(at(path), answerAt), "statfs", path);
   return view.getUint32(0, true);
 }
 
@@ -314,13 +323,13 @@ export function chmodSync(path: string, mode: number): void {
 
 export function readlinkSync(path: string): string {
   return decoder.decode(
-    answer.subarray(0, check(libc().readlink(at(path), ptr(answer), answer.length), "readlink", path)),
+    answer.subarray(0, check(libc().readlink(at(path), answerAt, answer.length), "readlink", path)),
   );
 }
 
 /** The path without links in it. */
 export function realpathSync(path: string): string {
-  if (libc().realpath(at(path), ptr(answer)) === null) throw new FileError(errno(), "realpath", path);
+  if (libc().realpath(at(path), answerAt) === null) throw new FileError(errno(), "realpath", path);
   return decoder.decode(answer.subarray(0, answer.indexOf(0)));
 }
 
