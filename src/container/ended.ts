@@ -1,6 +1,7 @@
 /** Containers that have ended, those that were removed too: what their keepers saw, and the last that they wrote. */
-import { existsSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
+import { existsSync } from "../kernel/fs.ts";
 import type { Exit } from "../launch/index.ts";
 import { type Context, places } from "./context.ts";
 import { endedState } from "./finish.ts";

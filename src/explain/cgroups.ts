@@ -2,8 +2,9 @@
  * The second plank, as the kernel has it: where the process is in each hierarchy, what bounds it there and how near it is
  * to that. Every line names its file, so that one can go and look.
  */
-import { readFileSync } from "node:fs";
+
 import type { ContainerConfig } from "../container/index.ts";
+import { readFileSync } from "../kernel/fs.ts";
 import { parseCgroup, procFile } from "../kernel/proc.ts";
 import { type CgroupHost, parseCgroupMounts } from "../runtime/index.ts";
 import type { CgroupPlace, Cgroups, LimitLine, Pressure } from "./types.ts";

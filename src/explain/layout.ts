@@ -53,7 +53,8 @@ export function fit(text: string, width: number, keep: "start" | "end" = "start"
 
 /** What a terminal would act upon is shown and not sent: names come from inside of containers. */
 export const plain = (text: string): string =>
-  text.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  // eslint-disable-next-line no-control-regex
+  text.replace(/[\0-\x1f\x7f-\x9f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 
 export interface Table {
   readonly head?: readonly string[];

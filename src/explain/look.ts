@@ -2,8 +2,17 @@
  * Reading /proc and cgroupfs for an explanation. A file that is gone reads as nothing; one that may not be read is noted, so
  * that the explanation can say what is missing.
  */
-import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync, readSync } from "node:fs";
+
 import { openInRoot } from "../kernel/ffi.ts";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+} from "../kernel/fs.ts";
 
 /** As much of a file that a container wrote as anybody wants to see. */
 const MOST = 1 << 20;
@@ -42,8 +51,8 @@ export class Look {
       fd = openInRoot(root, path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
       const found = fstatSync(fd);
       if (!found.isFile()) return undefined;
-      const bytes = Buffer.alloc(Math.min(found.size, MOST));
-      return bytes.toString("utf8", 0, readSync(fd, bytes, 0, bytes.length, 0));
+      const bytes = new Uint8Array(Math.min(found.size, MOST));
+      return new TextDecoder().decode(bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0)));
     } catch {
       return undefined;
     } finally {

@@ -1,6 +1,8 @@
 /** The first plank, as the kernel has it: which of the eight namespaces are the process's own, and who else is in them. */
-import { readdirSync } from "node:fs";
+
 import type { Engine } from "../engine.ts";
+import { readNumbers } from "../kernel/fs.ts";
+import { linkWords, newLinkWords, readNamespace, sameLink } from "../kernel/namespace-link.ts";
 import { namespaceId, procFile } from "../kernel/proc.ts";
 import type { NamespaceName } from "../launch/index.ts";
 import type { Look } from "./look.ts";
@@ -56,7 +58,7 @@ export function namespaces(
 }
 
 /**
- * A readlink here costs the kernel 3 microseconds, and a machine has a thousand processes. So each is asked for its mounts and its
+ * A look at one of these links costs the kernel 2 microseconds, and a machine has a thousand processes. So each is asked for its mounts and its
  * network, and for its process ids only where the container sees more processes than are known to be its own.
  */
 const FIRST: readonly NamespaceName[] = ["mnt", "net"];
@@ -64,7 +66,7 @@ const FIRST: readonly NamespaceName[] = ["mnt", "net"];
 /** How many processes the container's own /proc shows; undefined: it has none. */
 function seenInside(pid: number): number | undefined {
   try {
-    return readdirSync(`/proc/${pid}/root/proc`).filter((name) => Number(name) > 0).length;
+    return readNumbers(`/proc/${pid}/root/proc`).length;
   } catch {
     return undefined;
   }
@@ -90,29 +92,32 @@ function shared(
 ): ReadonlyMap<NamespaceName, Others> {
   const found = new Map<NamespaceName, Others>();
   if (own.length === 0) return found;
-  const names = new Map<string, string>();
+  const asked = own.map(({ name, id, reader }) => ({
+    name,
+    id: linkWords(id),
+    reader: reader === undefined ? undefined : linkWords(reader),
+  }));
   const kernel = kernelThreads();
-  for (const each of readdirSync("/proc")) {
-    const pid = Number(each);
-    if (!(pid > 0) || members.has(pid) || kernel.has(pid)) continue;
-    let who: string | undefined;
+  const there = newLinkWords();
+  const look = (pid: number): void => {
     let strange = false;
-    for (const [index, { name, id, reader }] of own.entries()) {
-      if (index >= first && !strange) break;
-      const there = namespaceId(pid, name);
-      strange ||= there !== reader;
-      if (there === undefined || there !== id) continue;
-      let others = found.get(name);
-      if (!others) found.set(name, (others = { containers: new Set(), processes: [] }));
-      who ??= ownerOf(pid)?.id ?? "";
-      if (who === "") others.processes.push(pid);
-      else {
-        let called = names.get(who);
-        if (called === undefined) names.set(who, (called = nameOf(engine, who)));
-        others.containers.add(called);
-      }
+    for (let index = 0; index < asked.length; index++) {
+      if (index >= first && !strange) return;
+      const { name, id, reader } = asked[index] as (typeof asked)[number];
+      // It ended, or is nobody's whom this reader may ask; a zombie has none.
+      if (!readNamespace(pid, name, there)) return;
+      strange ||= reader === undefined || !sameLink(there, reader);
+      if (strange && sameLink(there, id)) add(pid, name);
     }
-  }
+  };
+  const add = (pid: number, name: NamespaceName): void => {
+    let others = found.get(name);
+    if (!others) found.set(name, (others = { containers: new Set(), processes: [] }));
+    const who = ownerOf(pid)?.id;
+    if (who === undefined) others.processes.push(pid);
+    else others.containers.add(nameOf(engine, who));
+  };
+  for (const pid of readNumbers("/proc")) if (!members.has(pid) && !kernel.has(pid)) look(pid);
   return found;
 }
 

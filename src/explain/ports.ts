@@ -1,5 +1,5 @@
 /** Ports that somebody listens on, from /proc/PID/net: each socket by its inode, and whose fd that inode is. */
-import { readdirSync, readlinkSync } from "node:fs";
+import { readdirSync, readlinkSync } from "../kernel/fs.ts";
 import type { Look } from "./look.ts";
 import type { Port } from "./types.ts";
 

@@ -2,7 +2,7 @@
  * The process tree, with the numbers and users that the processes have outside and inside. A container's processes are
  * those of its cgroup (an exec is no child of pid 1) and what the target has begotten, wherever that went.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { ENTRY, readFileSync, readNumbers, readTypes, statSync } from "../kernel/fs.ts";
 import { parseStatus, procFile, readStat } from "../kernel/proc.ts";
 import { type Look, userNames } from "./look.ts";
 import type { CgroupPlace, ProcessLine, Target } from "./types.ts";
@@ -20,7 +20,7 @@ const STATES: Readonly<Record<string, string>> = {
 
 function children(pid: number): number[] {
   try {
-    return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    return readNumbers(`/proc/${pid}/task`).flatMap((task) =>
       readFileSync(`/proc/${pid}/task/${task}/children`, "latin1").split(" ").filter(Boolean).map(Number),
     );
   } catch {
@@ -32,8 +32,10 @@ function children(pid: number): number[] {
 function cgroupMembers(folder: string): number[] {
   try {
     const found = readFileSync(`${folder}/cgroup.procs`, "latin1").split("\n").filter(Boolean).map(Number);
-    for (const entry of readdirSync(folder, { withFileTypes: true }))
-      if (entry.isDirectory()) found.push(...cgroupMembers(`${folder}/${entry.name}`));
+    // A folder's own name, its "." and one ".." for each folder in it.
+    if (statSync(folder).nlink > 2)
+      for (const [name, type] of readTypes(folder))
+        if (type === ENTRY.directory) found.push(...cgroupMembers(`${folder}/${name}`));
     return found;
   } catch {
     // Gone, or of a type that has no processes of its own.

@@ -1,5 +1,5 @@
 /** Who the process is and what it may do: everything of it that is no plank. */
-import { readFileSync } from "node:fs";
+import { readFileSync } from "../kernel/fs.ts";
 import { parseStatus } from "../kernel/proc.ts";
 import { CAPABILITIES, capabilityNames } from "../runtime/index.ts";
 import type { Look } from "./look.ts";

@@ -2,9 +2,10 @@
  * The third plank, as the kernel has it: the mounts of the process's mount namespace, and for an overlay its layers. What an
  * image says of them (size, instruction) is added where this engine has the image.
  */
-import { lstatSync, readdirSync } from "node:fs";
+
 import type { ContainerRecord } from "../container/index.ts";
 import type { Engine } from "../engine.ts";
+import { ENTRY, lstatSync, readTypes } from "../kernel/fs.ts";
 import { type MountEntry, parseMountinfo } from "../kernel/proc.ts";
 import type { Look } from "./look.ts";
 import type { Changes, Layer, MountLine, Rootfs } from "./types.ts";
@@ -114,19 +115,19 @@ function changes(path: string, look: Look): Changes {
   while (open.length > 0) {
     const next: string[] = [];
     for (const folder of open) {
-      let entries: import("node:fs").Dirent[];
+      let entries: ReturnType<typeof readTypes>;
       try {
-        entries = readdirSync(folder, { withFileTypes: true });
+        entries = readTypes(folder);
       } catch (error) {
         const { code } = error as { code?: string };
         if (folder !== path) continue;
         if (code === "EACCES" || code === "EPERM") look.refused.add("the upper layer");
         return { path };
       }
-      for (const entry of entries) {
+      for (const [name, type] of entries) {
         if (changed + deleted >= MOST_CHANGES) return { path, changed, deleted, more: true };
-        if (entry.isDirectory()) next.push(`${folder}/${entry.name}`);
-        else if (entry.isCharacterDevice() && isWhiteout(`${folder}/${entry.name}`)) deleted++;
+        if (type === ENTRY.directory) next.push(`${folder}/${name}`);
+        else if (type === ENTRY.character && isWhiteout(`${folder}/${name}`)) deleted++;
         else changed++;
       }
     }

@@ -3,10 +3,11 @@
  * name that its cgroup carries. Other engines are recognised by their cgroups' names, since the kernel knows no containers;
  * containerd by itself gives them no name of its own, but each of its containers has a shim above it, whose words say which.
  */
-import { readdirSync, readFileSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
 import { type ContainerRecord, noSuchContainer, shortId } from "../container/index.ts";
 import type { Engine } from "../engine.ts";
+import { readFileSync, readNumbers } from "../kernel/fs.ts";
 import { parseCgroup, procFile, readStat } from "../kernel/proc.ts";
 import type { Maker, Target } from "./types.ts";
 
@@ -63,9 +64,6 @@ function shimmed(pid: number): Owner | undefined {
 export const ownerOf = (pid: number): Owner | undefined =>
   recognise(procFile(pid, "cgroup") ?? "") ?? shimmed(pid);
 
-const pids = (): number[] =>
-  readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
-
 /** An id may be shortened, as engines show it; a name may not. */
 const DIGITS = /^[0-9a-f]{12,64}$/;
 
@@ -76,7 +74,7 @@ export const calledBy = (id: string): string => (DIGITS.test(id) ? shortId(id) :
 function foreign(reference: string): number | undefined {
   const digits = DIGITS.test(reference);
   const members = new Set<number>();
-  for (const pid of pids()) {
+  for (const pid of readNumbers("/proc")) {
     // Its cgroup has the name too; so few are asked for more.
     if (!procFile(pid, "cgroup")?.includes(reference)) continue;
     const id = ownerOf(pid)?.id;

@@ -29,6 +29,8 @@ const ARM = process.arch === "arm64";
 const O_DIRECTORY = ARM ? 0o40000 : 0o200000;
 
 export const constants = {
+  O_DIRECTORY,
+  O_NOCTTY: 0o400,
   O_RDONLY: 0,
   O_NONBLOCK: 0o4000,
   O_NOFOLLOW: ARM ? 0o100000 : 0o400000,
@@ -333,33 +335,71 @@ export function realpathSync(path: string): string {
   return decoder.decode(answer.subarray(0, answer.indexOf(0)));
 }
 
-/** Where a name begins in struct linux_dirent64, and where its length is. */
-const D_NAME = 19;
+/** Of struct linux_dirent64: its length, what it is, and where its name begins. */
 const D_RECLEN = 16;
+const D_TYPE = 18;
+const D_NAME = 19;
 
-/** The names in a folder, in the order in which it has them. */
-export function readdirSync(path: string): string[];
-/** With what each is. */
-export function readdirSync(path: string, options: { readonly withFileTypes: true }): Dirent[];
-export function readdirSync(path: string, options?: { readonly withFileTypes: true }): string[] | Dirent[] {
-  if (options) return process.getBuiltinModule("node:fs").readdirSync(path, options);
+/** What an entry of a folder is, as DT_*; 0: the filesystem does not say. */
+export const ENTRY = { unknown: 0, character: 2, directory: 4 } as const;
+
+/** Calls `each` with every entry of a folder, in the order in which it has them: where its name begins in `bytes`, and its type. */
+function eachEntry(path: string, each: (bytes: Uint8Array, at: number, type: number) => void): void {
   const fd = openFolder(path);
-  const names: string[] = [];
   try {
-    const entries = new Uint8Array(32_768);
+    const bytes = new Uint8Array(32_768);
     for (;;) {
-      const length = check(libc().getdents64(fd, ptr(entries), entries.length), "scandir", path);
-      if (length === 0) return names;
+      const length = check(libc().getdents64(fd, ptr(bytes), bytes.length), "scandir", path);
+      if (length === 0) return;
       for (let from = 0; from < length; ) {
-        const next = from + (entries[from + D_RECLEN] ?? 0) + 256 * (entries[from + D_RECLEN + 1] ?? 0);
-        const name = decoder.decode(entries.subarray(from + D_NAME, entries.indexOf(0, from + D_NAME)));
-        if (name !== "." && name !== "..") names.push(name);
-        from = next;
+        each(bytes, from + D_NAME, bytes[from + D_TYPE] ?? ENTRY.unknown);
+        from += (bytes[from + D_RECLEN] ?? 0) + 256 * (bytes[from + D_RECLEN + 1] ?? 0);
       }
     }
   } finally {
     closeSync(fd);
   }
+}
+
+const isDots = (name: string): boolean => name === "." || name === "..";
+const nameAt = (bytes: Uint8Array, at: number): string =>
+  decoder.decode(bytes.subarray(at, bytes.indexOf(0, at)));
+
+/** The names in a folder. */
+export function readdirSync(path: string): string[];
+/** With what each is. */
+export function readdirSync(path: string, options: { readonly withFileTypes: true }): Dirent[];
+export function readdirSync(path: string, options?: { readonly withFileTypes: true }): string[] | Dirent[] {
+  if (options) return process.getBuiltinModule("node:fs").readdirSync(path, options);
+  const names: string[] = [];
+  eachEntry(path, (bytes, at) => {
+    const name = nameAt(bytes, at);
+    if (!isDots(name)) names.push(name);
+  });
+  return names;
+}
+
+/** The names in a folder with what each is, one of ENTRY or another DT_*. */
+export function readTypes(path: string): (readonly [name: string, type: number])[] {
+  const entries: (readonly [string, number])[] = [];
+  eachEntry(path, (bytes, at, type) => {
+    const name = nameAt(bytes, at);
+    if (!isDots(name)) entries.push([name, type]);
+  });
+  return entries;
+}
+
+/** Names of a folder that are numbers, such as the processes in /proc: no string is made of any. */
+export function readNumbers(path: string): number[] {
+  const numbers: number[] = [];
+  eachEntry(path, (bytes, at) => {
+    let number = 0;
+    let digit = bytes[at] ?? 0;
+    for (let next = at + 1; digit >= 48 && digit <= 57; digit = bytes[next++] ?? 0)
+      number = number * 10 + digit - 48;
+    if (digit === 0) numbers.push(number);
+  });
+  return numbers;
 }
 
 function openFolder(path: string): number {

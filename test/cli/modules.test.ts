@@ -43,7 +43,7 @@ describe("a command loads no more than it needs", () => {
     expect([...files].filter((file) => file.startsWith("cli/commands/"))).toEqual([]);
   });
 
-  test.each(["run", "exec", "ps", "create", "start", "stop", "rm", "logs"])(
+  test.each(["run", "exec", "ps", "create", "start", "stop", "rm", "logs", "explain"])(
     "%s: Bun's own, and not even node:fs",
     (name) => {
       const { builtin } = command(name);

@@ -166,6 +166,18 @@ test("folders: made with those above, read, removed with what is in them", () =>
   expect(() => own.rmSync(`${folder}/a`)).toThrow(/^ENOENT/);
 });
 
+test("entries with their types, and names that are numbers", () => {
+  const place = `${folder}/entries`;
+  node.mkdirSync(`${place}/12`, { recursive: true });
+  for (const name of ["0", "345", "7a", "a7"]) node.writeFileSync(`${place}/${name}`, "");
+  Bun.spawnSync(["mknod", `${place}/gone`, "c", "0", "0"]);
+  expect(own.readNumbers(place).sort((a, b) => a - b)).toEqual([0, 12, 345]);
+  const types = new Map(own.readTypes(place));
+  expect([...types.keys()].sort()).toEqual(["0", "12", "345", "7a", "a7", "gone"]);
+  expect([types.get("12"), types.get("gone")]).toEqual([own.ENTRY.directory, own.ENTRY.character]);
+  expect(own.readNumbers("/proc")).toContain(process.pid);
+});
+
 test("no fd is left, and none reaches a child", () => {
   const fds = (): number => node.readdirSync("/proc/self/fd").length;
   const before = fds();

@@ -12,6 +12,7 @@ import {
   newVeth,
   setBridgePort,
 } from "../../src/kernel/rtnetlink.ts";
+import { readLinkChanges } from "../../src/kernel/rtnetlink-read.ts";
 import { CLONE, type Fill, launch, NO_KEEPER, type Step } from "../../src/launch/index.ts";
 import { NetworkNamespace } from "../support/netns.ts";
 
@@ -145,4 +146,34 @@ test("an interface that is not there is named", async () => {
     links: [{ at: addAddress(w, { address: four, length: 24 }), name: "nope0" }],
   }));
   expect(String(await missing.catch((error) => error.message))).toContain("no interface nope0");
+});
+
+test("what was encoded is read again", () => {
+  const w = new NetlinkWriter();
+  const mac = Uint8Array.fromHex("02420a010203");
+  const veth = newVeth(w, { name: "veth0000000abc0", peer: "eth0", mac, mtu: 1400 });
+  setBridgePort(w, "veth0000000abc0", { hairpin: true, isolated: false });
+  const macvlan = newMacvlan(w, { name: "mac0", mac, mode: "vepa" });
+  loopbackUp(w);
+  const first = addAddress(w, { address: four, length: 24 });
+  const second = addAddress(w, { address: six, length: 64 });
+  linkUp(w, "eth0");
+  addDefaultRoute(w, Uint8Array.of(10, 1, 2, 1));
+  const links = [
+    { at: veth.bridge, name: "br0" },
+    { at: macvlan.parent, name: "up0" },
+    { at: first, name: "eth0" },
+    { at: second, name: "eth0" },
+  ];
+  const text = "02:42:0a:01:02:03";
+  expect(readLinkChanges(w.done(), links)).toEqual([
+    { kind: "veth", name: "veth0000000abc0", bridge: "br0", peer: "eth0", mac: text, mtu: 1400 },
+    { kind: "port", name: "veth0000000abc0", hairpin: true, isolated: false },
+    { kind: "macvlan", name: "mac0", parent: "up0", mode: "vepa", mac: text },
+    { kind: "up", name: "lo" },
+    { kind: "address", link: "eth0", address: "10.1.2.3", length: 24 },
+    { kind: "address", link: "eth0", address: "fd00::3", length: 64 },
+    { kind: "up", name: "eth0" },
+    { kind: "route", gateway: "10.1.2.1" },
+  ]);
 });
