@@ -3,11 +3,11 @@
  * that the explanation can say what is missing.
  */
 
-import { openInRoot } from "../kernel/ffi.ts";
 import {
   closeSync,
   constants,
   fstatSync,
+  openInRoot,
   openSync,
   readFileSync,
   readlinkSync,

@@ -6,7 +6,7 @@ import { lstatSync, readlinkSync, type Stats } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import type { ContainerRecord } from "../container/index.ts";
 import type { Engine } from "../engine.ts";
-import { getXattr } from "../kernel/ffi.ts";
+import { getXattr } from "../kernel/fs.ts";
 import { type MountEntry, parseMountinfo } from "../kernel/proc.ts";
 import { duration, size } from "./layout.ts";
 import { Look } from "./look.ts";

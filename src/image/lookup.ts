@@ -4,11 +4,11 @@
  * node:fs only, and attributes are asked for only where an upper layer's folder does not have the name.
  */
 
-import { getXattr } from "../kernel/ffi.ts";
 import {
   closeSync,
   constants,
   fstatSync,
+  getXattr,
   lstatSync,
   openSync,
   readlinkSync,

@@ -13,9 +13,13 @@ import { errno, libc } from "./libc.ts";
 
 const EINTR = 4;
 const ENOENT = 2;
+const EAGAIN = 11;
 const EEXIST = 17;
 const ENOTDIR = 20;
 const EISDIR = 21;
+const ERANGE = 34;
+const ENODATA = 61;
+const EOPNOTSUPP = 95;
 
 const O_WRONLY = 0o1;
 const O_RDWR = 0o2;
@@ -47,7 +51,7 @@ const FLAGS: Readonly<Record<string, number>> = {
 };
 
 /** A failed call, as node:fs throws it. */
-class FileError extends Error {
+export class FileError extends Error {
   readonly code: string;
   readonly errno: number;
   readonly syscall: string;
@@ -95,6 +99,30 @@ function check(result: number, syscall: string, path?: string): number {
 }
 
 export const existsSync = (path: string): boolean => libc().access(at(path), 0) === 0;
+
+/** openat2(2) has one number on every architecture. */
+const SYS_OPENAT2 = 437;
+const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_IN_ROOT = 0x10;
+
+/**
+ * Opens `path` for reading as if the folder behind the fd `root` were `/`: links in it, also absolute ones and `..`, never
+ * lead out. node:fs has nothing of the kind.
+ */
+export function openInRoot(root: number, path: string, flags: number): number {
+  const how = BigUint64Array.of(
+    BigInt(flags | O_CLOEXEC),
+    0n,
+    BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS),
+  );
+  for (let tries = 0; ; tries++) {
+    const fd = Number(libc().syscall(SYS_OPENAT2, root, at(path), ptr(how), how.byteLength));
+    if (fd >= 0) return fd;
+    // EAGAIN: something was renamed meanwhile, so the kernel could not be sure.
+    const number = errno();
+    if ((number !== EAGAIN && number !== EINTR) || tries > 100) throw new FileError(number, "openat2", path);
+  }
+}
 
 export function accessSync(path: string, mode: number): void {
   check(libc().access(at(path), mode), "access", path);
@@ -333,6 +361,20 @@ export function readlinkSync(path: string): string {
 export function realpathSync(path: string): string {
   if (libc().realpath(at(path), answerAt) === null) throw new FileError(errno(), "realpath", path);
   return decoder.decode(answer.subarray(0, answer.indexOf(0)));
+}
+
+/** An extended attribute, of the link itself if it is one; undefined: there is none, or the filesystem has no such thing. */
+export function getXattr(path: string, name: string): Uint8Array | undefined {
+  if (name.includes("\0")) throw new TypeError("a name must not hold a NUL byte");
+  const key = encoder.encode(`${name}\0`);
+  for (let size = 256; ; size *= 4) {
+    const value = new Uint8Array(size);
+    const length = libc().lgetxattr(at(path), ptr(key), ptr(value), size);
+    if (length >= 0) return value.subarray(0, length);
+    const number = errno();
+    if (number === ENODATA || number === EOPNOTSUPP) return undefined;
+    if (number !== ERANGE || size > 65_536) throw new FileError(number, "lgetxattr", path);
+  }
 }
 
 /** Of struct linux_dirent64: its length, what it is, and where its name begins. */

@@ -1,6 +1,6 @@
 /**
  * The calls of libc that a command makes on its way, opened once, at the first of them. What only some commands need is
- * opened where they need it (ffi.ts). The types are those of the 64-bit ABI that x86_64 and aarch64 share; a size or
+ * opened where they need it. The types are those of the 64-bit ABI that x86_64 and aarch64 share; a size or
  * count comes back as an int, so no single call may be given more than 2 GB.
  */
 import { dlopen, FFIType, read } from "bun:ffi";
@@ -29,6 +29,7 @@ const load = () =>
     getdents64: { args: [i32, p, u64], returns: i32 },
     clock_gettime: { args: [i32, p], returns: i32 },
     flock: { args: [i32, i32], returns: i32 },
+    syscall: { args: [i64, i64, p, p, i64], returns: i64 },
     lgetxattr: { args: [p, p, p, u64], returns: i32 },
   }).symbols;
 

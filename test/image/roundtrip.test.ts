@@ -1,7 +1,8 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { linkSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { familiarName, loadedText, trees } from "../../src/image/index.ts";
-import { getXattr, mknod, setXattr } from "../../src/kernel/ffi.ts";
+import { lsetxattr, mknod } from "../../src/image/sys.ts";
+import { getXattr } from "../../src/kernel/fs.ts";
 import { busyboxArchive, NO_BUSYBOX } from "../support/image.ts";
 import { ROOT } from "./merged.ts";
 import { TestPlace } from "./place.ts";
@@ -28,11 +29,11 @@ async function commitUpon(place: TestPlace): Promise<void> {
   mkdirSync(`${upper}/etc/new`, { recursive: true });
   mkdirSync(`${upper}/home`);
   mknod(`${upper}/etc/group`, 0o020000, 0, 0);
-  setXattr(`${upper}/home`, "trusted.overlay.opaque", Buffer.from("y"));
+  lsetxattr(`${upper}/home`, "trusted.overlay.opaque", Buffer.from("y"));
   writeFileSync(`${upper}/home/one`, "one");
   linkSync(`${upper}/home/one`, `${upper}/home/two`);
   // cap_net_raw+ep, as setcap writes it.
-  setXattr(
+  lsetxattr(
     `${upper}/home/one`,
     "security.capability",
     Buffer.from("0100000200200000000000000000000000000000", "hex"),

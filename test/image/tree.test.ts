@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
+import { lsetxattr } from "../../src/image/sys.ts";
 import { readTar } from "../../src/image/tar/reader.ts";
 import { entryOf, type TarWriter, tarBytes } from "../../src/image/tar/writer.ts";
 import {
@@ -23,7 +24,6 @@ import {
   putInto,
   type TreeStreams,
 } from "../../src/image/tree/index.ts";
-import { setXattr } from "../../src/kernel/ffi.ts";
 import { ROOT, WITHOUT_ROOT } from "./merged.ts";
 import { failure, pieces } from "./place.ts";
 
@@ -209,7 +209,7 @@ describe("an archive that is fed to a process", () => {
 describe.skipIf(!ROOT)(`an upper folder${WITHOUT_ROOT}`, () => {
   test("of an overlay with redirects is refused by name", () => {
     mkdirSync(`${folder}/moved`);
-    setXattr(`${folder}/moved`, "trusted.overlay.redirect", Buffer.from("/elsewhere"));
+    lsetxattr(`${folder}/moved`, "trusted.overlay.redirect", Buffer.from("/elsewhere"));
     expect(() => [...changesOf({ upper: folder, lower: [outside] })]).toThrow(
       "/moved was changed by an overlay with redirect",
     );
