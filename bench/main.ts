@@ -3,7 +3,7 @@
  *
  *   bun bench/main.ts [--quick] [--write] [--peers NAME,…] [PART…]
  *
- * Parts are run, engine, exec, together, memory, ps, logs, startup, images, network; none: all. `--quick` takes few samples of
+ * Parts are run, engine, exec, together, memory, ps, logs, startup, images, network, explain; none: all. `--quick` takes few samples of
  * small things, which shows that everything works and nothing else. `--write` puts the table into docs/benchmarks.md.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -14,6 +14,7 @@ import { enter, furnish, inside, removeCgroups } from "./isolate.ts";
 import { machineFacts } from "./machine.ts";
 import { engine } from "./measures/engine.ts";
 import { exec } from "./measures/exec.ts";
+import { explain } from "./measures/explain.ts";
 import { images } from "./measures/images.ts";
 import { list } from "./measures/list.ts";
 import { logs } from "./measures/logs.ts";
@@ -27,7 +28,7 @@ import { setUpPeers } from "./peers/index.ts";
 import { PEER_NAMES, type PeerName } from "./peers/peer.ts";
 import { table, writeBetweenMarkers } from "./table.ts";
 
-const MEASURES = [run, engine, exec, together, memory, list, logs, startup, images, network];
+const MEASURES = [run, engine, exec, together, memory, list, logs, startup, images, network, explain];
 const PAGE = new URL("../docs/benchmarks.md", import.meta.url).pathname;
 const FULL = { samples: 20, slowSamples: 5, scale: 1 };
 const QUICK = { samples: 3, slowSamples: 1, scale: 10 };
