@@ -4,8 +4,10 @@
  * has them, which is YAML too.
  */
 import type { ContainerConfig } from "../container/index.ts";
-import { asRun } from "./as-run.ts";
+import type { EndpointConfig } from "../network/types.ts";
+import { asRun, modeText } from "./as-run.ts";
 
+type Service = Record<string, Value>;
 type Value = string | number | boolean | readonly Value[] | { readonly [key: string]: Value };
 
 /** How often a flag comes and what its value is. */
@@ -64,12 +66,16 @@ const KEYS: Readonly<Record<string, readonly [key: string, kind: Kind]>> = {
 };
 
 /** Said in other places of the file, or by how Compose is called. */
-const ELSEWHERE: readonly string[] = ["name", "detach", "entrypoint"];
+const ELSEWHERE: readonly string[] = ["name", "detach", "entrypoint", "network", "link"];
+
+/** Networks that every engine has: a mode in Compose, which takes no options. */
+const PREDEFINED: readonly string[] = ["bridge", "default", "host", "none"];
 
 export function asCompose(config: ContainerConfig, name: string): string {
   const line = asRun(config, name);
-  const service: Record<string, Value> = { image: config.image, container_name: name };
+  const service: Service = { image: config.image, container_name: name };
   const unsaid: string[] = [];
+  const networks = network(config, service, unsaid);
   for (const [word = "", value = ""] of line.parts) {
     if (!word.startsWith("--")) break;
     const flag = word.slice(2);
@@ -84,7 +90,8 @@ export function asCompose(config: ContainerConfig, name: string): string {
     ...(config.image === "host" ? ["Only sampan knows: the image host."] : []),
   ];
   const volumes = volumesOf((service["volumes"] ?? []) as readonly Value[]);
-  return `${notes.map((note) => `# ${note}\n`).join("")}services:\n  ${key(name)}:\n${members(service, 4)}${members(volumes, 0)}`;
+  const there = networks.length > 0 ? { networks: external(networks) } : {};
+  return `${notes.map((note) => `# ${note}\n`).join("")}services:\n  ${key(name)}:\n${members(service, 4)}${members(there, 0)}${members(volumes, 0)}`;
 }
 
 /** The volumes that have a name are there already, and Compose wants to be told so. */
@@ -94,16 +101,57 @@ function volumesOf(mounts: readonly Value[]): { readonly [key: string]: Value } 
     const { type, source } = each as { readonly [key: string]: Value };
     return type === "volume" && typeof source === "string" ? source : [];
   });
-  return names.length === 0
-    ? {}
-    : { volumes: Object.fromEntries(names.map((name) => [name, { external: true }])) };
+  return names.length === 0 ? {} : { volumes: external(names) };
+}
+
+/** Made by somebody else: Compose neither makes them nor gives them names of its own. */
+const external = (names: readonly string[]): { readonly [key: string]: Value } =>
+  Object.fromEntries(names.map((name) => [name, { external: true }]));
+
+/** Says which networks it is on, and returns those that are members of the file. */
+function network({ namespaces, networks }: ContainerConfig, service: Service, unsaid: string[]): string[] {
+  // A name alone would be a service of the file.
+  const links = networks[0]?.links ?? [];
+  if (links.length > 0) service["external_links"] = links;
+  if (namespaces.net) {
+    service["network_mode"] = modeText(namespaces.net);
+    return [];
+  }
+  const [first] = networks;
+  // Without a word a service is on a network of its project.
+  if (!first) service["network_mode"] = "bridge";
+  else if (PREDEFINED.includes(first.network)) {
+    const { aliases = [], ipv4, ipv6, mac, gatewayPriority, driverOptions = {} } = first;
+    service["network_mode"] = first.network;
+    if (mac) service["mac_address"] = mac;
+    const more = aliases.length + Object.keys(driverOptions).length + (gatewayPriority ?? 0);
+    if (more > 0 || ipv4 || ipv6 || networks.length > 1) unsaid.push("--network");
+    return [];
+  }
+  const members = networks.filter((each) => !PREDEFINED.includes(each.network));
+  if (members.length < networks.length) unsaid.push("--network");
+  if (members.length > 0)
+    service["networks"] = Object.fromEntries(members.map((each) => [each.network, endpoint(each)]));
+  return members.map((each) => each.network);
+}
+
+function endpoint(asked: EndpointConfig): { readonly [key: string]: Value } {
+  const { aliases = [], ipv4, ipv6, mac, gatewayPriority, driverOptions = {} } = asked;
+  return {
+    ...(aliases.length > 0 ? { aliases } : {}),
+    ...(ipv4 ? { ipv4_address: ipv4 } : {}),
+    ...(ipv6 ? { ipv6_address: ipv6 } : {}),
+    ...(mac ? { mac_address: mac } : {}),
+    ...(gatewayPriority ? { gw_priority: gatewayPriority } : {}),
+    ...(Object.keys(driverOptions).length > 0 ? { driver_opts: driverOptions } : {}),
+  };
 }
 
 /** Compose reads `$` as the beginning of a variable. */
 const literal = (text: string): string => text.replaceAll("$", "$$$$");
 
 /** Adds what the flag says; false: Compose has no word for it. */
-function say(service: Record<string, Value>, flag: string, value: string): boolean {
+function say(service: Service, flag: string, value: string): boolean {
   const into = <T extends Value>(name: string, empty: T): T => (service[name] ??= empty) as T;
   const known = KEYS[flag];
   if (known) {
@@ -119,11 +167,6 @@ function say(service: Record<string, Value>, flag: string, value: string): boole
     return true;
   }
   switch (flag) {
-    case "network":
-      // Networks of one's own are members of the file; everything else is a mode.
-      if (/[,=]/.test(value) || service["network_mode"] !== undefined) return false;
-      service["network_mode"] = value;
-      return true;
     case "ulimit": {
       const [, limit = "", soft = "", hard = soft] = /^(.*?)=(-?\d+)(?::(-?\d+))?$/.exec(value) ?? [];
       (into("ulimits", {}) as Record<string, Value>)[limit] = { soft: Number(soft), hard: Number(hard) };
@@ -161,13 +204,15 @@ function say(service: Record<string, Value>, flag: string, value: string): boole
     return true;
   }
   const [, direction = "", unit = ""] = /^device-(read|write)-(bps|iops)$/.exec(flag) ?? [];
-  if (direction === "" && flag !== "blkio-weight") return false;
+  if (direction === "" && !flag.startsWith("blkio-weight")) return false;
   const io = into("blkio_config", {}) as Record<string, Value>;
   if (flag === "blkio-weight") io["weight"] = Number(value);
   else {
     const colon = value.lastIndexOf(":");
-    const list = (io[`device_${direction}_${unit}`] ??= []) as Value[];
-    list.push({ path: value.slice(0, colon), rate: Number(value.slice(colon + 1)) });
+    const [name, what] =
+      direction === "" ? ["weight_device", "weight"] : [`device_${direction}_${unit}`, "rate"];
+    const list = (io[name] ??= []) as Value[];
+    list.push({ path: value.slice(0, colon), [what]: Number(value.slice(colon + 1)) });
   }
   return true;
 }
@@ -219,7 +264,10 @@ function members(map: { readonly [key: string]: Value }, indent: number): string
 /** What stands after a key: on its line, or beneath it. */
 function below(value: Value, indent: number): string {
   if (typeof value !== "object") return ` ${scalar(value)}\n`;
-  if (!Array.isArray(value)) return `\n${members(value as { readonly [key: string]: Value }, indent + 2)}`;
+  if (!Array.isArray(value)) {
+    if (Object.keys(value).length === 0) return " {}\n";
+    return `\n${members(value as { readonly [key: string]: Value }, indent + 2)}`;
+  }
   const list = value as readonly Value[];
   if (list.length === 0) return " []\n";
   return `\n${list

@@ -123,16 +123,18 @@ const FLAGS = {
   cgroup: "cgroupns",
 } as const;
 
+/** As `--network` and its like take it. */
+export const modeText = (mode: NamespaceMode): string =>
+  mode.mode === "container"
+    ? `container:${mode.container}`
+    : mode.mode === "path"
+      ? `ns:${mode.path}`
+      : mode.mode;
+
 function namespaces(config: ContainerConfig, add: Add): void {
-  const say = (mode: NamespaceMode): string =>
-    mode.mode === "container"
-      ? `container:${mode.container}`
-      : mode.mode === "path"
-        ? `ns:${mode.path}`
-        : mode.mode;
   for (const [kind, flag] of Object.entries(FLAGS)) {
     const mode = config.namespaces[kind as keyof typeof FLAGS];
-    if (mode) add(flag, say(mode));
+    if (mode) add(flag, modeText(mode));
   }
 }
 

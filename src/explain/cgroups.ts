@@ -4,7 +4,7 @@
  */
 
 import type { ContainerConfig } from "../container/index.ts";
-import { readFileSync } from "../kernel/fs.ts";
+import { readdirSync, readFileSync } from "../kernel/fs.ts";
 import { parseCgroup, procFile } from "../kernel/proc.ts";
 import { type CgroupHost, parseCgroupMounts } from "../runtime/index.ts";
 import type { CgroupPlace, Cgroups, LimitLine, Pressure } from "./types.ts";
@@ -171,6 +171,7 @@ export function cgroups(places: readonly CgroupPlace[], resources: Resources | u
         ...flag(`--cpuset-${name}`, asked),
       });
     }
+  limits.push(...hugeLimits(v1("hugetlb"), v2));
   limits.push(...ioLimits(v1("blkio"), v2, resources ?? {}, flag));
 
   const stat = cpu === undefined ? undefined : text(`${cpu}/cpu.stat`);
@@ -238,6 +239,49 @@ function cpuLimits(
       ...flag("--cpu-shares", (r) => r.cpuShares),
     });
   return lines;
+}
+
+/** Huge pages have a limit for each of their sizes; only a specification sets one. */
+function hugeLimits(v1: string | undefined, v2: string | undefined): LimitLine[] {
+  const folder = v1 ?? v2;
+  if (folder === undefined) return [];
+  const [max, current, peak] =
+    v1 === undefined
+      ? ["max", "current", "peak"]
+      : ["limit_in_bytes", "usage_in_bytes", "max_usage_in_bytes"];
+  return pageSizes().flatMap((size): LimitLine[] => {
+    const file = (what: string): string => `${folder}/hugetlb.${size}.${what}`;
+    const value = text(file(max));
+    const limit = limitOf(value ?? "max");
+    const now = numberIn(file(current));
+    if (value === undefined || (limit === null && !now)) return [];
+    const most = numberIn(file(peak));
+    return [
+      {
+        what: `huge pages of ${size}`,
+        unit: "bytes",
+        limit,
+        ...(now === undefined ? {} : { now }),
+        ...(most === undefined ? {} : { peak: most }),
+        file: file(max),
+      },
+    ];
+  });
+}
+
+/** As cgroups call them: `2MB` where the kernel's folder is `hugepages-2048kB`. */
+function pageSizes(): string[] {
+  const sizes: string[] = [];
+  try {
+    for (const name of readdirSync("/sys/kernel/mm/hugepages")) {
+      const kilobytes = Number.parseInt(name.slice("hugepages-".length), 10);
+      const power = kilobytes >= 1 << 20 ? 2 : kilobytes >= 1 << 10 ? 1 : 0;
+      sizes.push(`${kilobytes / 1024 ** power}${["KB", "MB", "GB"][power]}`);
+    }
+  } catch {
+    // A kernel without them.
+  }
+  return sizes;
 }
 
 const THROTTLES = [

@@ -4,11 +4,12 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Sandbox } from "../support/sandbox.ts";
-import { CASES } from "./cases.ts";
+import { BEFORE, CASES } from "./cases.ts";
 
 let sandbox: Sandbox;
-beforeAll(() => {
+beforeAll(async () => {
   sandbox = new Sandbox();
+  for (const words of BEFORE) await sandbox.ok(...words);
 });
 afterAll(async () => {
   await sandbox[Symbol.asyncDispose]();
@@ -19,7 +20,7 @@ type Service = Readonly<Record<string, unknown>>;
 /** Keys whose flag has another name, and takes the value as it is. */
 const FLAGS: Readonly<Record<string, string>> = {
   stdin_open: "interactive",
-  network_mode: "network",
+  external_links: "link",
   userns_mode: "userns",
   cgroup: "cgroupns",
   dns_opt: "dns-option",
@@ -36,6 +37,19 @@ const FLAGS: Readonly<Record<string, string>> = {
   environment: "env",
   labels: "label",
   annotations: "annotation",
+};
+
+interface Endpoint {
+  readonly aliases?: readonly string[];
+  readonly driver_opts?: Readonly<Record<string, string>>;
+  readonly [option: string]: unknown;
+}
+
+const OF_NETWORK: Readonly<Record<string, string>> = {
+  ipv4_address: "ip",
+  ipv6_address: "ip6",
+  mac_address: "mac-address",
+  gw_priority: "gw-priority",
 };
 
 const unescaped = (value: unknown): string => String(value).replaceAll("$$", "$");
@@ -57,6 +71,35 @@ function flagsOf(service: Service): string[] {
       case "container_name":
       case "command":
       case "entrypoint":
+      // Of the network that is the mode, or beside its key.
+      case "mac_address":
+        break;
+      case "networks":
+        for (const [name, { aliases = [], driver_opts = {}, ...options }] of Object.entries<Endpoint>(map))
+          flag(
+            "network",
+            [
+              `name=${name}`,
+              ...aliases.map((alias) => `alias=${alias}`),
+              ...Object.entries(driver_opts).map(([key, each]) => `driver-opt=${key}=${each}`),
+              ...Object.entries(options).map(([key, each]) => `${OF_NETWORK[key]}=${each}`),
+            ].join(","),
+          );
+        break;
+      case "network_mode": {
+        const mac = service["mac_address"];
+        flag("network", mac ? `name=${String(value)},mac-address=${String(mac)}` : value);
+        break;
+      }
+      case "blkio_config":
+        for (const [name, each] of Object.entries<unknown>(map))
+          if (name === "weight") flag("blkio-weight", each);
+          else
+            for (const { path, rate, weight } of each as Record<string, unknown>[])
+              flag(
+                name === "weight_device" ? "blkio-weight-device" : name.replaceAll("_", "-"),
+                `${String(path)}:${String(rate ?? weight)}`,
+              );
         break;
       case "ulimits":
         for (const [name, { soft, hard }] of Object.entries<{ soft: number; hard: number }>(map))
@@ -106,10 +149,7 @@ function mountOf({ read_only, bind, volume, tmpfs, ...rest }: Record<string, unk
 
 /** What `inspect` says, without what each container has of its own. */
 async function inspect(name: string, id: string): Promise<unknown> {
-  const text = (await sandbox.ok("inspect", name))
-    .replaceAll(id, "ID")
-    .replaceAll(id.slice(0, 12), "ID")
-    .replaceAll(`/${name}"`, '/NAME"');
+  const text = (await sandbox.ok("inspect", name)).replaceAll(id, "ID").replaceAll(id.slice(0, 12), "ID");
   const [found] = JSON.parse(text) as Record<string, unknown>[];
   return { ...found, Created: "" };
 }
@@ -121,24 +161,37 @@ describe("the service is the same container", () => {
   test.each(known)("%s", async (name) => {
     await sandbox.ok("create", "--name", name, ...(CASES[name] ?? []));
     const text = await sandbox.ok("explain", "--as", "compose", name);
-    const { services } = Bun.YAML.parse(text) as { services: Record<string, Service> };
+    const { services, networks } = Bun.YAML.parse(text) as {
+      services: Record<string, Service>;
+      networks?: unknown;
+    };
     expect(Object.keys(services)).toEqual([name]);
+    expect(/no key for: (.*)\.$/m.exec(text)?.[1]).toBe(name === "life" ? "--timeout" : undefined);
+    // It makes none of them.
+    const own = Object.keys((services[name]?.["networks"] ?? {}) as object);
+    expect(networks).toEqual(
+      own.length > 0 ? Object.fromEntries(own.map((each) => [each, { external: true }])) : undefined,
+    );
     const id = await sandbox.ok("inspect", "-f", "{{.Id}}", name);
-    const copy = await sandbox.ok("create", "--name", `${name}-2`, ...flagsOf(services[name] ?? {}));
-    expect(await inspect(`${name}-2`, copy)).toEqual(await inspect(name, id));
+    const original = await inspect(name, id);
+    // Its addresses are to be had again.
+    await sandbox.ok("rm", name);
+    const copy = await sandbox.ok("create", "--name", name, ...flagsOf(services[name] ?? {}));
+    expect(await inspect(name, copy)).toEqual(original);
+    await sandbox.ok("rm", name);
   });
 });
 
 test("volumes that are there already and other containers are said to be such", async () => {
-  await sandbox.ok("create", "--name", "donor", "host", "true");
+  await sandbox.ok("create", "--name", "giver", "host", "true");
   const volumes = "-v data:/data -v /tmp:/t -v /own --mount type=volume,source=more,target=/more";
-  await sandbox.ok(...`create --name taker ${volumes} --volumes-from donor:ro host true`.split(" "));
+  await sandbox.ok(...`create --name taker ${volumes} --volumes-from giver:ro host true`.split(" "));
   const file = Bun.YAML.parse(await sandbox.ok("explain", "--as", "compose", "taker")) as {
     services: Record<string, Service>;
     volumes: unknown;
   };
   expect(file.volumes).toEqual({ data: { external: true }, more: { external: true } });
-  expect(file.services["taker"]?.["volumes_from"]).toEqual(["container:donor:ro"]);
+  expect(file.services["taker"]?.["volumes_from"]).toEqual(["container:giver:ro"]);
 });
 
 test("what Compose has no key for is said in a comment", async () => {

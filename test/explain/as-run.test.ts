@@ -4,11 +4,12 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { Engine } from "../../src/engine.ts";
 import { quote } from "../../src/explain/as-run.ts";
 import { SAMPAN, Sandbox } from "../support/sandbox.ts";
-import { CASES } from "./cases.ts";
+import { BEFORE, CASES } from "./cases.ts";
 
 let sandbox: Sandbox;
-beforeAll(() => {
+beforeAll(async () => {
   sandbox = new Sandbox();
+  for (const words of BEFORE) await sandbox.ok(...words);
   mkdirSync(`${sandbox.root}/bin`);
   symlinkSync(SAMPAN, `${sandbox.root}/bin/docker`);
 });
@@ -24,17 +25,21 @@ describe("the printed line makes the same again", () => {
       expect(each.length).toBeLessThanOrEqual(120);
     // The same words with another name and nothing started.
     const copy = line.replace("docker run", "docker create").replace(` --name ${name}`, ` --name ${name}-2`);
+    const { containers } = Engine.open({ root: sandbox.root, run: `${sandbox.root}/run` });
+    const { config } = containers.get(name);
+    // Its addresses are to be had again.
+    await sandbox.ok("rm", name);
     const made = Bun.spawnSync(["sh", "-c", copy], {
       env: { ...sandbox.env, PATH: `${sandbox.root}/bin:${process.env["PATH"]}` },
     });
     expect(made.stderr.toString()).toBe("");
-    const { containers } = Engine.open({ root: sandbox.root, run: `${sandbox.root}/run` });
-    expect(containers.get(`${name}-2`).config).toEqual(containers.get(name).config);
+    expect(containers.get(`${name}-2`).config).toEqual(config);
+    if (name !== "lesson") await sandbox.ok("rm", `${name}-2`);
   });
 });
 
 test("what only this engine knows is said in a comment", async () => {
-  expect(await sandbox.ok("explain", "--as", "docker-run", "lesson")).toContain(
+  expect(await sandbox.ok("explain", "--as", "docker-run", "lesson-2")).toContain(
     "# Only sampan run knows: --namespaces, --rootfs.",
   );
 });

@@ -1,3 +1,10 @@
+/** What is to be there before they are made. */
+export const BEFORE: readonly (readonly string[])[] = [
+  "network create --subnet 10.78.0.0/24 --ipv6 --subnet fd78::/64 mine".split(" "),
+  "network create other".split(" "),
+  "create --name donor host true".split(" "),
+];
+
 /** Command lines of containers that have one thing of each kind: what every other form of them must say again. */
 export const CASES: Readonly<Record<string, readonly string[]>> = {
   nothing: ["host", "true"],
@@ -143,5 +150,15 @@ export const CASES: Readonly<Record<string, readonly string[]>> = {
   streams: ["-i", "-t", "host", "cat"],
   ports: "-p 8080:80 -p 127.0.0.1:53:53/udp -p 9000 --expose 70 host true".split(" "),
   network: "--network bridge host true".split(" "),
+  "default-network": "--mac-address 02:00:00:00:00:07 host true".split(" "),
+  networks: [
+    ..."--network mine --ip 10.78.0.7 --ip6 fd78::7 --network-alias x --network-alias y".split(" "),
+    ..."--mac-address 02:00:00:00:00:01 --network name=other,gw-priority=3,driver-opt=a=b,alias=z".split(" "),
+    ..."--link donor:d host true".split(" "),
+  ],
+  disks:
+    "--blkio-weight 300 --device-read-bps /dev/null:1mb --device-write-iops /dev/null:10 host true".split(
+      " ",
+    ),
   lesson: ["--namespaces", "mnt,uts", "--rootfs", "/", "true"],
 };

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readlinkSync, rmSync } from "node:fs";
 import { Engine } from "../../src/engine.ts";
 import { type Explanation, explain as explainThere } from "../../src/explain/index.ts";
-import { SAMPAN, Sandbox } from "../support/sandbox.ts";
+import { REPO, SAMPAN, Sandbox } from "../support/sandbox.ts";
 
 let sandbox: Sandbox;
 beforeAll(async () => {
@@ -98,6 +98,25 @@ describe("a running container", () => {
     expect(limit("cpu time")).toMatchObject({ limit: 0.5, flag: "--cpus" });
     for (const { file } of cgroups.limits) expect(await Bun.file(file).exists()).toBe(true);
     expect(cgroups.frozen).toBe(false);
+  });
+
+  test("of huge pages too, where the machine has them", async () => {
+    // On the v2 tree alone, where the controller is.
+    const script = `mount --make-rprivate /; umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
+id=$(dist/sampan run -d --name huge host sleep 1000)
+file=/sys/fs/cgroup${sandbox.cgroupParent}/$id/hugetlb.2MB.max; [ -e $file ] && echo 4194304 > $file && echo $file
+dist/sampan explain --json huge; dist/sampan rm -f huge >/dev/null`;
+    const child = Bun.spawn(["unshare", "--mount", "sh", "-c", script], {
+      cwd: REPO,
+      env: sandbox.env,
+      stdin: "ignore",
+      stdout: "pipe",
+    });
+    const [, file = "", json = ""] = /^(\/.*\n)?([^]*)$/.exec(await new Response(child.stdout).text()) ?? [];
+    const line = (JSON.parse(json) as Explanation).cgroups.limits.find(({ what }) => what.startsWith("huge"));
+    const limited = { what: "huge pages of 2MB", unit: "bytes", limit: 4 << 20, now: 0, file: file.trim() };
+    if (file === "") expect(line).toBeUndefined();
+    else expect(line).toMatchObject(limited);
   });
 
   test("what it wrote and deleted is counted", async () => {
