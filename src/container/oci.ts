@@ -2,11 +2,15 @@
 import { existsSync, readFileSync } from "node:fs";
 import {
   builtinProfile,
+  type CgroupHost,
   callerIdMaps,
+  type IdMaps,
   parseSeccomp,
   parseUser,
   type Root,
+  readCgroupHost,
   type Spec,
+  type SpecMount,
 } from "../runtime/index.ts";
 import { type Context, places } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
@@ -18,6 +22,11 @@ import { peerOf, readProfile, rootOf } from "./start.ts";
 export interface Bundle {
   readonly spec: Spec;
   readonly root: Root;
+  /**
+   * The ids of a caller who is not root and whose root filesystem is one of layers: it can be mounted in a user namespace alone, so that
+   * the runtime has to run in one with these ids. Otherwise the specification says it all.
+   */
+  readonly within?: IdMaps;
 }
 
 type Linux = NonNullable<Spec["linux"]>;
@@ -48,13 +57,16 @@ export async function bundle(context: Context, container: StoredContainer): Prom
   const hidden = root.kind === "host" ? root.hide : [];
   const namespaces = [...(linux.namespaces ?? []), ...joined(context, container)];
   const maps = isRootless() ? callerIdMaps() : undefined;
+  // Its own user namespace, unless another's is joined.
+  const joinedUser = namespaces.some(({ type, path }) => type === "user" && path);
+  const own = maps && root.kind === "directory" && !joinedUser;
+  const others = maps ? namespaces.filter(({ type, path }) => type !== "user" || path) : namespaces;
+  const host = maps && readCgroupHost();
   const whole: Linux = {
     ...linux,
-    namespaces:
-      maps && !namespaces.some(({ type }) => type === "user")
-        ? [...namespaces, { type: "user" }]
-        : namespaces,
-    ...(maps ? { uidMappings: maps.uid, gidMappings: maps.gid } : {}),
+    ...(host ? ofUser(linux, host) : {}),
+    namespaces: own ? [...others, { type: "user" }] : others,
+    ...(own ? { uidMappings: maps.uid, gidMappings: maps.gid } : {}),
     maskedPaths: [...(linux.maskedPaths ?? []), ...hidden],
     ...(await seccomp(container, process?.capabilities?.bounding ?? [])),
   };
@@ -64,7 +76,7 @@ export async function bundle(context: Context, container: StoredContainer): Prom
       // What every runtime of today takes: nothing here is younger.
       ociVersion: "1.0.2",
       root: { path: root.kind === "directory" ? root.path : "rootfs", readonly: config.readonlyRootfs },
-      ...(process ? { process: { ...process, rlimits: allowed(process.rlimits ?? []) } } : {}),
+      ...(process ? { process: processOf(process, maps) } : {}),
       mounts: [
         ...(root.kind === "host"
           ? [
@@ -76,12 +88,56 @@ export async function bundle(context: Context, container: StoredContainer): Prom
               },
             ]
           : []),
-        // Its own three files exist as long as it runs.
-        ...(spec.mounts ?? []).filter(({ source = "" }) => !source.startsWith(at.run) || existsSync(source)),
+        ...mountsOf(spec.mounts ?? [], at.run, host, maps),
       ],
       linux: whole,
     },
     root,
+    ...(maps && root.kind !== "directory" ? { within: maps } : {}),
+  };
+}
+
+/** The container's own three files exist as long as it runs; a user has neither all cgroups nor all groups. */
+function mountsOf(
+  all: readonly SpecMount[],
+  run: string,
+  host: CgroupHost | undefined,
+  maps: IdMaps | undefined,
+): SpecMount[] {
+  const mapped = (gid: number): boolean =>
+    maps?.gid.some(({ containerID, size }) => gid >= containerID && gid < containerID + size) ?? true;
+  return all.flatMap((mount): SpecMount[] => {
+    const { source = "", type, options } = mount;
+    if (source.startsWith(run) && !existsSync(source)) return [];
+    if (type === "cgroup" && host?.kind === "none" && !host.pure) return [];
+    if (type !== "devpts" || !options) return [mount];
+    return [
+      {
+        ...mount,
+        options: options.filter((each) => !each.startsWith("gid=") || mapped(Number(each.slice(4)))),
+      },
+    ];
+  });
+}
+
+/** Of a user: cgroups where some are delegated, and no default that takes more ids than a user has. */
+function ofUser({ sysctlDefault, resources, cgroupsPath = "" }: Linux, host: CgroupHost): Partial<Linux> {
+  const { "net/ipv4/ping_group_range": _, ...sysctls } = sysctlDefault ?? {};
+  const { devices: __, ...limits } = resources ?? {};
+  const place =
+    host.kind === "none"
+      ? { cgroupsPath: undefined, resources: undefined }
+      : { cgroupsPath: `${host.delegated ?? ""}${cgroupsPath}`, resources: limits };
+  return { sysctlDefault: sysctls, ...place } as Partial<Linux>;
+}
+
+/** Where setgroups is denied nobody has further groups. */
+function processOf(process: Process, maps: IdMaps | undefined): Process {
+  const { additionalGids, ...user } = process.user;
+  return {
+    ...process,
+    user: maps?.denySetgroups ? user : { ...user, ...(additionalGids ? { additionalGids } : {}) },
+    rlimits: allowed(process.rlimits ?? []),
   };
 }
 

@@ -5,7 +5,7 @@ import { type ContainerRecord, cgroupOf, shortId } from "../container/index.ts";
 import type { Engine } from "../engine.ts";
 import type { Step } from "../launch/index.ts";
 import { asCompose } from "./as-compose.ts";
-import { ociText, rootfsText } from "./as-oci.ts";
+import { asideText, ociText } from "./as-oci.ts";
 import { asRun, runText } from "./as-run.ts";
 import { asSh } from "./as-sh.ts";
 import { asTs } from "./as-ts.ts";
@@ -18,7 +18,7 @@ export type { Form };
 export interface Again {
   /** The script, file or line. */
   readonly text: string;
-  /** What is to be done beside it, as commands. */
+  /** What is to be done beside it: commands, and words in comments. */
   readonly aside?: string;
 }
 
@@ -35,8 +35,8 @@ export async function again(engine: Engine, reference: string, form: Form, colum
       return { text: asTs(config, name) };
     case "oci": {
       const bundle = await engine.containers.bundle(container.id);
-      const aside = rootfsText(bundle);
-      return { text: ociText(bundle), ...(aside === "" ? {} : { aside }) };
+      const aside = asideText(bundle, name);
+      return { text: ociText(bundle), ...(aside === undefined ? {} : { aside }) };
     }
     case "sh":
       return { text: await script(engine, container) };

@@ -1,6 +1,7 @@
 /** A container as the config.json that any OCI runtime takes, and how its root filesystem is put together for it. */
 import type { Bundle } from "../container/index.ts";
 import { quote } from "./as-run.ts";
+import { comment } from "./sh-words.ts";
 
 /** The runtime specification's rlimits are unsigned: no limit is the largest of them, which a JavaScript number cannot hold. */
 const UNLIMITED = "18446744073709551615";
@@ -20,12 +21,27 @@ export function ociText({ spec }: Bundle): string {
   return `${text.replace(/"(soft|hard)": -1\b/g, `"$1": ${UNLIMITED}`)}\n`;
 }
 
-/** Commands that make `rootfs` in the bundle's folder; none where config.json names a folder that is there. */
-export function rootfsText({ root }: Bundle): string {
-  if (root.kind === "directory") return "";
+/** What is done beside it, with a word before; undefined: config.json names a folder that is there. */
+export function asideText({ root, within }: Bundle, name: string): string | undefined {
+  if (root.kind === "directory") return undefined;
+  if (root.kind === "host" && within)
+    return comment(
+      "Its root filesystem is this machine's own, of which only root can make a layer: give it another in the folder rootfs.",
+    );
   const lower = root.kind === "host" ? ["/"] : root.lower;
-  return (
-    "mkdir rootfs upper work\n" +
-    `mount -t overlay overlay -o lowerdir=${quote(lower.join(":"))},upperdir=upper,workdir=work rootfs\n`
-  );
+  const layers = quote(lower.join(":"));
+  const mount = (from: string): string => `mount -t overlay overlay -o ${from},upperdir=upper,workdir=work`;
+  if (!within)
+    return `# Its root filesystem, in the folder of config.json:
+mkdir rootfs upper work
+${mount(`lowerdir=${layers}`)} rootfs
+`;
+  const maps = within.helpers ? " --map-auto" : "";
+  return `${comment(
+    "Its root filesystem, in the folder of config.json. A user may mount it in a user namespace alone, so the runtime (runc, or any other) runs in the same one:",
+  )}mkdir rootfs upper work
+unshare --user --map-root-user${maps} --mount sh -c '${mount('"lowerdir=$0"')},userxattr rootfs && exec "$@"' \\
+  ${layers} \\
+  runc --root state run ${quote(name)}
+`;
 }

@@ -1,6 +1,6 @@
 /** The forms that are not for a shell: each is given to what it is for, and the outcome compared with the original. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { busyboxArchive } from "../support/image.ts";
 import { REPO, Sandbox } from "../support/sandbox.ts";
 
@@ -58,6 +58,54 @@ exec ${runtime} --root ${bundle}/state run ${name}`;
     expect(stdout).toBe(original.stdout);
     expect(await run.exited).toBe(original.code);
   });
+
+  const UID = 23_462;
+  const USERS = [
+    ["a range of ids", `${UID}:700000:65536\n`, "--user 1000:1001 --group-add 5 "],
+    ["one id", "", ""],
+  ] as const;
+  test.each(USERS.flatMap((user) => ["runc", "crun"].map((runtime) => [runtime, ...user] as const)))(
+    "%s, for a user with %s",
+    async (runtime, _, ranges, rights) => {
+      const folder = mkdtempSync("/tmp/sampan-oci-");
+      for (const name of ["sampan", "sampan-launcher"])
+        copyFileSync(`${REPO}/dist/${name}`, `${folder}/${name}`);
+      copyFileSync(busyboxArchive(folder), `${folder}/image.tar`);
+      for (const name of ["run", "bundle"]) mkdirSync(`${folder}/${name}`);
+      writeFileSync(`${folder}/sub`, ranges);
+      const passwd = readFileSync("/etc/passwd", "utf8");
+      writeFileSync(`${folder}/passwd`, `${passwd}tester:x:${UID}:${UID}::${folder}:/bin/sh\n`);
+      writeFileSync(`${folder}/who`, WHO.replace(/^cat \/sys\/fs\/cgroup.*$/m, ""));
+      const flags = `--network none --read-only --tmpfs /tmp -v /usr/share:/data:ro ${rights}--cap-drop ALL --cap-add KILL`;
+      const more = "--security-opt no-new-privileges --ulimit nofile=100:200 --hostname known -w /usr -e A=1";
+      writeFileSync(
+        `${folder}/user`,
+        `set -e; export HOME=${folder} XDG_RUNTIME_DIR=${folder}/run PATH=${folder}:$PATH; cd ${folder}/bundle
+sampan load -q -i ${folder}/image.tar >/dev/null
+sampan run --name u ${flags} ${more} busybox sh -c "$(cat ${folder}/who)" >&2
+sampan explain --as oci u 2>aside >config.json; sed -i 's/^  runc /  ${runtime} /' aside
+. ./aside; sampan rm u >/dev/null`,
+      );
+      const script = `mount --make-rprivate /; touch /etc/subuid /etc/subgid
+if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi
+mount --bind ${folder}/sub /etc/subuid; mount --bind ${folder}/sub /etc/subgid; mount --bind ${folder}/passwd /etc/passwd
+chown -R ${UID}:${UID} ${folder}; chmod 755 ${folder}/sampan ${folder}/sampan-launcher
+exec setpriv --reuid ${UID} --regid ${UID} --clear-groups sh ${folder}/user`;
+      const run = Bun.spawn(["unshare", "--mount", "sh", "-ec", script], {
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const [again, original] = await Promise.all([
+        new Response(run.stdout).text(),
+        new Response(run.stderr).text(),
+      ]);
+      expect(again).toBe(original);
+      expect(original).toContain("known\n");
+      expect(await run.exited).toBe(0);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  );
 
   test("a filesystem of this machine needs nothing beside", async () => {
     await sandbox.ok("create", "--name", "folder", "--rootfs", "/usr", "true");

@@ -168,10 +168,7 @@ test("a user's container: each folder of its root is an overlay of its own", () 
   expect(user("explain", "mine", "/opt/new").out).toMatch(
     /^\/opt\/new (was made by the container|is not there)/,
   );
-  const { linux } = JSON.parse(user("explain", "--as", "oci", "mine").out) as {
-    linux: { uidMappings: { containerID: number; hostID: number }[] };
-  };
-  expect(linux.uidMappings[0]).toMatchObject({ containerID: 0, hostID: 65534 });
+  expect(user("explain", "--as", "oci", "mine").error).toContain("of which only root can make a layer");
   expect(user("rm", "-f", "mine").code).toBe(0);
   expect(user("explain", "mine").out.replaceAll("\n", " ")).toContain("It has been removed since.");
   rmSync(home, { recursive: true, force: true });

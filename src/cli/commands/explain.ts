@@ -74,7 +74,7 @@ export default command({
         throw new UsageError(`"${flags.as}" is not a valid value for --as: it takes ${FORMS.join(", ")}`);
       const { text, aside } = await again(engine, reference, flags.as, style.columns);
       write(1, text);
-      if (aside) complain(`# Its root filesystem, in the folder of config.json:\n${aside.trimEnd()}`);
+      if (aside) complain(aside.trimEnd());
       return 0;
     }
     if (flags.plan || flags.timeline) {
