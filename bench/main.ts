@@ -10,7 +10,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { makeBusybox } from "./busybox.ts";
-import { enter, furnish, inside, removeCgroups } from "./isolate.ts";
+import { enter, furnish, inside, placeIn, removeCgroups } from "./isolate.ts";
 import { machineFacts } from "./machine.ts";
 import { engine } from "./measures/engine.ts";
 import { exec } from "./measures/exec.ts";
@@ -76,13 +76,14 @@ async function bench(folder: string): Promise<number> {
   process.on("SIGINT", () => interrupt.abort());
   try {
     furnish(folder);
-    const busybox = makeBusybox(`${folder}/busybox`);
-    await using peers = await setUpPeers(folder, busybox, names);
+    const place = placeIn(folder);
+    const busybox = makeBusybox(`${place}/busybox`);
+    await using peers = await setUpPeers(place, busybox, names);
     for (const [name, reason] of peers.missing) console.error(`without ${name}: ${reason}`);
     const setting: Bench = {
       peers: peers.ready,
       busybox,
-      folder,
+      folder: place,
       ...(flags.quick ? QUICK : FULL),
       signal: interrupt.signal,
     };

@@ -1,20 +1,32 @@
-/** The most memory that a command takes, with all processes that work for it: the sum of their proportional shares. */
+/** A command's time, and the most memory that it takes with all processes that work for it: the sum of their proportional shares. */
 import { readdirSync, readFileSync } from "node:fs";
 import type { Command } from "../command.ts";
 
+/** Often enough for what takes seconds, and seldom enough to cost it nothing. */
 const EVERY_MS = 20;
 
-/** Megabytes. `daemons`: names of programs that work for the command without being its children. */
-export async function peakMemory(command: Command, daemons: readonly string[]): Promise<number> {
+export interface Watched {
+  readonly seconds: number;
+  readonly megabytes: number;
+}
+
+/** `daemons`: names of programs that work for the command without being its children. */
+export async function watched(
+  command: Command,
+  daemons: readonly string[],
+  every = EVERY_MS,
+): Promise<Watched> {
+  const start = Bun.nanoseconds();
   const child = Bun.spawn([...command], { stdio: ["ignore", "ignore", "inherit"] });
   let peak = 0;
   const watch = setInterval(() => {
     peak = Math.max(peak, sharesOf(child.pid, daemons));
-  }, EVERY_MS);
+  }, every);
   const code = await child.exited;
+  const seconds = (Bun.nanoseconds() - start) / 1e9;
   clearInterval(watch);
   if (code !== 0) throw new Error(`${command.join(" ")}: exit ${code}`);
-  return peak / 1e6;
+  return { seconds, megabytes: peak / 1e6 };
 }
 
 function sharesOf(top: number, daemons: readonly string[]): number {

@@ -1,24 +1,28 @@
 /**
- * How fast images come and go: from a registry on loopback, from and into archives, out of a container, and in a list. Beside them
- * stand the parts that nobody can leave out, each measured alone in the same run.
+ * How fast images come and go: from a registry on loopback, from and into archives, out of a container, and in a list; and files into
+ * and out of a container. Beside them stand the parts that nobody can leave out, each measured alone in the same run.
  */
-import { mkdirSync, rmSync } from "node:fs";
-import { sha256 } from "../../test/support/image.ts";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { TestRegistry } from "../../test/support/registry.ts";
 import { type Command, sh, silently, words } from "../command.ts";
 import { type BenchImage, makeImage, manyImages, writeArchive } from "../images/make.ts";
-import { peakMemory } from "../images/memory.ts";
+import { watched } from "../images/memory.ts";
 import { publish } from "../images/publish.ts";
 import type { Keeping, Peer } from "../peers/peer.ts";
 import { compare, contender, type Medians, median, milliseconds } from "../sample.ts";
-import { atMost, atMostOf, atMostPart, type Bench, type Measure, type Row } from "./measure.ts";
+import { atMost, atMostOf, atMostPart, type Bench, type Budget, type Measure, type Row } from "./measure.ts";
 
 const SIZES = [170, 500];
-const FILES = 10_000;
+/** Small files in a container that is committed. */
+const WRITTEN = 10_000;
+/** Small files that are copied, and megabytes of a large one. */
+const COPIED = 20_000;
+const LARGE = 200;
 const LISTED = 500;
 const MEMORY_MB = 150;
-/** Each takes seconds, and half a minute with some engines. */
 const SAMPLES = 3;
+/** Seconds after which an engine is not asked for another sample of the same. */
+const ENOUGH = 6;
 
 interface Keeper {
   readonly peer: Peer;
@@ -37,7 +41,11 @@ export const images: Measure = {
     } finally {
       await registry.stop();
     }
-    rows.push(await committing(bench, keepers), await listing(bench, keepers));
+    rows.push(
+      ...(await committing(bench, keepers)),
+      ...(await copying(bench, keepers)),
+      ...(await listing(bench, keepers)),
+    );
     return rows;
   },
 };
@@ -56,67 +64,27 @@ async function moving(bench: Bench, keepers: readonly Keeper[], host: string, si
   const parts = alone.map(([what, seconds]) => `${what} ${seconds.toFixed(2)}`).join(", ");
   const title = (what: string): string => `${what} of ${size} MB, ${image.files} files`;
   const budgets = [atMostPart(3, "docker"), atMostOf(1.3, slowest, `the slowest part alone (${parts})`)];
+  const clear = ({ images }: Keeper): Command => images.clear([reference, `${image.name}:latest`]);
 
-  const pulled = await times(bench, keepers, ({ images }) => ({
-    before: images.clear([reference, image.name]),
-    command: images.pull(reference),
+  const pulled = await sampled(bench, keepers, (keeper) => ({
+    before: clear(keeper),
+    command: keeper.images.pull(reference),
   }));
-  const saved = await times(bench, keepers, ({ images }) => ({
+  const saved = await sampled(bench, keepers, ({ images }) => ({
     before: words`rm -f ${folder}/saved.tar`,
     command: images.save(reference, `${folder}/saved.tar`),
   }));
-  const loaded = await times(bench, keepers, ({ images }) => ({
-    before: images.clear([reference, image.name]),
-    command: images.load(archive),
+  const loaded = await sampled(bench, keepers, (keeper) => ({
+    before: clear(keeper),
+    command: keeper.images.load(archive),
   }));
-  roundTrips(keepers, image, archive, folder);
-  const memory: Medians = {};
-  for (const { peer, images } of keepers) {
-    bench.signal.throwIfAborted();
-    silently(images.clear([reference, image.name]));
-    memory[peer.name] = await peakMemory(images.pull(reference), images.daemons);
-    silently(images.clear([reference, image.name]));
-    memory[peer.name] = Math.max(
-      memory[peer.name] ?? 0,
-      await peakMemory(images.load(archive), images.daemons),
-    );
-    silently(images.clear([reference, image.name]));
-  }
+  for (const keeper of keepers) silently(clear(keeper));
   rmSync(folder, { recursive: true });
-  const samples = Math.min(SAMPLES, bench.slowSamples);
   return [
-    { title: title("`pull`"), unit: "s", values: pulled, samples, budgets },
-    { title: title("`save`"), unit: "s", values: saved, samples, budgets: [atMostPart(2, "docker")] },
-    { title: title("`load`"), unit: "s", values: loaded, samples, budgets },
-    {
-      title: `most memory of both, ${size} MB (PSS)`,
-      unit: "MB",
-      values: memory,
-      samples: 1,
-      budgets: [atMost(MEMORY_MB, "MB")],
-    },
+    ...rowsOf(title("`pull`"), pulled, budgets),
+    ...rowsOf(title("`save`"), saved, [atMostPart(2, "docker")]),
+    ...rowsOf(title("`load`"), loaded, budgets),
   ];
-}
-
-/** What one engine saves another loads, and it is the same image everywhere: else no figure means anything. */
-function roundTrips(keepers: readonly Keeper[], image: BenchImage, archive: string, folder: string): void {
-  const wanted = sha256(image.config);
-  const name = `${image.name}:latest`;
-  for (const { peer: from, images: source } of keepers) {
-    if (!source.id) continue;
-    const saved = `${folder}/round.tar`;
-    silently(words`rm -f ${saved}`);
-    silently(source.load(archive));
-    silently(source.save(name, saved));
-    for (const { peer: to, images: target } of keepers) {
-      if (!target.id) continue;
-      silently(target.clear([name]));
-      silently(target.load(saved));
-      const id = sh(...target.id(name)).replace(/^(sha256:)?/, "sha256:");
-      if (id !== wanted) throw new Error(`${to.name} has ${id} of what ${from.name} saved of ${wanted}`);
-    }
-    silently(source.clear([name]));
-  }
 }
 
 /** Seconds of what every engine has to do, each by itself: decompress, compare digests, have the files. */
@@ -126,9 +94,11 @@ async function unavoidable(folder: string, image: BenchImage): Promise<[what: st
   sh("tar", "-C", tree, "-xf", image.layer);
   const alone = async (command: Command, after: Command): Promise<number> => {
     const seconds: number[] = [];
-    for (let sample = 0; sample < SAMPLES; sample++) {
+    for (let sample = 0, all = 0; sample < SAMPLES && all < ENOUGH; sample++) {
       silently(["sync"]);
-      seconds.push((await milliseconds(() => silently(command))) / 1000);
+      const taken = (await milliseconds(() => silently(command))) / 1000;
+      seconds.push(taken);
+      all += taken;
       silently(after);
     }
     return Math.min(...seconds);
@@ -148,35 +118,65 @@ interface Step {
   readonly command: Command;
 }
 
-/** The median time of each in seconds, in turns; what was written before is on the disk when the clock starts. */
-async function times(
+interface Sampled {
+  readonly seconds: Medians;
+  readonly megabytes: Medians;
+  /** The most that was taken of one engine. */
+  readonly samples: number;
+}
+
+/** The median time of each engine, and the most memory, in turns; what was written before is on the disk when the clock starts. */
+async function sampled(
   { slowSamples, signal }: Bench,
   keepers: readonly Keeper[],
-  step: (keeper: Keeper) => Step | undefined,
-): Promise<Medians> {
-  const seconds = new Map(keepers.map(({ peer }) => [peer.name, [] as number[]]));
-  for (let sample = 0; sample < Math.min(SAMPLES, slowSamples); sample++)
+  step: (keeper: Keeper, sample: number) => Step | undefined,
+): Promise<Sampled> {
+  const taken = new Map(keepers.map(({ peer }) => [peer.name, { seconds: [] as number[], most: 0 }]));
+  const most = Math.min(SAMPLES, slowSamples);
+  for (let sample = 0; sample < most; sample++)
     for (const keeper of keepers) {
-      const what = step(keeper);
-      if (!what) continue;
+      const own = taken.get(keeper.peer.name);
+      const what = step(keeper, sample);
+      if (!what || !own || own.seconds.reduce((sum, one) => sum + one, 0) > ENOUGH) continue;
       // Also where nothing pauses: it is here that Ctrl-C is heard.
       await Bun.sleep(1);
       signal.throwIfAborted();
       silently(what.before);
       silently(["sync"]);
-      seconds.get(keeper.peer.name)?.push((await milliseconds(() => silently(what.command))) / 1000);
+      const { seconds, megabytes } = await watched(what.command, keeper.images.daemons);
+      own.seconds.push(seconds);
+      own.most = Math.max(own.most, megabytes);
     }
-  return Object.fromEntries(
-    [...seconds].filter(([, taken]) => taken.length > 0).map(([name, taken]) => [name, median(taken)]),
-  );
+  const measured = [...taken].filter(([, { seconds }]) => seconds.length > 0);
+  return {
+    seconds: Object.fromEntries(measured.map(([name, { seconds }]) => [name, median(seconds)])),
+    megabytes: Object.fromEntries(measured.map(([name, own]) => [name, own.most])),
+    samples: most,
+  };
 }
 
+/** One of the time and one of the memory. */
+const rowsOf = (
+  title: string,
+  { seconds, megabytes, samples }: Sampled,
+  budgets: readonly Budget[],
+): Row[] => [
+  { title, unit: "s", values: seconds, samples, budgets },
+  {
+    title: "… most memory (PSS)",
+    unit: "MB",
+    values: megabytes,
+    samples,
+    budgets: [atMost(MEMORY_MB, "MB")],
+  },
+];
+
 /** A container that has written many small files becomes an image. */
-async function committing(bench: Bench, keepers: readonly Keeper[]): Promise<Row> {
-  const count = FILES / bench.scale;
+async function committing(bench: Bench, keepers: readonly Keeper[]): Promise<Row[]> {
+  const count = WRITTEN / bench.scale;
   const script = `mkdir /d && cd /d && i=0; while [ $i -lt ${count} ]; do echo $i > f$i; i=$((i+1)); done`;
   for (const { images } of keepers) if (images.fill) silently(images.fill("filled", ["sh", "-c", script]));
-  const values = await times(
+  const result = await sampled(
     bench,
     keepers,
     ({ images }) =>
@@ -187,28 +187,84 @@ async function committing(bench: Bench, keepers: readonly Keeper[]): Promise<Row
       silently(images.clear(["filled"]));
       if (peer.background) silently(peer.background.remove(["filled"]));
     }
-  return {
-    title: `\`commit\` of ${count} small files`,
-    unit: "s",
-    values,
-    samples: Math.min(SAMPLES, bench.slowSamples),
-    budgets: [atMostPart(2, "docker")],
-  };
+  return rowsOf(`\`commit\` of ${count} small files`, result, [atMostPart(2, "docker")]);
+}
+
+/** One large file and many small ones go into a container that runs, and out of it; each time to a new place. */
+async function copying(bench: Bench, keepers: readonly Keeper[]): Promise<Row[]> {
+  const folder = `${bench.folder}/copies`;
+  const large = `${folder}/large`;
+  const small = `${folder}/small`;
+  mkdirSync(folder);
+  const count = COPIED / bench.scale;
+  const size = LARGE / bench.scale;
+  sh("sh", "-c", `head -c ${size}000000 /dev/urandom > "$1"`, "sh", large);
+  for (let made = 0; made < count; made++) {
+    if (made % 200 === 0) mkdirSync(`${small}/d${made / 200}`, { recursive: true });
+    writeFileSync(`${small}/d${Math.floor(made / 200)}/f${made}`, `content of ${made}\n`);
+  }
+  const able = keepers.filter(({ peer, images }) => peer.background && images.copy);
+  for (const { peer } of able)
+    if (peer.background) silently(peer.background.start("copies", ["sleep", "1000"]));
+  const copied = (from: (keeper: Keeper) => string, to: (keeper: Keeper, sample: number) => string) =>
+    sampled(
+      bench,
+      able,
+      (keeper, sample) =>
+        keeper.images.copy && {
+          before: ["true"],
+          command: keeper.images.copy(from(keeper), to(keeper, sample)),
+        },
+    );
+  const rows: Row[] = [];
+  for (const [what, source, budgets] of [
+    [`${size} MB`, large, []],
+    [`${count} files`, small, [atMostPart(4, "docker")]],
+  ] as const) {
+    const name = source.slice(folder.length + 1);
+    const into = await copied(
+      () => source,
+      (_, sample) => `copies:/${name}${sample}`,
+    );
+    const out = await copied(
+      () => `copies:/${name}0`,
+      ({ peer }, sample) => `${folder}/${name}-${peer.name}-${sample}`,
+    );
+    rows.push(
+      ...rowsOf(`\`cp\` of ${what} into a container`, into, budgets),
+      ...rowsOf(`\`cp\` of ${what} out of it`, out, budgets),
+    );
+  }
+  for (const { peer } of able) if (peer.background) silently(peer.background.remove(["copies"]));
+  rmSync(folder, { recursive: true });
+  return rows;
 }
 
 /** A list of many images. */
-async function listing({ folder, scale, samples, signal }: Bench, keepers: readonly Keeper[]): Promise<Row> {
+async function listing(bench: Bench, keepers: readonly Keeper[]): Promise<Row[]> {
+  const { folder, scale, samples, signal } = bench;
   const count = LISTED / scale;
   const archive = `${folder}/many.tar`;
   const names = manyImages(archive, count);
   const contenders = [];
+  const megabytes: Medians = {};
   for (const { peer, images } of keepers) {
     if (!images.list) continue;
     silently(images.load(archive));
     contenders.push(contender(peer.name, images.list));
+    megabytes[peer.name] = (await watched(images.list, images.daemons, 2)).megabytes;
   }
   const values = await compare(contenders, { samples, signal });
   for (const { images } of keepers) if (images.list) silently(images.clear(names));
   rmSync(archive);
-  return { title: `\`images\` with ${count} of them`, unit: "ms", values, samples, budgets: [] };
+  return [
+    { title: `\`images\` with ${count} of them`, unit: "ms", values, samples, budgets: [] },
+    {
+      title: "… most memory (PSS)",
+      unit: "MB",
+      values: megabytes,
+      samples: 1,
+      budgets: [atMost(MEMORY_MB, "MB")],
+    },
+  ];
 }

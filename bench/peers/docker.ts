@@ -28,8 +28,8 @@ export async function docker(program: string, { folder, layer }: Setup): Promise
       clear: (names) => forgiving([...base, "rmi", "--force", ...names]),
       fill: (name, command) => [...base, "run", "--name", name, ...options, "busybox", ...command],
       commit: (container, image) => [...base, "commit", container, image],
+      copy: (from, to) => [...base, "cp", from, to],
       list: [...base, "images"],
-      id: (image) => [...base, "image", "inspect", "--format", "{{.Id}}", image],
       daemons: ["dockerd", "containerd"],
     },
     background: {

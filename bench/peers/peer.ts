@@ -43,9 +43,9 @@ export interface Keeping {
   /** Runs a command in a container that stays when it has ended. */
   fill?(name: string, command: Command): Command;
   commit?(container: string, image: string): Command;
+  /** Files between this machine and a container, whose paths begin with `NAME:`. */
+  copy?(from: string, to: string): Command;
   readonly list?: Command;
-  /** Prints an image's id, with or without `sha256:`. */
-  id?(image: string): Command;
   /** Programs that work for it without being its children, by the names that the kernel has of them. */
   readonly daemons: readonly string[];
 }

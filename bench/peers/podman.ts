@@ -27,8 +27,8 @@ export async function podman(program: string, { folder, layer }: Setup): Promise
       clear: (names) => forgiving([...base, "rmi", "--force", ...names]),
       fill: (name, command) => [...base, "run", "--name", name, ...options, "busybox", ...command],
       commit: (container, image) => [...base, "commit", "--quiet", container, image],
+      copy: (from, to) => [...base, "cp", from, to],
       list: [...base, "images"],
-      id: (image) => [...base, "image", "inspect", "--format", "{{.Id}}", image],
       daemons: [],
     },
     background: {

@@ -22,8 +22,8 @@ export async function sampan(program: string, { archive }: Setup): Promise<Peer>
       clear: (names) => [...base, "rmi", "--force", ...names],
       fill: (name, command) => [...base, "run", "--name", name, ...options, "busybox", ...command],
       commit: (container, image) => [...base, "commit", container, image],
+      copy: (from, to) => [...base, "cp", from, to],
       list: [...base, "images"],
-      id: (image) => [...base, "image", "inspect", "--format", "{{.Id}}", image],
       daemons: [],
     },
     background: {

@@ -83,7 +83,7 @@ async function* inflated(
 ): AsyncGenerator<Uint8Array> {
   if (compression === "bzip2" || compression === "xz")
     throw new SampanError("invalid", `it is compressed with ${compression}, which is not supported`, {
-      hint: `Decompress it first: ${compression === "xz" ? "xz" : "bzip2"} -d.`,
+      hint: `Decompress it on the way: ${compression} -dc FILE | sampan …`,
     });
   const [{ pipeline, Readable }, { constants, createGunzip, createZstdDecompress }] = await Promise.all([
     import("node:stream"),

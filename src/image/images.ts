@@ -29,7 +29,7 @@ import type { Outgoing, Pushed, PushOptions } from "./registry/push.ts";
 import type { SearchResult } from "./registry/search.ts";
 import type { Pruned, Removed } from "./remove.ts";
 import type { UnpackLimits } from "./unpack/child.ts";
-import type { ImagesUsage } from "./usage.ts";
+import type { ImageContent, ImagesUsage } from "./usage.ts";
 
 interface Row {
   readonly id: string;
@@ -166,6 +166,12 @@ export class Images {
     );
   }
 
+  /** What came of an image, as it came: for which platform, by which manifest, and how many bytes. */
+  async content(image: ImageRecord): Promise<ImageContent> {
+    const { imageContent } = await import("./usage.ts");
+    return imageContent(await this.#place(), image);
+  }
+
   history(text: string): HistoryEntry[] {
     const image = this.get(text);
     const sizes = this.#store.db
@@ -224,10 +230,16 @@ export class Images {
   }
 
   /** Sends an image, or with `allTags` all of its repository, to the registry of its name. */
-  async push(text: string, options: PushOptions & { readonly allTags?: boolean } = {}): Promise<Pushed[]> {
-    const { allTags, ...rest } = options;
+  async push(
+    text: string,
+    options: PushOptions & { readonly allTags?: boolean; readonly platform?: string } = {},
+  ): Promise<Pushed[]> {
+    const { allTags, platform, ...rest } = options;
     const { push } = await import("./registry/push.ts");
-    const pushed = await push(await this.#place(), this.#outgoing(text, allTags ?? false), rest);
+    const outgoing = this.#outgoing(text, allTags ?? false);
+    if (platform !== undefined)
+      for (const { reference } of outgoing) await this.checkPlatform(familiarName(reference), platform);
+    const pushed = await push(await this.#place(), outgoing, rest);
     for (const each of pushed) this.#happened("push", each.reference);
     return pushed;
   }
@@ -300,7 +312,11 @@ export class Images {
   }
 
   /** Takes a name from an image, and the image away with its last one; by Docker's rules. */
-  async remove(text: string, options: { force?: boolean; noPrune?: boolean } = {}): Promise<Removed[]> {
+  async remove(
+    text: string,
+    options: { force?: boolean; noPrune?: boolean; platform?: string } = {},
+  ): Promise<Removed[]> {
+    if (options.platform !== undefined) await this.checkPlatform(text, options.platform);
     const image = this.get(text);
     if (image.id === hostImage().id)
       throw new SampanError(

@@ -41,6 +41,7 @@ const open_ = () =>
     __errno_location: { args: [], returns: "ptr" },
     chroot: { args: ["ptr"], returns: "i32" },
     chdir: { args: ["ptr"], returns: "i32" },
+    lseek: { args: ["i32", "i64", "i32"], returns: FFIType.i64_fast },
     openat: { args: ["i32", "ptr", "i32", "u32"], returns: "i32" },
     close: { args: ["i32"], returns: "i32" },
     read: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
@@ -185,6 +186,19 @@ export const readInto = (fd: number, into: Uint8Array): number =>
 export const readTo = (fd: number, address: number, length: number): number =>
   check(c().read(fd, address as Pointer, length), "read", `fd ${fd}`);
 export const addressOf = (bytes: Uint8Array): number => ptr(bytes);
+
+const SEEK_SET = 0;
+const SEEK_DATA = 3;
+
+/** How many bytes from this position on nobody has written, of `left` that there are; a filesystem that does not tell says 0. */
+export function holeAt(fd: number, position: number, left: number): number {
+  const data = Number(c().lseek(fd, position, SEEK_DATA));
+  // ENXIO: nothing but a hole comes.
+  const hole = data < 0 ? (errno() === "ENXIO" ? left : 0) : Math.min(data - position, left);
+  // Where it looked is where the next read would begin.
+  check(c().lseek(fd, position, SEEK_SET), "seek", `fd ${fd}`);
+  return hole;
+}
 
 export const RESOLVE = {
   noXdev: 0x01,
@@ -404,6 +418,8 @@ export class Status {
   readonly uid = words[5] ?? 0;
   readonly gid = words[6] ?? 0;
   readonly size = wide(10);
+  /** Of 512 bytes each, that it takes of the disk. */
+  readonly blocks = wide(12);
   /** Of the last change: seconds since 1970, negative before, and nanoseconds upon them. */
   readonly seconds = (words[28] ?? 0) + ((words[29] ?? 0) | 0) * 0x1_0000_0000;
   readonly nanos = words[30] ?? 0;

@@ -1,12 +1,15 @@
 /** What the images take of the disk, and what of it each has alone: for `system df`. */
 import type { Store } from "../store/index.ts";
+import type { Place } from "./adopt.ts";
+import { MAX_MANIFEST, parseManifest } from "./manifest.ts";
+import { platformText } from "./platform.ts";
 import type { ImageRecord } from "./record.ts";
 
 export interface ImageUsage {
   readonly image: ImageRecord;
   /** Bytes of its layers that other images have too. */
   readonly shared: number;
-  /** How many containers were made of it. */
+  /** How many containers were made of it, or have it mounted. */
   readonly containers: number;
 }
 
@@ -29,7 +32,8 @@ export function imagesUsage({ db }: Store, images: readonly ImageRecord[]): Imag
   const containers = new Map(
     db
       .query<{ image: string; count: number }, []>(
-        "SELECT image, COUNT(*) AS count FROM containers GROUP BY image",
+        `SELECT image, COUNT(*) AS count
+         FROM (SELECT id, image FROM containers UNION SELECT container, image FROM container_images) GROUP BY image`,
       )
       .all()
       .map(({ image, count }) => [image, count]),
@@ -48,4 +52,24 @@ export function imagesUsage({ db }: Store, images: readonly ImageRecord[]): Imag
       containers: containers.get(image.id) ?? 0,
     })),
   };
+}
+
+export interface ImageContent {
+  /** `linux/amd64` */
+  readonly platform: string;
+  /** The manifest's digest. */
+  readonly manifest: string;
+  /** Bytes of the manifest and all that it names. */
+  readonly content: number;
+}
+
+export function imageContent({ store, blobs }: Place, image: ImageRecord): ImageContent {
+  const manifest =
+    store.db.query<{ manifest: string }, [string]>("SELECT manifest FROM images WHERE id = ?").get(image.id)
+      ?.manifest ?? "";
+  const bytes = blobs.read(manifest, MAX_MANIFEST);
+  const parsed = parseManifest(bytes, `manifest ${manifest}`);
+  let content = bytes.length;
+  if (!("manifests" in parsed)) for (const { size } of [parsed.config, ...parsed.layers]) content += size;
+  return { platform: platformText(image.config), manifest, content };
 }

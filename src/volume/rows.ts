@@ -4,7 +4,7 @@
  * refuses to let go of a volume that has one.
  */
 import { renameSync } from "node:fs";
-import { SampanError } from "../common/error.ts";
+import { fileReason, SampanError } from "../common/error.ts";
 import type { Paths } from "../common/paths.ts";
 import type { Store } from "../store/index.ts";
 import { makeFolder, setAside, volumeFolder } from "./folders.ts";
@@ -108,9 +108,15 @@ export function fillEmpty({ store, paths }: Place, folder: string, name: string)
     try {
       renameSync(`${folder}/_data`, `${volumeFolder(paths, name)}/_data`);
       return true;
-    } catch {
+    } catch (error) {
+      const errno = (error as { code?: string }).code ?? "EIO";
       // The kernel lets a folder take the place of an empty one only.
-      return false;
+      if (errno === "ENOTEMPTY" || errno === "EEXIST") return false;
+      const path = `${volumeFolder(paths, name)}/_data`;
+      throw new SampanError("system", `volume ${name}: rename to ${path}: ${fileReason(error)}`, {
+        kernel: { syscall: "rename", errno, path },
+        cause: error,
+      });
     }
   });
 }

@@ -1,15 +1,20 @@
 /** Trees packed and put: what nobody can make lead elsewhere, and what is refused by name. */
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import {
+  closeSync,
   existsSync,
+  ftruncateSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { lsetxattr } from "../../src/image/sys.ts";
@@ -139,6 +144,24 @@ describe("a tree that is packed", () => {
       "file t/b/x",
     ]);
     expect(packed(`${folder}/a`, "only").map(({ entry }) => entry.link)).toEqual([outside]);
+  });
+
+  test("what nobody wrote of a file is zeros, wherever it lies", () => {
+    const size = 5_000_001;
+    const fd = openSync(`${folder}/holes`, "w");
+    ftruncateSync(fd, size);
+    const wanted = Buffer.alloc(size);
+    for (const at of [3, 1_500_000, 4_000_000]) {
+      writeSync(fd, "written", at);
+      wanted.write("written", at);
+    }
+    closeSync(fd);
+    truncateSync(`${folder}/holes`, size);
+    writeFileSync(`${folder}/nothing`, "");
+    truncateSync(`${folder}/nothing`, 2_000_000);
+    const [, holes, nothing] = packed(folder, "t");
+    expect(Buffer.compare(holes?.content ?? Buffer.alloc(0), wanted)).toBe(0);
+    expect(Buffer.compare(nothing?.content ?? Buffer.alloc(0), Buffer.alloc(2_000_000))).toBe(0);
   });
 
   test("a name that is no text, and one of 255 bytes, come back as they were", async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { dockerArchive, layerTar, sha256 } from "../support/image.ts";
 import { NO_REGISTRY, TestRegistry } from "../support/registry.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { SAMPAN, Sandbox } from "../support/sandbox.ts";
 
 const layer = (name: string, size: number) => layerTar([{ name, type: "file", content: "x".repeat(size) }]);
 const BASE = layer("base", 1000);
@@ -57,6 +57,48 @@ describe("the disk", () => {
       TotalCount: "3",
       Type: "Images",
     });
+  });
+
+  test("rmi and push --platform: only an image that is for it", async () => {
+    const wrong =
+      "sampan: image with reference two:1 was found but its platform (linux/amd64) does not match the specified platform (linux/s390x)";
+    for (const command of [["rmi"], ["rmi", "--force"], ["push"]]) {
+      const { code, stderr } = await box.cli(...command, "--platform", "linux/s390x", "two:1");
+      expect(stderr.split("\n")[0]).toBe(wrong);
+      expect(code).toBe(command[1] === "--force" ? 0 : 1);
+    }
+    const several = await box.cli("rmi", "--platform", "linux/amd64", "--platform", "linux/s390x", "two:1");
+    expect(several.stderr).toContain("multiple platforms are not supported");
+    expect(await box.ok("images", "-q", "two:1")).not.toBe("");
+    await box.ok("tag", "two:1", "three:1");
+    expect(await box.ok("rmi", "--platform", "linux/amd64", "three:1")).toBe("Untagged: three:1");
+  });
+
+  test("images --tree: with the platform that each is for; not together with what says it otherwise", async () => {
+    const text = await box.ok("images", "--tree", "one:1");
+    expect(text).toMatch(/^one:1 +[0-9a-f]{12} +\S+B +\S+kB +✔ *\n└─ linux\/amd64 +[0-9a-f]{12} /m);
+    expect(text).not.toContain("uno:1");
+    expect(await box.ok("images", "--tree")).toMatch(
+      /^<untagged> +[0-9a-f]{12}[^]*^one:1 +\nuno:1 +[0-9a-f]{12} /m,
+    );
+    expect((await box.cli("images", "--tree", "--digests")).stderr).toContain(
+      "--show-digest is not yet supported with --tree",
+    );
+  });
+
+  test("load < FILE: from where the file was read so far", async () => {
+    const load = async (script: string) => {
+      const child = Bun.spawn(["sh", "-c", script, "sh", SAMPAN, `${box.root}/images.tar`, box.root], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      expect(await child.exited).toBe(0);
+      return (await new Response(child.stdout).text()).trim().split("\n").sort();
+    };
+    const all = await load(`"$1" --root "$3" load -i "$2"`);
+    expect(all.join()).toContain("Loaded image: two:1");
+    expect(await load(`"$1" --root "$3" load < "$2"`)).toEqual(all);
+    const later = `(echo first; cat "$2") > "$3/later"; (read first; exec "$1" --root "$3" load) < "$3/later"`;
+    expect(await load(later)).toEqual(all);
   });
 
   test("system df -v: each thing by itself", async () => {

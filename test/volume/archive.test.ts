@@ -1,6 +1,14 @@
 /** A volume as an archive and back: whatever tree it was, it is the same tree. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import * as fc from "fast-check";
 import * as sys from "../../src/image/sys.ts";
 import { Engine } from "../../src/index.ts";
@@ -171,6 +179,20 @@ describe("export and import", () => {
       expect(await refused("volume", "import", "bad", path)).toBe(`1: sampan: ${message}`);
     expect(await refused("volume", "inspect", "bad")).toBe("1: sampan: get bad: no such volume");
     expect(readdirSync(`${box.root}/volumes`).filter((each) => /bad|^\./.test(each))).toEqual([]);
+  });
+
+  test("into one whose folder cannot be replaced says that, not that it has content", async () => {
+    await box.ok("volume", "create", "linked");
+    rmdirSync(data("linked"));
+    mkdirSync(`${box.root}/elsewhere`);
+    symlinkSync(`${box.root}/elsewhere`, data("linked"));
+    writeFileSync(
+      `${box.root}/one.tar`,
+      tarBytes((tar) => tar.file("f", "x")),
+    );
+    expect(await refused("volume", "import", "linked", `${box.root}/one.tar`)).toBe(
+      `1: sampan: volume linked: rename to ${data("linked")}: not a directory`,
+    );
   });
 
   test("is refused over content, and into what a container uses", async () => {

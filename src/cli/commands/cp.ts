@@ -5,6 +5,7 @@ import { humanSize } from "../../docker/human.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import { type Flags, UsageError } from "../flags.ts";
+import { inputStream } from "../input.ts";
 import { write } from "../output.ts";
 import { isTerminal } from "../terminal.ts";
 
@@ -67,7 +68,7 @@ async function fromStdin(containers: Engine["containers"], container: string, pa
       hint: "What comes by stdin is an archive, and goes into a folder that is there.",
     });
   // An archive says itself who owns what.
-  await containers.copyIn(container, target.path, Bun.stdin.stream(), { owner: "archive" });
+  await containers.copyIn(container, target.path, inputStream(), { owner: "archive" });
 }
 
 const INTERVAL = 100;

@@ -7,15 +7,15 @@ import { Engine } from "../../engine.ts";
 import { familiarName, type ImageRecord } from "../../image/index.ts";
 import { command } from "../command.ts";
 import { readFilter } from "../filter.ts";
-import type { Flags } from "../flags.ts";
+import { type Flags, UsageError } from "../flags.ts";
 import { FORMAT } from "../format.ts";
 import { imageLookup } from "../lookup.ts";
 import { complain, write } from "../output.ts";
-import { not } from "../run/absent.ts";
+import { windowSize } from "../terminal.ts";
 
 const FLAGS = {
   all: { type: "bool", short: "a", help: "Show all images (default hides intermediate images)" },
-  tree: { type: "bool", hidden: true, help: "", read: not("images are listed one a line here") },
+  tree: { type: "bool", help: "List multi-platform images as a tree (EXPERIMENTAL)" },
   digests: { type: "bool", help: "Show digests" },
   filter: {
     type: "list",
@@ -67,6 +67,18 @@ export default command({
     const pairs = args[0] ? [...flags.filter, ["reference", args[0]] as const] : flags.filter;
     const filters = collect(pairs);
     const { image: wanted, name: wantedName } = imageFilter(filters, imageLookup(engine));
+    if (flags.tree) {
+      for (const [flag, given] of [
+        ["quiet", flags.quiet],
+        ["no-trunc", flags["no-trunc"]],
+        ["show-digest", flags.digests],
+        ["format", flags.format],
+      ] as const)
+        if (given) throw new UsageError(`--${flag} is not yet supported with --tree`, "plain");
+      const named = filters["reference"] !== undefined;
+      write(1, await tree(engine, wanted, wantedName, named));
+      return 0;
+    }
     const truncate = !flags["no-trunc"];
     const format = flags.format ?? "";
     const digests = flags.digests === true || /\.Digest\b/.test(format);
@@ -96,3 +108,21 @@ export default command({
     return 0;
   },
 });
+
+async function tree(
+  engine: Engine,
+  wanted: (image: ImageRecord) => boolean,
+  wantedName: (name: string) => boolean,
+  named: boolean,
+): Promise<string> {
+  const { imageTree } = await import("../../docker/image-tree.ts");
+  const { images } = await engine.images.usage();
+  const rows = [];
+  for (const { image, containers } of images) {
+    const names = image.tags.filter(wantedName).map(familiarName);
+    if (!wanted(image) || (named && names.length === 0)) continue;
+    const content = await engine.images.content(image);
+    rows.push({ ...content, names, id: image.id, unpacked: image.size, used: containers > 0 });
+  }
+  return imageTree(rows, windowSize(1)?.columns);
+}

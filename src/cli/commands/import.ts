@@ -3,6 +3,7 @@ import { SampanError } from "../../common/error.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import type { Flags } from "../flags.ts";
+import { inputStream } from "../input.ts";
 import { print } from "../output.ts";
 
 const FLAGS = {
@@ -14,7 +15,7 @@ const FLAGS = {
 const isUrl = (text: string): boolean => /^https?:\/\//.test(text);
 
 const source = (file: string): string | AsyncIterable<Uint8Array> =>
-  file === "-" ? Bun.stdin.stream() : isUrl(file) ? download(file) : file;
+  file === "-" ? inputStream() : isUrl(file) ? download(file) : file;
 
 async function* download(url: string): AsyncGenerator<Uint8Array> {
   let answer: Response;

@@ -3,6 +3,7 @@ import { Engine } from "../../engine.ts";
 import { loadedText } from "../../image/index.ts";
 import { command } from "../command.ts";
 import { type Flags, UsageError } from "../flags.ts";
+import { inputSource } from "../input.ts";
 import { print } from "../output.ts";
 import { isTerminal } from "../terminal.ts";
 
@@ -23,7 +24,7 @@ export default command({
   async run({ flags, where }) {
     if (!flags.input && isTerminal(0))
       throw new UsageError("requested load from stdin, but stdin is empty", "plain");
-    const source = flags.input || Bun.stdin.stream();
+    const source = flags.input || inputSource();
     const loaded = await Engine.open(where).images.load(
       source,
       flags.platform ? { platform: flags.platform } : {},

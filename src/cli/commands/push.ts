@@ -9,6 +9,10 @@ import { progressTo } from "../progress.ts";
 const FLAGS = {
   "all-tags": { type: "bool", short: "a", help: "Push all tags of an image to the repository" },
   "disable-content-trust": { type: "bool", help: "Skip image signing (default true)", hidden: true },
+  platform: {
+    type: "string",
+    help: 'Push a platform-specific manifest as a single-platform image to the registry. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+  },
   quiet: { type: "bool", short: "q", help: "Suppress verbose output" },
 } as const satisfies Flags;
 
@@ -26,6 +30,7 @@ export default command({
     if (open && !allTags && !flags.quiet) print("Using default tag: latest");
     const pushed = await Engine.open(where).images.push(name, {
       allTags,
+      ...(flags.platform && { platform: flags.platform }),
       ...(!flags.quiet && { onProgress: progressTo(1) }),
     });
     if (flags.quiet) print(allTags ? repository(reference) : (pushed[0]?.reference ?? name));

@@ -3,18 +3,15 @@
 import { SampanError } from "../../common/error.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
-import type { Flags } from "../flags.ts";
+import { type Flags, UsageError } from "../flags.ts";
 import { print } from "../output.ts";
 import { report } from "../report.ts";
-import { not } from "../run/absent.ts";
 
 const FLAGS = {
   force: { type: "bool", short: "f", help: "Force removal of the image" },
   platform: {
     type: "list",
-    hidden: true,
-    help: "",
-    read: not("an image here is of one platform: name it without"),
+    help: 'Remove only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
   },
   "no-prune": { type: "bool", help: "Do not delete untagged parents" },
 } as const satisfies Flags;
@@ -26,7 +23,13 @@ export default command({
   most: Number.POSITIVE_INFINITY,
   async run({ flags, args, where }) {
     const { images } = Engine.open(where);
-    const options = { force: flags.force ?? false, noPrune: flags["no-prune"] ?? false };
+    const [platform, another] = flags.platform;
+    if (another !== undefined) throw new UsageError("multiple platforms are not supported", "plain");
+    const options = {
+      force: flags.force ?? false,
+      noPrune: flags["no-prune"] ?? false,
+      ...(platform !== undefined && { platform }),
+    };
     let code = 0;
     for (const reference of args) {
       try {

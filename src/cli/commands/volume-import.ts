@@ -2,6 +2,7 @@
 import { SampanError } from "../../common/error.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
+import { inputStream } from "../input.ts";
 import { print } from "../output.ts";
 
 export default command({
@@ -12,8 +13,8 @@ export default command({
   async run({ args: [name = "", file = "-"], where }) {
     if (file !== "-" && !(await Bun.file(file).exists()))
       throw new SampanError("invalid", `open ${file}: no such file or directory`);
-    const source = file === "-" ? Bun.stdin : Bun.file(file);
-    print((await Engine.open(where).volumes.import(name, source.stream())).name);
+    const source = file === "-" ? inputStream() : Bun.file(file).stream();
+    print((await Engine.open(where).volumes.import(name, source)).name);
     return 0;
   },
 });

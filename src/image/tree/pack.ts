@@ -72,6 +72,8 @@ interface Opened {
   readonly fd: number;
   readonly name: string;
   readonly size: number;
+  /** It takes less of the disk than it has bytes. */
+  readonly sparse: boolean;
 }
 
 export class Packer {
@@ -180,7 +182,8 @@ export class Packer {
       return undefined;
     }
     this.#head(name, "file", opened.status, opened.fd);
-    return { fd: opened.fd, name, size: opened.status.size };
+    const { size, blocks } = opened.status;
+    return { fd: opened.fd, name, size, sparse: blocks * 512 < size };
   }
 
   /** Small ones need no generator of their own. */
@@ -198,7 +201,13 @@ export class Packer {
   *#large(opened: Opened): Generator<Uint8Array> {
     try {
       for (let left = opened.size; left > 0; ) {
-        left -= this.#read(opened, left);
+        // What nobody ever wrote need not be read to be zero.
+        const hole = opened.sparse ? sys.holeAt(opened.fd, opened.size - left, left) : 0;
+        if (hole > 0) {
+          const part = Math.min(hole, this.#out.free);
+          this.#out.zeros(part);
+          left -= part;
+        } else left -= this.#read(opened, left);
         yield* this.#out.full();
       }
     } finally {
