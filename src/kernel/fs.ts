@@ -68,7 +68,8 @@ export class FileError extends Error {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** A mark of the byte order is the file's, as with node:fs. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * Memory that is never given back: its addresses are asked for once. A path and the NUL behind it (one that is longer gets

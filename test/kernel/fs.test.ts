@@ -40,6 +40,7 @@ const both = (call: (fs: Files) => unknown): [unknown, unknown] => [
 const NAMES = [
   "",
   "/text",
+  "/mark",
   "/bytes",
   "/large",
   "/full",
