@@ -27,7 +27,7 @@ import type { Bundle } from "./oci.ts";
 import type { KeptPlan } from "./plan.ts";
 import type { Preview } from "./preview.ts";
 import type { Pruned, PruneFilters } from "./prune.ts";
-import { isAlive, look, recordEnd, settle } from "./reconcile.ts";
+import { fromTheLiving, isAlive, look, recordEnd, settle } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { isRootless } from "./spec.ts";
@@ -127,7 +127,9 @@ export class Containers {
       rmSync(places(this.#context.paths, id).exit, { force: true });
       makeRun(this.#context, id);
       const take = network && (() => takeNetwork(network, this.#context, container));
-      return this.#context.rows.setState(id, { ...CREATED, status: "starting" }, take);
+      return fromTheLiving(this.#context, () =>
+        this.#context.rows.setState(id, { ...CREATED, status: "starting" }, take),
+      );
     });
     return this.#launch(container, { ...options, attached }, launcher);
   }

@@ -13,6 +13,7 @@ import { newId } from "./ids.ts";
 import { cgroupOf, logPlan } from "./keeper.ts";
 import { assertSource } from "./mounts.ts";
 import { enterNetwork, loadNetwork, networksOf } from "./networking.ts";
+import { fromTheLiving } from "./reconcile.ts";
 import { resolve } from "./resolve.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { joinsOthers, validateNamespaces } from "./spec.ts";
@@ -165,7 +166,8 @@ export async function create(
       if (network && starting) attached = enterNetwork(network, context, created);
       else network?.joinAll(context, id, networksOf(given), false);
     };
-    const container = { ...created, name: context.rows.insert(created, options.name, claim) };
+    const name = fromTheLiving(context, () => context.rows.insert(created, options.name, claim));
+    const container = { ...created, name };
     mounting?.tell();
     context.events.append({ type: "container", action: "create", id, attributes: attributesOf(container) });
     return { container, release, ...(attached ? { attached } : {}) };

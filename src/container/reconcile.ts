@@ -3,7 +3,7 @@
  * record say what became of it. Whoever reads also repairs. A container whose end is recorded costs no file at all, one
  * that lives costs the keeper's file and a look at its lock.
  */
-import { isDiskError } from "../common/error.ts";
+import { isDiskError, SampanError } from "../common/error.ts";
 import { existsSync, readFileSync } from "../kernel/fs.ts";
 import type { Exit } from "../launch/index.ts";
 import { isFrozen, readCgroupHost } from "../runtime/index.ts";
@@ -49,6 +49,21 @@ export function look(
     return fresh && settle(context, fresh);
   } finally {
     release();
+  }
+}
+
+/**
+ * What others may have already, a name, a port, an address: they may also be dead, and nobody has recorded that. So where it
+ * is refused everybody is looked at, and it is asked for once more.
+ */
+export function fromTheLiving<T>(context: Context, take: () => T): T {
+  try {
+    return take();
+  } catch (error) {
+    if (!(error instanceof SampanError && error.code === "conflict")) throw error;
+    for (const container of context.rows.all())
+      look(context, container, existsSync(places(context.paths, container.id).run));
+    return take();
   }
 }
 

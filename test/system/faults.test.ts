@@ -3,7 +3,7 @@
  * stop after a step (SAMPAN_STOP_AFTER), so every point between two steps is tried.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { REPO, Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
@@ -59,10 +59,10 @@ async function until(what: string, condition: () => boolean, patience = 30_000):
 const keeperOf = (id: string): number =>
   Number(readFileSync(`${box.root}/run/${id.slice(0, 12)}/pid`, "utf8").split(" ")[0]);
 
-async function isClean(): Promise<void> {
+async function isClean(when = ""): Promise<void> {
   const ids = (await box.ok("ps", "-aq")).split("\n").filter(Boolean);
   if (ids.length > 0) await box.ok("rm", "-f", ...ids);
-  expect(await box.left()).toEqual([]);
+  expect(await box.left(), when).toEqual([]);
   expect(await box.ok("run", "--rm", "host", "echo", "again")).toBe("again");
 }
 
@@ -135,6 +135,105 @@ test("out of memory can be told from a kill", async () => {
   await isClean();
 });
 
+/** What a container may be at when something of it is killed: its flags, what goes on in it, and when that is so. */
+const AT: Record<string, { flags?: string; program?: string[]; begin?: (name: string) => Promise<unknown> }> =
+  {
+    "nothing more": {},
+    "with processes that were executed in it": {
+      async begin(name) {
+        const held = box.spawn({}, "exec", name, "sh", "-c", "trap '' TERM HUP; echo up; sleep 1000");
+        await held.stdout.getReader().read();
+        await box.ok("exec", "-d", name, "sleep", "1000");
+      },
+    },
+    paused: { begin: (name) => box.ok("pause", name) },
+    "with a probe that hangs": {
+      flags: "--health-cmd",
+      program: ["echo > /probing; sleep 1000", "--health-interval", "20ms", "--health-timeout", "1h"],
+      async begin(name) {
+        while ((await box.cli("exec", name, "test", "-e", "/probing")).code !== 0);
+      },
+    },
+    "with --init": { flags: "--init" },
+    "with a terminal": { flags: "-it" },
+    "with --rm": { flags: "--rm" },
+    "with a port and a volume": { flags: "-p 127.0.0.1:7373:80 -v kept:/data" },
+  };
+const atAll = Object.entries(AT);
+
+async function begun(name: string, { flags = "", program = [], begin }: (typeof AT)[string]) {
+  const words = [...flags.split(" ").filter(Boolean), ...program];
+  const id = await box.ok("run", "-d", "--name", name, ...words, "host", "sleep", "1000");
+  await begin?.(name);
+  return { id, pid: Number(await box.ok("inspect", "-f", "{{.State.Pid}}", name)) };
+}
+
+test.each(atAll)(
+  "kill -9 of the keeper of one %s: it is over, its name and port are free, and it can be started",
+  async (what, at) => {
+    const { id, pid } = await begun("one", at);
+    kill(keeperOf(id), "SIGKILL");
+    await until("its process to die", () => ["", "Z"].includes(stateOf(pid)));
+    if (what === "with --rm") expect(await box.ok("ps", "-aq")).toBe("");
+    else {
+      expect(await box.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "one")).toBe(
+        "exited 137",
+      );
+      expect(await box.ok("start", "one")).toBe("one");
+    }
+    await isClean();
+  },
+);
+
+test.each(atAll)("kill -9 of the process of one %s: the keeper puts all in order", async (what, at) => {
+  const { pid } = await begun("one", at);
+  kill(pid, "SIGKILL");
+  if (what === "with --rm") while ((await box.ok("ps", "-aq")) !== "");
+  else {
+    expect(await box.ok("wait", "one")).toBe("137");
+    expect(await box.ok("start", "one")).toBe("one");
+  }
+  await isClean();
+});
+
+test("what a dead container had, nobody has: its port, its name with --rm, though nobody has looked since", async () => {
+  for (const flags of [
+    ["-p", "127.0.0.1:7374:80"],
+    ["--rm", "--name", "same"],
+  ]) {
+    for (let round = 0; round < 2; round++) {
+      const id = await box.ok("run", "-d", ...flags, "host", "sleep", "1000");
+      kill(keeperOf(id), "SIGKILL");
+      await until("the lock to be free", () => stateOf(keeperOf(id)) !== "S");
+    }
+    await isClean();
+  }
+});
+
+test("kill -9 of the keeper between two runs: the container has ended as its last run did", async () => {
+  const id = await box.ok(
+    "run",
+    "-d",
+    "--name",
+    "again",
+    "--restart",
+    "always",
+    "host",
+    "sh",
+    "-c",
+    "exit 3",
+  );
+  await until(
+    "a pause",
+    () =>
+      readFileSync(`${box.root}/run/${id.slice(0, 12)}/pid`, "utf8").includes("restarting") &&
+      existsSync(`${box.root}/containers/${id}/exit.json`),
+  );
+  kill(keeperOf(id), "SIGKILL");
+  expect(await box.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "again")).toBe("exited 3");
+  await isClean();
+});
+
 test("on a full disk what is there is seen as it is, ends when asked and goes, and then there is room again", async () => {
   const disk = `${box.root}/disk`;
   mkdirSync(disk);
@@ -204,6 +303,6 @@ test("between any two steps: the launcher killed, then both, then only the comma
       kill(keeper, "SIGCONT");
       await until("the container to end by itself", () => stateOf(keeper) === "");
     }
-    await isClean();
+    await isClean(`step ${step}, mode ${mode}`);
   }
 }, 300_000);
