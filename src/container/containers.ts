@@ -50,6 +50,9 @@ export interface Running {
   readonly connection: Connection;
 }
 
+/** Times of 10 ms that an end may take from the keeper's closing its door to its record. */
+const ENDING = 500;
+
 export class Containers {
   readonly #context: Context;
 
@@ -87,12 +90,20 @@ export class Containers {
   /** Starts a container; one that runs already is left as it is and only connected to. */
   start(reference: string, options: StartOptions = {}): Promise<Connection> {
     return this.#claimed(reference, async (container) => {
-      const state = settle(this.#context, container);
-      if (!state) throw noSuchContainer(reference);
-      if (state.status === "paused")
-        throw new SampanError("conflict", "cannot start a paused container, try unpause instead");
-      if (!isAlive(state)) return this.#begin(container, options);
-      return connect(places(this.#context.paths, container.id).socket);
+      for (let waited = 0; ; waited++) {
+        const state = settle(this.#context, container);
+        if (!state) throw noSuchContainer(reference);
+        if (state.status === "paused")
+          throw new SampanError("conflict", "cannot start a paused container, try unpause instead");
+        if (!isAlive(state)) return this.#begin(container, options);
+        try {
+          return await connect(places(this.#context.paths, container.id).socket);
+        } catch (error) {
+          // Somebody ends it at this moment, and its keeper is about to say so.
+          if (waited === ENDING) throw error;
+          await Bun.sleep(10);
+        }
+      }
     });
   }
 

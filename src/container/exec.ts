@@ -1,5 +1,6 @@
 /** One more process in a container that runs. */
 import { SampanError } from "../common/error.ts";
+import { isAlive } from "../kernel/proc.ts";
 import { type Connection, LaunchError, Launcher, NO_KEEPER, type Plan, type Step } from "../launch/index.ts";
 import {
   allCapabilities,
@@ -45,8 +46,10 @@ function assertRunning(container: StoredContainer, state: ContainerState): void 
     throw new SampanError("conflict", `Container ${id} is paused, unpause the container before exec`);
   if (state.status === "restarting")
     throw new SampanError("conflict", `Container ${id} is restarting, wait until the container is running`);
-  if (state.status !== "running") throw new SampanError("conflict", `container ${id} is not running`);
+  if (state.status !== "running") throw notRunning(id);
 }
+
+const notRunning = (id: string): SampanError => new SampanError("conflict", `container ${id} is not running`);
 
 /** Starts it; its output comes by the connection, whose end is the process's. Closing the connection leaves it running. */
 export async function exec(
@@ -57,7 +60,7 @@ export async function exec(
 ): Promise<Connection> {
   assertRunning(container, state);
   const live = readPidFile(places(context.paths, container.id).pid);
-  if (!live || live.pid === 0) throw new SampanError("conflict", `container ${container.id} is not running`);
+  if (!live || live.pid === 0) throw notRunning(container.id);
 
   const keeper = { ...NO_KEEPER, tty: config.tty ?? false, openStdin: config.openStdin ?? false };
   const launcher = Launcher.start();
@@ -88,10 +91,16 @@ export async function exec(
     return connection;
   } catch (error) {
     if (!(error instanceof LaunchError)) throw error;
+    // It has ended meanwhile, or is about to and has no namespaces any more.
+    const noneToJoin = error.kernel?.errno === "ESRCH" && failedAt(error) === "join";
+    if (noneToJoin || !isAlive(live.pid, live.start)) throw notRunning(container.id);
     const { explainStart } = await import("./explain-start.ts");
     throw cannotExecute(await explainStart(error, root, container.config));
   }
 }
+
+const failedAt = ({ plan, report }: LaunchError): string | undefined =>
+  report.failed === undefined ? undefined : plan.steps[report.failed]?.call;
 
 /** Docker's exit code for a command that the container has no way to run is 126, whatever the reason; 127: it is not there. */
 function cannotExecute(error: unknown): unknown {

@@ -13,13 +13,14 @@ export async function pause(context: Context, container: ContainerRecord): Promi
     throw new SampanError("conflict", `Container ${id} is restarting, wait until the container is running`);
   if (state.status !== "running") throw new SampanError("conflict", `container ${id} is not running`);
   // Written first: whoever reads `paused` asks the freezer, and a command that dies in between leaves no wrong word.
-  setPaused(context, id, true);
+  context.rows.setPaused(id, true);
+  let frozen = false;
   try {
-    await freeze(readCgroupHost(), cgroupOf(container));
-  } catch (error) {
-    setPaused(context, id, false);
-    throw error;
+    frozen = await freeze(readCgroupHost(), cgroupOf(container));
+  } finally {
+    if (!frozen) context.rows.setPaused(id, false);
   }
+  if (!frozen) throw new SampanError("conflict", `container ${id} is not running`);
   note(context, container, "pause");
 }
 
@@ -29,11 +30,6 @@ export function unpause(context: Context, container: ContainerRecord): void {
   if (container.state.status !== "paused" && !isFrozen(host, cgroupOf(container)))
     throw new SampanError("conflict", `Container ${id} is not paused`);
   thaw(host, cgroupOf(container));
-  setPaused(context, id, false);
+  context.rows.setPaused(id, false);
   note(context, container, "unpause");
-}
-
-function setPaused(context: Context, id: string, paused: boolean): void {
-  const container = context.rows.byId(id);
-  if (container) context.rows.setState(id, { ...container.state, status: paused ? "paused" : "starting" });
 }

@@ -216,6 +216,16 @@ export class Rows {
     });
   }
 
+  /** Of one that lives; one that has ended meanwhile stays so. */
+  setPaused(id: string, paused: boolean): void {
+    this.#store.transaction(() => {
+      const state = this.byId(id)?.state;
+      if (state?.status !== (paused ? "starting" : "paused")) return;
+      const text = stateText({ ...state, status: paused ? "paused" : "starting" });
+      this.#store.db.query("UPDATE containers SET state = ? WHERE id = ?").run(text, id);
+    });
+  }
+
   /** Replaces what was asked for, as `update` does. */
   setConfig(container: StoredContainer): void {
     this.#store.transaction(() => this.#replace(container));

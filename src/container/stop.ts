@@ -27,6 +27,7 @@ const SIGKILL = 9;
 const STOP_TIMEOUT = 10_000;
 /** After SIGKILL: how long the kernel may take for it before the keeper is thought dead. */
 const KILL_TIMEOUT = 10_000;
+const THAW_AGAIN = 200;
 
 type Known = Omit<StoredContainer, "state">;
 
@@ -147,8 +148,12 @@ async function killHard(
   if (keeper) {
     keeper.wait();
     keeper.signal(SIGKILL, true);
-    thaw(readCgroupHost(), cgroupOf(container));
-    const exit = await within(keeper.exit, KILL_TIMEOUT);
+    const host = readCgroupHost();
+    const path = cgroupOf(container);
+    thaw(host, path);
+    // Somebody may pause it at this moment, and on cgroup v1 what is frozen does not die.
+    const thawing = setInterval(() => thaw(host, path), THAW_AGAIN);
+    const exit = await within(keeper.exit, KILL_TIMEOUT).finally(() => clearInterval(thawing));
     if (exit !== "late") return exit;
   }
   const at = places(context.paths, container.id);

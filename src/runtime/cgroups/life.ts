@@ -33,8 +33,13 @@ export function isFrozen(host: CgroupHost, path: string): boolean {
   return found.v2 ? state === "1" : state === "FROZEN" || state === "FREEZING";
 }
 
-/** Freezes all of it and waits until it is; on any error it is thawed again. */
-export async function freeze(host: CgroupHost, path: string): Promise<void> {
+const isGone = (error: unknown): boolean => code(error) === "ENOENT" || code(error) === "ENODEV";
+
+/**
+ * Freezes all of it and waits until it is; on any error it is thawed again. False: there is nothing in it any more, as when
+ * somebody kills it meanwhile.
+ */
+export async function freeze(host: CgroupHost, path: string): Promise<boolean> {
   const found = freezer(host, path);
   if (found === undefined)
     throw new SampanError("refused", `pause: ${host.note ?? "this host has no freezer cgroup"}`, {
@@ -47,14 +52,19 @@ export async function freeze(host: CgroupHost, path: string): Promise<void> {
   try {
     writeFileSync(found.file, found.v2 ? "1" : "FROZEN");
     for (let waited = 0; !frozen(); waited++) {
+      if (cgroupPids(host, path).length === 0) break;
       if (waited >= 1000)
         throw new SampanError("system", "pause: the processes did not freeze within 10 seconds");
       await Bun.sleep(waited < 10 ? 1 : 10);
       // v1 can stop half way when a process forks meanwhile: asking again goes on.
       if (!found.v2) writeFileSync(found.file, "FROZEN");
     }
+    if (cgroupPids(host, path).length > 0) return true;
+    thaw(host, path);
+    return false;
   } catch (error) {
     thaw(host, path);
+    if (isGone(error)) return false;
     throw error;
   }
 }
@@ -65,7 +75,7 @@ export function thaw(host: CgroupHost, path: string): void {
   try {
     writeFileSync(found.file, found.v2 ? "0" : "THAWED");
   } catch (error) {
-    if (code(error) !== "ENOENT" && code(error) !== "ENODEV") throw error;
+    if (!isGone(error)) throw error;
   }
 }
 
