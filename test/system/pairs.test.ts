@@ -23,7 +23,12 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["pause", "it"],
   ["exec", "it", "true"],
 ];
-const PAIRS = COMMANDS.flatMap((one, i) => COMMANDS.slice(i).map((two) => [one, two] as const));
+/** A process that is to be executed in one that is being paused may be frozen on its way, and then waits with it. */
+const waits = ([one]: readonly string[], [two]: readonly string[]): boolean =>
+  one === "pause" && two === "exec";
+const PAIRS = COMMANDS.flatMap((one, i) => COMMANDS.slice(i).map((two) => [one, two] as const)).filter(
+  ([one, two]) => !waits(one, two),
+);
 
 /** What the one that comes too late may say. */
 const TOO_LATE =
