@@ -54,6 +54,7 @@ function endpointObject(endpoint: Endpoint, { id, name, hostname }: ContainerRec
   const fixed = {
     ...(asked.ipv4 ? { IPv4Address: asked.ipv4 } : {}),
     ...(asked.ipv6 ? { IPv6Address: asked.ipv6 } : {}),
+    ...(asked.linkLocal ? { LinkLocalIPs: asked.linkLocal } : {}),
   };
   const names = [name, ...(asked.aliases ?? []), id.slice(0, 12), hostname];
   return {

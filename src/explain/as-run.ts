@@ -147,14 +147,15 @@ function port({ address, first, last, target, protocol }: PortBinding): string {
 
 /** A name alone, or the long form where more was asked. */
 function network(asked: EndpointConfig): string {
-  const { network: name, aliases = [], ipv4, ipv6, mac, gatewayPriority, driverOptions = {} } = asked;
+  const { network: name, aliases = [], ipv4, ipv6, linkLocal = [], mac, gatewayPriority } = asked;
   const fields = [
     ...aliases.map((alias) => `alias=${alias}`),
     ...(ipv4 ? [`ip=${ipv4}`] : []),
     ...(ipv6 ? [`ip6=${ipv6}`] : []),
+    ...linkLocal.map((address) => `link-local-ip=${address}`),
     ...(mac ? [`mac-address=${mac}`] : []),
     ...(gatewayPriority ? [`gw-priority=${gatewayPriority}`] : []),
-    ...Object.entries(driverOptions).map(([key, value]) => `driver-opt=${key}=${value}`),
+    ...Object.entries(asked.driverOptions ?? {}).map(([key, value]) => `driver-opt=${key}=${value}`),
   ];
   return fields.length === 0 ? name : [`name=${name}`, ...fields].join(",");
 }

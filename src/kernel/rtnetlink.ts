@@ -18,6 +18,7 @@ export const IFLA = {
 export const INFO = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
 export const VETH_INFO_PEER = 1;
 export const MACVLAN_MODE = 1;
+export const IFLA_IPVLAN = { mode: 1, flags: 2 } as const;
 const IFLA_BR = { forwardDelay: 1, stpState: 5, multicastSnooping: 23 } as const;
 export const IFLA_BRPORT = { hairpin: 4, isolated: 33 } as const;
 export const IFA = { address: 1, local: 2, flags: 8 } as const;
@@ -26,6 +27,7 @@ const IFA_F_NODAD = 2;
 export const RTA = { oif: 4, gateway: 5 } as const;
 const RT_TABLE_MAIN = 254;
 const RTPROT_BOOT = 3;
+const RT_SCOPE = { universe: 0, link: 253 } as const;
 const RTN_UNICAST = 1;
 
 /** An address in bytes, 4 or 16 of them, and the length of its network's prefix. */
@@ -106,26 +108,39 @@ export function setBridgePort(
   return at;
 }
 
+/** A link on a parent of this namespace, born in another process's. */
+export interface ChildLink {
+  readonly name: string;
+  readonly mtu?: number;
+}
+
+/** Where the launcher fills in the pid and the parent's number. */
+export interface ChildPlaces {
+  readonly pid: number;
+  readonly parent: number;
+}
+
+/** All of it but its kind; what is written after is that. */
+function newChild(w: NetlinkWriter, { name, mtu }: ChildLink, mac?: Uint8Array): ChildPlaces {
+  w.begin(RTM.newlink, NLM_F.ack | NLM_F.create | NLM_F.excl);
+  ifinfo(w, false);
+  w.attrText(IFLA.ifname, name);
+  const parent = w.attrU32(IFLA.link, 0);
+  const pid = w.attrU32(IFLA.netNsPid, 0);
+  if (mac) w.attrBytes(IFLA.address, mac);
+  if (mtu !== undefined) w.attrU32(IFLA.mtu, mtu);
+  return { parent, pid };
+}
+
 export const MACVLAN_MODES = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
 export type MacvlanMode = keyof typeof MACVLAN_MODES;
 
-/** A macvlan on a parent of this namespace, born in another process's. */
+/** A macvlan: another card on the parent's wire. */
 export function newMacvlan(
   w: NetlinkWriter,
-  link: {
-    readonly name: string;
-    readonly mac: Uint8Array;
-    readonly mode: MacvlanMode;
-    readonly mtu?: number;
-  },
-): { readonly pid: number; readonly parent: number } {
-  w.begin(RTM.newlink, NLM_F.ack | NLM_F.create | NLM_F.excl);
-  ifinfo(w, false);
-  w.attrText(IFLA.ifname, link.name);
-  const parent = w.attrU32(IFLA.link, 0);
-  const pid = w.attrU32(IFLA.netNsPid, 0);
-  w.attrBytes(IFLA.address, link.mac);
-  if (link.mtu !== undefined) w.attrU32(IFLA.mtu, link.mtu);
+  link: ChildLink & { readonly mac: Uint8Array; readonly mode: MacvlanMode },
+): ChildPlaces {
+  const places = newChild(w, link, link.mac);
   const info = w.open(IFLA.linkinfo);
   w.attrText(INFO.kind, "macvlan");
   const data = w.open(INFO.data);
@@ -133,7 +148,29 @@ export function newMacvlan(
   w.close(data);
   w.close(info);
   w.end();
-  return { parent, pid };
+  return places;
+}
+
+export const IPVLAN_MODES = { l2: 0, l3: 1, l3s: 2 } as const;
+export type IpvlanMode = keyof typeof IPVLAN_MODES;
+export const IPVLAN_FLAGS = { bridge: 0, private: 1, vepa: 2 } as const;
+export type IpvlanFlag = keyof typeof IPVLAN_FLAGS;
+
+/** An ipvlan: further addresses on the parent's card, whose MAC it has. */
+export function newIpvlan(
+  w: NetlinkWriter,
+  link: ChildLink & { readonly mode: IpvlanMode; readonly flag: IpvlanFlag },
+): ChildPlaces {
+  const places = newChild(w, link);
+  const info = w.open(IFLA.linkinfo);
+  w.attrText(INFO.kind, "ipvlan");
+  const data = w.open(INFO.data);
+  w.attrU16(IFLA_IPVLAN.mode, IPVLAN_MODES[link.mode]);
+  w.attrU16(IFLA_IPVLAN.flags, IPVLAN_FLAGS[link.flag]);
+  w.close(data);
+  w.close(info);
+  w.end();
+  return places;
 }
 
 /** A bridge, up. One that is there already stays as it is. */
@@ -189,18 +226,31 @@ export function addAddress(w: NetlinkWriter, prefix: Prefix): number {
   return link;
 }
 
-/** The default route by a gateway, or, without one, straight out of an interface whose number goes where this says. */
+/** The default route by a gateway. */
 export function addDefaultRoute(w: NetlinkWriter, gateway: Uint8Array): void {
+  defaultRoute(w, familyOf(gateway), RT_SCOPE.universe);
+  w.attrBytes(RTA.gateway, gateway);
+  w.end();
+}
+
+/** The default route straight out of an interface, whose number goes where this says. */
+export function addDeviceRoute(w: NetlinkWriter, version: 4 | 6): number {
+  defaultRoute(w, version === 4 ? AF_INET : AF_INET6, version === 4 ? RT_SCOPE.link : RT_SCOPE.universe);
+  const link = w.attrU32(RTA.oif, 0);
+  w.end();
+  return link;
+}
+
+/** struct rtmsg */
+function defaultRoute(w: NetlinkWriter, family: number, scope: number): void {
   w.begin(RTM.newroute, NLM_F.ack | NLM_F.create | NLM_F.replace);
-  w.u8(familyOf(gateway));
+  w.u8(family);
   w.u8(0); // length of the destination's prefix
   w.u8(0); // and of the source's
   w.u8(0); // type of service
   w.u8(RT_TABLE_MAIN);
   w.u8(RTPROT_BOOT);
-  w.u8(0); // scope: universe
+  w.u8(scope);
   w.u8(RTN_UNICAST);
   w.u32(0);
-  w.attrBytes(RTA.gateway, gateway);
-  w.end();
 }

@@ -19,6 +19,7 @@ const ENOTDIR = 20;
 const EINVAL = 22;
 const ENOSPC = 28;
 const EBADMSG = 74;
+const EOPNOTSUPP = 95;
 
 /** By their numbers of setrlimit(2). */
 const LIMITS =
@@ -162,6 +163,8 @@ function hintFor(step: Step, errno: number): string | undefined {
     return "This host does not let this caller make these namespaces: `sampan doctor` says what is in the way.";
   if (step.call === "bind" && (errno === EINVAL || errno === ENOTDIR))
     return "A folder can only be mounted on a folder, and a file on a file.";
+  if (errno === EOPNOTSUPP && step.call === "netlink")
+    return "This kernel cannot do that: `sampan doctor` tries what networks need of it; where it has them as modules, modprobe loads veth, bridge, macvlan or ipvlan.";
   if (errno === EPERM && step.call === "rlimit")
     return "Only a caller with CAP_SYS_RESOURCE raises a hard limit (`ulimit -H -a` shows them), and nofile never above fs.nr_open.";
   if (errno === ENOENT && step.call === "proc" && step.path.startsWith("self/attr/"))

@@ -16,7 +16,7 @@ import type { Place } from "./attach.ts";
 import { isPredefined } from "./endpoints.ts";
 import { bridgeOf, OPTION } from "./names.ts";
 import { chooseSubnet, hostRoutes, subnetsOf } from "./pools.ts";
-import { newNetworkId, withGateway } from "./predefined.ts";
+import { newNetworkId, predefined, withGateway } from "./predefined.ts";
 import { NetworkRows } from "./rows.ts";
 import { interfaces } from "./shared.ts";
 import type { Network, NetworkConfig, Subnet } from "./types.ts";
@@ -39,6 +39,8 @@ export function createNetwork(place: Place, wish: NetworkWish): Network {
       throw new SampanError("conflict", `network with name ${config.name} already exists`, {
         hint: `\`sampan network inspect ${config.name}\` shows it.`,
       });
+    // The default network has Docker's first subnet wherever that is free: so it is there before any other.
+    predefined(rows, place.paths, "bridge");
     const others = rows.all();
     const subnets = choose(config, others, place.paths.root);
     const id = newNetworkId();
@@ -78,9 +80,9 @@ function complete(wish: NetworkWish): NetworkConfig {
     throw new SampanError("forbidden", `only one instance of "${driver}" network is allowed`, {
       hint: `It is called ${driver === "null" ? "none" : "host"}.`,
     });
-  if (driver !== "bridge" && driver !== "macvlan")
+  if (driver !== "bridge" && driver !== "macvlan" && driver !== "ipvlan")
     throw new SampanError("not-found", `could not find plugin ${driver}: plugin "${driver}" not found`, {
-      hint: "The drivers are bridge and macvlan.",
+      hint: "The drivers are bridge, macvlan and ipvlan.",
     });
   const options = wish.options ?? {};
   checkOptions(driver, options);
@@ -129,22 +131,35 @@ function checkOptions(driver: string, options: Readonly<Record<string, string>>)
       `invalid interface name: ${OPTION.bridge}=${bridge}`,
       "It has at most 15 characters, none of them a slash, a colon or a blank.",
     );
-  if (driver !== "macvlan") return;
+  if (driver === "bridge") return;
   const parent = options[OPTION.parent];
   if (!parent)
-    refuse("a macvlan network needs a parent interface", "Name an interface of this machine: -o parent=eth0");
+    refuse(
+      `${driver === "macvlan" ? "a macvlan" : "an ipvlan"} network needs a parent interface`,
+      "Name an interface of this machine: -o parent=eth0",
+    );
   else if (!interfaces().has(parent))
     refuse(
       `invalid parent interface: ${parent}: no such interface`,
       "`ip link` lists those of this machine.",
     );
-  const mode = options[OPTION.macvlanMode];
-  if (mode !== undefined && !["bridge", "private", "vepa", "passthru"].includes(mode))
-    refuse(
-      `requested macvlan mode '${mode}' is not valid, 'bridge' mode is the macvlan driver default`,
-      "The modes are bridge, private, vepa and passthru.",
-    );
+  for (const [name, value, all] of driver === "macvlan" ? MACVLAN : IPVLAN) {
+    const given = options[name];
+    if (given !== undefined && !all.includes(given))
+      refuse(
+        `requested ${driver} ${value} '${given}' is not valid, '${all[0]}' ${value} is the ${driver} driver default`,
+        `It takes ${all.slice(0, -1).join(", ")} and ${all[all.length - 1]}.`,
+      );
+  }
 }
+
+/** Options that choose, what is said of them, and the choices, the default first. */
+type Choice = readonly [name: string, spoken: string, choices: readonly string[]];
+const MACVLAN: readonly Choice[] = [[OPTION.macvlanMode, "mode", ["bridge", "private", "vepa", "passthru"]]];
+const IPVLAN: readonly Choice[] = [
+  [OPTION.ipvlanMode, "mode", ["l2", "l3", "l3s"]],
+  [OPTION.ipvlanFlag, "flag", ["bridge", "private", "vepa"]],
+];
 
 /** In canonical form, and everything in it that belongs to it. */
 function checkSubnet({ subnet, gateway, range, auxiliary }: Subnet): Subnet {

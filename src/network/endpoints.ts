@@ -5,6 +5,7 @@
  */
 import { SampanError } from "../common/error.ts";
 import { contains, edge, formatIp, parseCidr, parseIp, toNext } from "../common/ip.ts";
+import { OPTION } from "./names.ts";
 import type { NetworkRows } from "./rows.ts";
 import type { Endpoint, EndpointConfig, Network, Subnet } from "./types.ts";
 
@@ -89,6 +90,10 @@ export function join(
     throw new SampanError("invalid", "network-scoped aliases are only supported for user-defined networks", {
       hint: `Make a network of your own: sampan network create NAME`,
     });
+  if (asked.mac !== undefined && network.driver === "ipvlan")
+    throw new SampanError("invalid", "ipvlan interfaces do not support custom mac address assignment", {
+      hint: `They have that of their parent, ${network.options[OPTION.parent]}.`,
+    });
   if (asked.ipv4 || asked.ipv6) {
     checkAddresses(network, asked, predefined);
     for (const address of [asked.ipv4, asked.ipv6]) {
@@ -130,7 +135,10 @@ function addressed(rows: NetworkRows, endpoint: Endpoint, name: string): Endpoin
   const ipv4 = asked.ipv4 ?? freeAddress(rows, network, 4);
   const ipv6 = asked.ipv6 ?? freeAddress(rows, network, 6);
   const address = parseIp(ipv4 ?? ipv6 ?? "");
-  const mac = asked.mac ?? macOf(address ?? crypto.getRandomValues(new Uint8Array(4)));
+  const mac =
+    network.driver === "ipvlan"
+      ? undefined
+      : (asked.mac ?? macOf(address ?? crypto.getRandomValues(new Uint8Array(4))));
   return { ...endpoint, active: true, interface: name, ipv4, ipv6, mac };
 }
 

@@ -28,6 +28,8 @@ export const OPTION = {
   mtu: "com.docker.network.driver.mtu",
   parent: "parent",
   macvlanMode: "macvlan_mode",
+  ipvlanMode: "ipvlan_mode",
+  ipvlanFlag: "ipvlan_flag",
 } as const;
 
 /** The interface that stands for a network of driver bridge. */

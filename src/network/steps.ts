@@ -10,9 +10,13 @@ import { beginBatch, type Element, elements, endBatch, getElement } from "../ker
 import {
   addAddress,
   addDefaultRoute,
+  addDeviceRoute,
+  type IpvlanFlag,
+  type IpvlanMode,
   linkUp,
   loopbackUp,
   type MacvlanMode,
+  newIpvlan,
   newMacvlan,
   newVeth,
   setBridgePort,
@@ -22,7 +26,7 @@ import { resolverSteps } from "./dns/rules.ts";
 import { nameBytes, publishedElement } from "./elements.ts";
 import { macBytes, subnetOf } from "./endpoints.ts";
 import { bridgeOf, hasIcc, mtuOf, OPTION } from "./names.ts";
-import type { Endpoint, PublishedPort } from "./types.ts";
+import type { Endpoint, Network, PublishedPort } from "./types.ts";
 
 export interface NetworkSteps {
   /** After the child is there, before its barrier. */
@@ -63,7 +67,7 @@ export function networkSteps(wiring: Wiring): NetworkSteps {
 /** The keeper's part of one endpoint. */
 export function linkSteps(wiring: Wiring, endpoint: Endpoint, hairpin: boolean): Step[] {
   const { network } = endpoint;
-  if (network.driver === "macvlan") return [macvlanStep(endpoint)];
+  if (network.driver !== "bridge") return [childStep(endpoint)];
   const bridge = bridgeOf(network);
   const check = new NetlinkWriter(128);
   getElement(check, wiring.table, "bridges", nameBytes(bridge));
@@ -108,16 +112,24 @@ function vethStep(wiring: Wiring, endpoint: Endpoint, bridge: string, hairpin: b
   };
 }
 
-function macvlanStep(endpoint: Endpoint): Step {
-  const { options } = endpoint.network;
-  const mtu = mtuOf(endpoint.network);
+/** A macvlan or an ipvlan on a link of this machine. */
+function childStep({ network, mac, interface: name = "eth0" }: Endpoint): Step {
+  const { options } = network;
+  const mtu = mtuOf(network);
   const w = new NetlinkWriter(256);
-  const places = newMacvlan(w, {
-    name: endpoint.interface ?? "eth0",
-    mac: macBytes(endpoint.mac ?? ""),
-    mode: (options[OPTION.macvlanMode] ?? "bridge") as MacvlanMode,
-    ...(mtu === undefined ? {} : { mtu }),
-  });
+  const link = { name, ...(mtu === undefined ? {} : { mtu }) };
+  const places =
+    network.driver === "ipvlan"
+      ? newIpvlan(w, {
+          ...link,
+          mode: ipvlanMode(network),
+          flag: (options[OPTION.ipvlanFlag] ?? "bridge") as IpvlanFlag,
+        })
+      : newMacvlan(w, {
+          ...link,
+          mac: macBytes(mac ?? ""),
+          mode: (options[OPTION.macvlanMode] ?? "bridge") as MacvlanMode,
+        });
   return {
     call: "netlink",
     column: "outside",
@@ -127,6 +139,8 @@ function macvlanStep(endpoint: Endpoint): Step {
     fill: { pid: [places.pid], links: [{ at: places.parent, name: options[OPTION.parent] ?? "" }] },
   };
 }
+
+const ipvlanMode = ({ options }: Network): IpvlanMode => (options[OPTION.ipvlanMode] ?? "l2") as IpvlanMode;
 
 // ---- inside
 
@@ -154,8 +168,9 @@ export function insideSteps(
   if (loopback) loopbackUp(w);
   for (const endpoint of endpoints) {
     const name = endpoint.interface ?? "eth0";
-    // Without an IPv6 subnet there is no IPv6, not even link-local.
-    if (!endpoint.ipv6)
+    const more = endpoint.asked.linkLocal;
+    // Without an IPv6 subnet there is no IPv6, not even link-local, but where that was asked for.
+    if (!endpoint.ipv6 && !(more && hasIp6(more)))
       steps.push({
         call: "proc",
         column: "inside",
@@ -172,12 +187,21 @@ export function insideSteps(
       const cidr = parseCidr(subnetOf(endpoint.network, version)?.subnet ?? "");
       if (address && cidr) links.push({ at: addAddress(w, { address, length: cidr.length }), name });
     }
+    if (more)
+      for (const text of more) {
+        const address = parseIp(text);
+        if (address) links.push({ at: addAddress(w, { address, length: linkLocalLength(address) }), name });
+      }
     linkUp(w, name);
   }
   for (const version of [4, 6] as const) {
-    const gateway = gatewayOf(all, version);
-    const address = gateway && parseIp(subnetOf(gateway.network, version)?.gateway ?? "");
-    if (address) addDefaultRoute(w, address);
+    const way = gatewayOf(all, version);
+    if (!way) continue;
+    const address = parseIp(subnetOf(way.network, version)?.gateway ?? "");
+    // An ipvlan that routes asks for nobody's MAC: what leaves it is its parent's to send on.
+    if (way.network.driver === "ipvlan" && ipvlanMode(way.network) !== "l2")
+      links.push({ at: addDeviceRoute(w, version), name: way.interface ?? "eth0" });
+    else if (address) addDefaultRoute(w, address);
   }
   const messages = w.done();
   if (messages.length > 0)
@@ -191,6 +215,14 @@ export function insideSteps(
     });
   return steps;
 }
+
+function hasIp6(addresses: readonly string[]): boolean {
+  for (const address of addresses) if (address.includes(":")) return true;
+  return false;
+}
+
+/** Of 169.254.0.0/16 and fe80::/64, as Docker takes any such address for. */
+const linkLocalLength = (address: Uint8Array): number => (address.length === 4 ? 16 : 64);
 
 // ---- ports
 

@@ -1,12 +1,12 @@
 /** A network's data: what was asked for, what it is, and which container has which address on it. Types only. */
 
 /** `null` is what `none` is made of. */
-export type NetworkDriver = "bridge" | "macvlan" | "host" | "null";
+export type NetworkDriver = "bridge" | "macvlan" | "ipvlan" | "host" | "null";
 
 /** One address range of a network. Addresses and ranges are canonical text: `172.18.0.0/16`, `fd00::/64`. */
 export interface Subnet {
   readonly subnet: string;
-  /** Absent only where the network has no way out of its own (macvlan may do without). */
+  /** Absent only where the network has no way out of its own (macvlan and ipvlan may do without). */
   readonly gateway?: string;
   /** Containers get addresses of this part alone. */
   readonly range?: string;
@@ -50,6 +50,8 @@ export interface EndpointConfig {
   /** Fixed addresses. */
   readonly ipv4?: string;
   readonly ipv6?: string;
+  /** Further addresses of the interface, which nobody else on the network is kept from. */
+  readonly linkLocal?: readonly string[];
   /** Six pairs of hex digits with colons, lower case. */
   readonly mac?: string;
   /** The default route is that of the network with the highest; absent: 0. */

@@ -100,6 +100,8 @@ describe("a command compiles no builtin: what it passes is plain loops (see src/
   beforeAll(async () => {
     box = new Sandbox();
     await box.ok("load", "-i", busyboxArchive(box.root));
+    // The first has the bridge made.
+    await box.ok("run", "--rm", "busybox", "true");
     await box.ok("run", "-d", "--name", "sleeper", "--network", "none", "busybox", "sleep", "1000");
   });
   afterAll(async () => {
@@ -110,6 +112,8 @@ describe("a command compiles no builtin: what it passes is plain loops (see src/
   test.each([
     "run --rm --network none host true",
     "run --rm --network none busybox true",
+    "run --rm busybox true",
+    "run --rm -p 18080:80 busybox true",
     "run -d --rm --network none host true",
     "exec sleeper true",
     "ps",

@@ -4,10 +4,12 @@ import { NETLINK, NetlinkWriter } from "../../src/kernel/netlink.ts";
 import {
   addAddress,
   addDefaultRoute,
+  addDeviceRoute,
   deleteLink,
   linkUp,
   loopbackUp,
   newBridge,
+  newIpvlan,
   newMacvlan,
   newVeth,
   setBridgePort,
@@ -175,5 +177,20 @@ test("what was encoded is read again", () => {
     { kind: "address", link: "eth0", address: "fd00::3", length: 64 },
     { kind: "up", name: "eth0" },
     { kind: "route", gateway: "10.1.2.1" },
+  ]);
+});
+
+test("an ipvlan: what iproute2 sends for mode l3, private", () => {
+  const w = new NetlinkWriter();
+  newIpvlan(w, { name: "eth0", mode: "l3", flag: "private" });
+  // Recorded of `ip link add link lo name eth0 netns 1 type ipvlan mode l3 private` by strace.
+  expect(w.done().toHex()).toEndWith("06000100010000000600020001000000");
+  expect(new TextDecoder().decode(w.done())).toContain("ipvlan\0");
+});
+
+test("a default route straight out of an interface", async () => {
+  await send(container, (w) => ({ links: [{ at: addDeviceRoute(w, 4), name: "lo" }] }));
+  expect(ask(container, "route", "show", "default")).toMatchObject([
+    { dst: "default", dev: "lo", scope: "link" },
   ]);
 });

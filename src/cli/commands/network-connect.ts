@@ -3,7 +3,7 @@ import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import type { Flags } from "../flags.ts";
 import { toMap } from "../run/labels.ts";
-import { readIp } from "../run/network.ts";
+import { readIp, readLinkLocal } from "../run/network.ts";
 
 const FLAGS = {
   alias: { type: "list", help: "Add network-scoped alias for the container" },
@@ -15,6 +15,7 @@ const FLAGS = {
   ip: { type: "string", help: 'IPv4 address (e.g., "172.30.100.104")' },
   ip6: { type: "string", help: 'IPv6 address (e.g., "2001:db8::33")' },
   link: { type: "list", help: "Add link to another container" },
+  "link-local-ip": { type: "list", help: "Add a link-local address for the container" },
 } as const satisfies Flags;
 
 export default command({
@@ -29,6 +30,7 @@ export default command({
       ...(flags.alias.length > 0 ? { aliases: flags.alias } : {}),
       ...(flags.link.length > 0 ? { links: flags.link } : {}),
       ...(flags.ip === undefined ? {} : { ipv4: readIp(flags.ip, 4) }),
+      ...(flags["link-local-ip"].length > 0 ? { linkLocal: flags["link-local-ip"].map(readLinkLocal) } : {}),
       ...(flags.ip6 === undefined ? {} : { ipv6: readIp(flags.ip6, 6) }),
       ...(flags["gw-priority"] === undefined ? {} : { gatewayPriority: flags["gw-priority"] }),
       ...(Object.keys(options).length > 0 ? { driverOptions: options } : {}),

@@ -35,12 +35,6 @@ export const ABSENT_FLAGS = {
     help: "",
     read: not("kernels have no such limit any more; --memory counts the kernel's share too"),
   },
-  "link-local-ip": {
-    type: "list",
-    hidden: true,
-    help: "",
-    read: not("the kernel gives an interface its link-local address; --ip and --ip6 give others"),
-  },
   runtime: {
     type: "string",
     hidden: true,

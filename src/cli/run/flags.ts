@@ -106,6 +106,7 @@ export const CONTAINER_FLAGS = {
   label: { type: "list", short: "l", read: readLabel, help: "Set meta data on a container" },
   "label-file": { type: "list", help: "Read in a line delimited file of labels" },
   link: { type: "list", help: "Add link to another container" },
+  "link-local-ip": { type: "list", help: "Container IPv4/IPv6 link-local addresses" },
   "log-driver": { type: "string", help: "Logging driver for the container" },
   "log-opt": { type: "list", help: "Log driver options" },
   "mac-address": { type: "string", help: "Container MAC address (e.g., 92:d0:c6:0a:29:33)" },

@@ -16,6 +16,7 @@ export interface NetworkFlags {
   readonly link: readonly string[];
   readonly ip: string | undefined;
   readonly ip6: string | undefined;
+  readonly "link-local-ip": readonly string[];
   readonly "mac-address": string | undefined;
 }
 
@@ -81,6 +82,10 @@ function addShort(first: Draft, flags: NetworkFlags): boolean {
     once("--ip6", "IPv6 address", first.ipv6 !== undefined);
     first.ipv6 = readIp(ip6, 6);
   }
+  if (flags["link-local-ip"].length > 0) {
+    once("--link-local-ip", "link-local IP addresses", first.linkLocal !== undefined);
+    first.linkLocal = flags["link-local-ip"].map(readLinkLocal);
+  }
   if (mac !== undefined) {
     once("--mac-address", "MAC address", first.mac !== undefined);
     first.mac = readMac(mac);
@@ -94,6 +99,9 @@ export function readIp(text: string, version: 4 | 6): string {
     return refuse(`invalid IPv${version} address: ${text}`);
   return address;
 }
+
+export const readLinkLocal = (text: string): string =>
+  canonicalIp(text) ?? refuse(`invalid link-local IP address: ${text}`);
 
 export function readMac(text: string): string {
   if (!/^[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}$/i.test(text))
@@ -110,6 +118,7 @@ function readNetwork(text: string): Draft {
   const network: Draft = { network: "" };
   const options: Record<string, string> = {};
   const aliases: string[] = [];
+  const linkLocal: string[] = [];
   for (const field of text.split(",")) {
     const equals = field.indexOf("=");
     if (equals <= 0) refuse(`invalid field ${field}`);
@@ -127,6 +136,9 @@ function readNetwork(text: string): Draft {
         break;
       case "ip6":
         network.ipv6 = readIp(value, 6);
+        break;
+      case "link-local-ip":
+        linkLocal.push(readLinkLocal(value));
         break;
       case "mac-address":
         network.mac = readMac(value);
@@ -147,6 +159,7 @@ function readNetwork(text: string): Draft {
   }
   if (network.network === "") refuse("network name/id is not specified");
   if (aliases.length > 0) network.aliases = aliases;
+  if (linkLocal.length > 0) network.linkLocal = linkLocal;
   if (Object.keys(options).length > 0) network.driverOptions = options;
   return network;
 }

@@ -30,9 +30,9 @@ function range(text: string, what: string): readonly [number, number] {
 export function readPublish(given: string): PortBinding[] {
   const text = given.includes("=") ? longForm(given) : given;
   const parts = text.split(":");
-  const slash = (parts.at(-1) ?? "").split("/");
+  const slash = (parts[parts.length - 1] ?? "").split("/");
   const target = slash[0] ?? "";
-  const host = parts.length > 1 ? (parts.at(-2) ?? "") : "";
+  const host = parts.length > 1 ? (parts[parts.length - 2] ?? "") : "";
   const protocol = (slash[1] || "tcp").toLowerCase();
   if (target === "") throw new UsageError(`no port specified: ${text}<empty>`);
   if (slash.length > 2 || (protocol !== "tcp" && protocol !== "udp" && protocol !== "sctp"))

@@ -59,7 +59,7 @@ describe("a network that cannot be", () => {
     [["x", "--gateway", "10.6.0.1"], "every ip-range or gateway must have a corresponding subnet"],
     [
       ["x", "--driver", "weave"],
-      'sampan: could not find plugin weave: plugin "weave" not found\nThe drivers are bridge and macvlan.',
+      'sampan: could not find plugin weave: plugin "weave" not found\nThe drivers are bridge, macvlan and ipvlan.',
     ],
     [["x", "--driver", "host"], 'sampan: only one instance of "host" network is allowed\nIt is called host.'],
     [["bridge"], "sampan: operation is not permitted on predefined bridge network"],
@@ -74,6 +74,14 @@ describe("a network that cannot be", () => {
     [
       ["x", "-d", "macvlan"],
       "sampan: a macvlan network needs a parent interface\nName an interface of this machine: -o parent=eth0",
+    ],
+    [
+      ["x", "-d", "ipvlan"],
+      "sampan: an ipvlan network needs a parent interface\nName an interface of this machine: -o parent=eth0",
+    ],
+    [
+      ["x", "-d", "ipvlan", "-o", "parent=far", "-o", "ipvlan_mode=l4"],
+      "sampan: requested ipvlan mode 'l4' is not valid, 'l2' mode is the ipvlan driver default\nIt takes l2, l3 and l3s.",
     ],
     [
       ["x", "-d", "macvlan", "-o", "parent=nope0"],
@@ -429,6 +437,79 @@ describe("several networks", () => {
     await world.ok("rm", "-f", "wired");
     await world.ok("network", "rm", "wire");
   });
+});
+
+test("ipvlan: addresses on the parent's own card, where the kernel has it, and else an error that says so", async () => {
+  const wire = "-d ipvlan -o parent=far --subnet 10.9.0.0/24 --gateway 10.9.0.1 wire".split(" ");
+  await world.ok("network", "create", ...wire);
+  expect(
+    await refusal("run", "--network", "wire", "--mac-address", "02:00:00:00:00:01", "host", "true"),
+  ).toBe(
+    "sampan: ipvlan interfaces do not support custom mac address assignment\nThey have that of their parent, far.",
+  );
+  const has = world.host.run(
+    "sh",
+    "-c",
+    "ip link add link far name try type ipvlan 2>&1 && ip link del try || true",
+  );
+  if (has === "") {
+    await world.serve("wired", "--network", "wire", "--ip", "10.9.0.50");
+    expect(await world.fromFar("10.9.0.50", 80)).toBe("10.9.0.2");
+    await world.ok("rm", "-f", "wired");
+  } else
+    expect(await refusal("run", "--rm", "--network", "wire", "host", "true")).toMatch(
+      /^sampan: setting up the network: operation not supported \(Unknown device type\), asked for by --network\nThis kernel cannot do that: /,
+    );
+  await world.ok("network", "rm", "wire");
+});
+
+test("--link-local-ip: more addresses of an interface, at a start and while it runs", async () => {
+  await world.ok("network", "create", "near");
+  await sleeper(
+    "--name",
+    "local",
+    "--network",
+    "near",
+    "--link-local-ip",
+    "169.254.7.7",
+    "--link-local-ip",
+    "fe80::77",
+  );
+  const addresses = async (name: string) => world.ok("exec", "local", "ip", "-br", "addr", "show", name);
+  expect(await addresses("eth0")).toMatch(/ 169\.254\.7\.7\/16 .*fe80::77\/64/);
+  await world.ok("network", "connect", "--link-local-ip", "169.254.7.8", "bridge", "local");
+  expect(await addresses("eth1")).toContain(" 169.254.7.8/16");
+  const asked = (network: string) =>
+    world.ok("inspect", "-f", `{{json (index .NetworkSettings.Networks "${network}").IPAMConfig}}`, "local");
+  expect(JSON.parse(await asked("near"))).toEqual({ LinkLocalIPs: ["169.254.7.7", "fe80::77"] });
+  expect(JSON.parse(await asked("bridge"))).toEqual({ LinkLocalIPs: ["169.254.7.8"] });
+  expect(await world.ok("explain", "--as", "docker-run", "local")).toContain(
+    "name=near,link-local-ip=169.254.7.7,link-local-ip=fe80::77",
+  );
+  expect(await refusal("run", "--link-local-ip", "169.254.7", "host", "true")).toContain(
+    "invalid link-local IP address: 169.254.7",
+  );
+  await world.ok("rm", "-f", "local");
+  await world.ok("network", "rm", "near");
+});
+
+test("the default network has Docker's first subnet, whoever comes first", async () => {
+  await using fresh = await World.make();
+  await fresh.ok("network", "create", "mine");
+  const subnet = (name: string) =>
+    fresh.ok("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", name);
+  expect(await subnet("mine")).toBe("172.18.0.0/16");
+  expect(await subnet("bridge")).toBe("172.17.0.0/16");
+});
+
+test("where the machine itself reaches that subnet, the default network has the next", async () => {
+  await using fresh = await World.make();
+  fresh.host.run("ip", "addr", "add", "172.17.5.1/24", "dev", "far");
+  await fresh.ok("network", "create", "mine");
+  const subnet = (name: string) =>
+    fresh.ok("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", name);
+  expect(await subnet("bridge")).toBe("172.18.0.0/16");
+  expect(await subnet("mine")).toBe("172.19.0.0/16");
 });
 
 describe("whoever comes next repairs", () => {
