@@ -91,6 +91,37 @@ static int filesystem(struct run *run, const char *type, const char *source, con
   return mount;
 }
 
+/* The network namespace of a process by its pid in the host's /proc, which is there until the root is changed; 0: one's own. */
+static int network_of(pid_t pid) {
+  char path[40];
+  struct text name = text_in(path, sizeof path);
+  put(&name, "/proc/");
+  if (pid) put_number(&name, (uint64_t)pid);
+  else put(&name, "self");
+  put(&name, "/ns/net");
+  put_bytes(&name, "", 1);
+  return check(open(path, O_RDONLY | O_CLOEXEC));
+}
+
+/*
+ * A filesystem that speaks with a server does so from the network namespace in which it is made: the keeper's, as that of any
+ * mount of the machine. A container's own is not up yet, and need not reach that server. If the way back fails, so does the step.
+ */
+static int filesystem_abroad(struct run *run, const struct arg *a) {
+  prctl(PR_SET_DUMPABLE, 0);
+  int own = network_of(0), theirs = own < 0 ? own : network_of(run->keeper);
+  int mount = theirs < 0 ? theirs : check(setns(theirs, CLONE_NEWNET));
+  if (mount >= 0) {
+    mount = filesystem(run, a[0].s, a[1].s, a[4].s, a[3].n);
+    int error = check(setns(own, CLONE_NEWNET));
+    if (error < 0 && mount >= 0) close(mount);
+    if (error < 0) mount = error;
+  }
+  if (own >= 0) close(own);
+  if (theirs >= 0) close(theirs);
+  return mount;
+}
+
 /* Of a tmpfs that names none: the mode of the folder that it covers (an image's /tmp stays 1777). */
 static void add_mode(int target, char *data, size_t size) {
   struct stat st;
@@ -123,7 +154,7 @@ int op_mount(struct run *run, const struct arg *a) {
   int target = make(run, path, (enum create)a[5].n, 0755, NULL);
   if (target < 0) return target;
   if (!strcmp(type, "tmpfs")) add_mode(target, data, sizeof data);
-  int mount = filesystem(run, type, source, data, flags);
+  int mount = a[9].n ? filesystem_abroad(run, a) : filesystem(run, type, source, data, flags);
   if (a[7].n && (mount == -EINVAL || mount == -EPERM)) mount = filesystem(run, type, source, a[8].s, flags);
   int error = mount < 0 ? mount : 0;
   if (!error && a[6].n) error = copy_tree(target, mount);

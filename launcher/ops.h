@@ -22,7 +22,8 @@
   X(propagation, "up", I)               /* flags, path */                                            \
   X(overlay, "plssl", I)                /* target, lower, upper or "", work or "", options */        \
   X(root, "p", I)                       /* path */                                                   \
-  X(mount, "sspusc??s", I)              /* type, source, target, flags, data, create, copy up?, fallback?, it */ \
+  X(mount, "sspusc??s?", I)             /* type, source, target, flags, data, create, copy up?, fallback?, it, */ \
+                                        /* in the keeper's network namespace? */                     \
   X(bind, "??pp?uu?cusss", I)           /* in root?, from root?, source, target, recursive?, set, clear, */ \
                                         /* attributes recursive?, create, propagation, uid map or "", gid map, */ \
                                         /* base of the source or "" */                             \

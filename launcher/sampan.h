@@ -124,6 +124,7 @@ struct run {
   uint64_t born;  /* microseconds, CLOCK_MONOTONIC */
   uint32_t stop_after;
   bool tty;
+  pid_t keeper;
   pid_t pid;      /* as clone returned it */
   int pidfd;
   int peer;       /* this process's end of the socketpair */

@@ -146,6 +146,7 @@ static int clone_outside(struct run *run, const struct arg *a) {
       .exit_signal = SIGCHLD,
       .cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0,
   };
+  run->keeper = getpid();
   long pid = syscall(SYS_clone3, &args, sizeof args);
   if (pid == 0) {
     cgroup = -1; /* closed with all others */

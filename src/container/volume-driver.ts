@@ -1,16 +1,22 @@
 /**
  * Volumes of the local driver with options: mounted as `mount -t TYPE -o O DEVICE` would, but in the container's own mount
- * namespace, so that nothing is mounted on the host and nothing has to be unmounted.
+ * namespace, so that nothing is mounted on the host and nothing has to be unmounted. Servers are spoken with as by any mount of
+ * the host, whatever network the container has.
  */
 import { SampanError } from "../common/error.ts";
 import type { Step } from "../launch/index.ts";
 import { parseOptions } from "../runtime/index.ts";
 import type { VolumeRecord } from "../volume/index.ts";
 
-/** Filesystems whose kernel side wants the server's address, not its name. */
-const BY_ADDRESS = ["nfs", "nfs4", "cifs"];
+/** Filesystems that speak with a server. */
+const NETWORKED = ["nfs", "nfs4", "cifs", "smb3", "ceph", "9p"];
+/** Those whose kernel side wants the server's address, not its name. */
+const BY_ADDRESS = ["nfs", "nfs4", "cifs", "smb3"];
 
-export async function driverSteps({ name, options }: VolumeRecord, target: string): Promise<Step[]> {
+export async function driverSteps(
+  { name, options }: Pick<VolumeRecord, "name" | "options">,
+  target: string,
+): Promise<Step[]> {
   const { type = "", device = "", o = "" } = options;
   const words = o.split(",").filter(Boolean);
   const { flags, set, clear, data, bind, recursiveBind, propagation } = parseOptions(words);
@@ -31,11 +37,13 @@ export async function driverSteps({ name, options }: VolumeRecord, target: strin
       ...step,
       call: "mount",
       fstype: type,
-      source: device,
+      ...(BY_ADDRESS.includes(type)
+        ? await withAddress(type, device, data, name)
+        : { source: device, data: withMode(type, data) }),
       target,
       flags,
-      data: BY_ADDRESS.includes(type) ? await withAddress(data, name) : withMode(type, data),
       create: "none",
+      ...(NETWORKED.includes(type) ? { abroad: true } : {}),
     },
   ];
 }
@@ -46,16 +54,29 @@ function withMode(type: string, data: string): string {
   return data === "" ? "mode=1777" : `${data},mode=1777`;
 }
 
-/** `addr=NAME` becomes the address of that name, as Docker resolves it. */
-async function withAddress(data: string, volume: string): Promise<string> {
-  const host = /(?:^|,)addr=([^,]+)/.exec(data)?.[1];
-  if (host === undefined || /^[\d.]+$|:/.test(host)) return data;
-  try {
-    const [found] = await Bun.dns.lookup(host);
-    return found ? data.replace(`addr=${host}`, `addr=${found.address}`) : data;
-  } catch (cause) {
-    throw new SampanError("unavailable", `volume ${volume}: the address of ${host} cannot be found`, {
-      cause,
-    });
-  }
+/** `addr=NAME` becomes the address of that name, and without it the server in `//SERVER/share` does, as Docker resolves them. */
+async function withAddress(
+  type: string,
+  source: string,
+  data: string,
+  volume: string,
+): Promise<{ readonly source: string; readonly data: string }> {
+  const address = /(?:^|,)addr=([^,]+)/.exec(data)?.[1];
+  if (address !== undefined)
+    return { source, data: data.replace(/(^|,)addr=[^,]+/, `$1addr=${await resolved(address, volume)}`) };
+  const server = type === "cifs" || type === "smb3" ? /^\/\/([^/]+)/.exec(source)?.[1] : undefined;
+  if (server === undefined) return { source, data };
+  return { source: source.replace(server, await resolved(server, volume)), data };
+}
+
+async function resolved(host: string, volume: string): Promise<string> {
+  if (/^[\d.]+$|:/.test(host)) return host;
+  const found = await Bun.dns.lookup(host).catch((cause) => {
+    throw new SampanError(
+      "unavailable",
+      `volume ${volume}: error resolving passed in network volume address: lookup ${host}: no such host`,
+      { hint: "This machine's resolver does not know that name; an address works without it.", cause },
+    );
+  });
+  return found[0]?.address ?? host;
 }

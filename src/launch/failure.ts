@@ -15,6 +15,7 @@ const ESRCH = 3;
 const ENOEXEC = 8;
 const ENOMEM = 12;
 const EACCES = 13;
+const ENODEV = 19;
 const ENOTDIR = 20;
 const EINVAL = 22;
 const ENOSPC = 28;
@@ -163,6 +164,8 @@ function hintFor(step: Step, errno: number): string | undefined {
     return "This host does not let this caller make these namespaces: `sampan doctor` says what is in the way.";
   if (step.call === "bind" && (errno === EINVAL || errno === ENOTDIR))
     return "A folder can only be mounted on a folder, and a file on a file.";
+  if (errno === ENODEV && step.call === "mount")
+    return `This kernel has no filesystem ${step.fstype}: /proc/filesystems lists those it has, and \`modprobe ${step.fstype}\` loads it where it is a module.`;
   if (errno === EOPNOTSUPP && step.call === "netlink")
     return "This kernel cannot do that: `sampan doctor` tries what networks need of it; where it has them as modules, modprobe loads veth, bridge, macvlan or ipvlan.";
   if (errno === EPERM && step.call === "rlimit")

@@ -124,6 +124,8 @@ export type Call =
       readonly copyUp?: boolean;
       /** Data to use when the first is refused with EINVAL or EPERM (older kernels, user namespaces). */
       readonly fallback?: string;
+      /** Made in the keeper's network namespace, for a filesystem that speaks with a server. */
+      readonly abroad?: boolean;
     }
   /**
    * A clone of the host mount at `source` (open_tree) moved to `target` beneath the root, or to the host path `target`

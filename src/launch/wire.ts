@@ -213,6 +213,7 @@ function step(w: Writer, s: Step): void {
       w.yes(s.copyUp);
       w.yes(s.fallback !== undefined);
       w.s(s.fallback);
+      w.yes(s.abroad);
       break;
     case "bind":
       w.yes(s.at === "root");

@@ -1,6 +1,14 @@
 /** Plans executed for real: what a container sees, what its end says, what a failure says. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { ATTACH, type Exit, LaunchError, launch, type Plan } from "../../src/launch/index.ts";
 import { container, execve, inside, keeper, outside, Place, plan, until } from "./support.ts";
 
@@ -203,6 +211,27 @@ describe("a container", () => {
     expect((await run(sh(flags, { more: [sys] }))).out).toBe("0x8\n");
     expect((await run(sh(flags, { more: [sys], before: [up] }))).out).toBe("0x9\n");
   });
+});
+
+test("a filesystem that speaks with a server is made in the keeper's network", async () => {
+  const sys = (abroad: boolean) =>
+    inside({
+      call: "mount",
+      fstype: "sysfs",
+      source: "sysfs",
+      target: "/sys",
+      flags: 1,
+      data: "",
+      create: "dir",
+      abroad,
+    });
+  // It shows the interfaces of where it was made: loopback is up here, and not yet in there.
+  const flags = "cat /sys/class/net/lo/flags";
+  expect((await run(sh(flags, { more: [sys(false)] }))).out).toBe("0x8\n");
+  expect((await run(sh(flags, { more: [sys(true)] }))).out).toBe("0x9\n");
+  const own = sh("cat /proc/net/dev | wc -l; ls -l /proc/1/ns/net | sed 's/.*net://'", { more: [sys(true)] });
+  const [, namespace] = (await run(own)).out.split("\n");
+  expect(namespace).not.toBe(readlinkSync("/proc/self/ns/net").slice("net:".length));
 });
 
 describe("its root", () => {

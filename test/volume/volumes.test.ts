@@ -1,6 +1,7 @@
 /** Volumes as a user meets them: what they hold, who may have them, and when they go. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { driverSteps } from "../../src/container/volume-driver.ts";
 import { close, fgetxattr, O, open } from "../../src/image/sys.ts";
 import { busyboxArchive } from "../support/image.ts";
 import { Sandbox } from "../support/sandbox.ts";
@@ -317,6 +318,44 @@ describe("other mounts", () => {
     expect(await refused("create", "--mount", "type=image,src=nope,dst=/i", "busybox")).toBe(
       "1: sampan: No such image: nope:latest",
     );
+  });
+
+  test("servers are named by their addresses, and spoken with by the host", async () => {
+    const steps = (type: string, device: string, o: string) =>
+      driverSteps({ name: "far", options: { type, device, o } }, "/mnt");
+    expect(await steps("nfs", ":/export", "addr=localhost,rw,nolock,vers=4")).toMatchObject([
+      {
+        call: "mount",
+        fstype: "nfs",
+        source: ":/export",
+        data: "addr=127.0.0.1,nolock,vers=4",
+        abroad: true,
+      },
+    ]);
+    expect(await steps("nfs", ":/export", "ro,addr=10.0.0.5")).toMatchObject([
+      { data: "addr=10.0.0.5", flags: 1 },
+    ]);
+    expect(await steps("cifs", "//localhost/share", "username=a")).toMatchObject([
+      { source: "//127.0.0.1/share", data: "username=a", abroad: true },
+    ]);
+    expect(await steps("cifs", "//server/share", "addr=::1")).toMatchObject([
+      { source: "//server/share", data: "addr=::1" },
+    ]);
+    expect((await steps("tmpfs", "x", ""))[0]).not.toHaveProperty("abroad");
+    expect(steps("nfs", ":/x", "addr=no-such-host.invalid")).rejects.toThrow(
+      "volume far: error resolving passed in network volume address: lookup no-such-host.invalid: no such host",
+    );
+  });
+
+  test("a filesystem that the kernel has not is named", async () => {
+    await box.ok("volume", "create", "missing", "-o", "type=nofs", "-o", "device=x");
+    expect(await box.cli("run", "--rm", "-v", "missing:/x", "host", "true")).toMatchObject({
+      code: 125,
+      stderr: expect.stringMatching(
+        /^sampan: mounting nofs on .*: no such device, asked for by volume missing\nThis kernel has no filesystem nofs: /,
+      ),
+    });
+    await box.ok("volume", "rm", "missing");
   });
 
   test("the local driver's options are mounted for the container alone", async () => {
