@@ -205,16 +205,20 @@ int op_bpf_device(struct run *run, const struct arg *a) {
  */
 int op_hold(struct run *run, const struct arg *a) {
   (void)run;
+  return hold((int)a[0].n, (int)a[1].n, a[2].b, a[2].len);
+}
+
+int hold(int type, int protocol, const void *bytes, size_t len) {
   struct sockaddr_storage address = {0};
   int one = 1;
-  if (a[2].len < sizeof address.ss_family || a[2].len > sizeof address) return -EBADMSG;
-  memcpy(&address, a[2].b, a[2].len);
-  int fd = check(socket(address.ss_family, (int)a[0].n | SOCK_CLOEXEC, (int)a[1].n));
+  if (len < sizeof address.ss_family || len > sizeof address) return -EBADMSG;
+  memcpy(&address, bytes, len);
+  int fd = check(socket(address.ss_family, type | SOCK_CLOEXEC, protocol));
   if (fd < 0) return fd;
-  if (a[0].n != SOCK_DGRAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (type != SOCK_DGRAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-  int error = check(bind(fd, (struct sockaddr *)&address, a[2].len));
-  if (!error && a[0].n != SOCK_DGRAM) error = check(listen(fd, 0));
+  int error = check(bind(fd, (struct sockaddr *)&address, (socklen_t)len));
+  if (!error && type != SOCK_DGRAM) error = check(listen(fd, 0));
   if (!error) error = check(fcntl(fd, F_DUPFD_CLOEXEC, FD_HELD));
   close(fd);
   return error;

@@ -395,8 +395,12 @@ static void farewell(struct keeper *k) {
   if (k->taken)
     for (char **folder = k->plan->remove; *folder; folder++) delete_tree(AT_FDCWD, *folder, 0);
   /* Whoever started this container may have been told so of a run before: that is not inherited. */
+  char number[24];
+  struct text count = text_in(number, sizeof number);
+  put_number(&count, k->restarts + 1);
+  put_bytes(&count, "", 1);
   if (k->renew && !k->restart_off)
-    setenv("SAMPAN_AGAIN", "1", 1);
+    setenv("SAMPAN_AGAIN", number, 1);
   else
     unsetenv("SAMPAN_AGAIN");
   if ((!k->taken || k->renew) && *k->plan->reap) execve(k->plan->reap[0], k->plan->reap, environ);
@@ -409,6 +413,7 @@ void keep(struct plan *plan, int client) {
   k->plan = plan;
   k->held = plan->foreground;
   k->mounts = -1;
+  k->restarts = plan->restarts;
   k->run = (struct run){.program = &plan->program, .born = now_us(), .stop_after = plan->stop_after, .tty = plan->tty, .pidfd = -1, .companion = -1};
   k->run.shared = mapping(shared_size(plan->program.count), true);
   if (!k->run.shared) complain("no memory for", "the report", ENOMEM), _exit(1);

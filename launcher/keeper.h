@@ -21,6 +21,7 @@ enum frame {
   FRAME_WAIT = 21,   /* this client wants the exit frame */
   FRAME_POLICY = 23, /* restart policy u32, its maximum u32 */
   FRAME_RENEW = 24,  /* IP protocol u32, port u32 (0: none): let go of it; the plan is no longer what a restart should do */
+  FRAME_HOLD = 25,   /* socket type u32, IP protocol u32, socket address: have this port of the host, if it is free */
   FRAME_REPORT = 32,
   FRAME_EXIT = 33,  /* the exit record's JSON: the container has ended for good */
   FRAME_STATE = 34, /* the same, of a run that will be followed by a restart */
@@ -67,7 +68,7 @@ struct client {
   uint32_t credit;  /* stdin bytes passed on and not yet told */
   uint8_t head[HEADER], got;
   uint32_t left; /* of the payload that is coming in */
-  uint8_t small[16];
+  uint8_t small[40];
 };
 
 struct stream {

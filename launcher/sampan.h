@@ -58,7 +58,7 @@ struct plan {
   uint64_t log_size;
   uint32_t log_files;
   bool tty, open_stdin, stdin_once, foreground;
-  uint32_t policy, restart_max;
+  uint32_t policy, restart_max, restarts;
   uint64_t timeout; /* milliseconds */
   char **cgroups, **reap, **remove;
   const char *events, *members;
@@ -180,6 +180,8 @@ void delete_tree(int at, const char *name, int depth);
 void companion_end(struct run *run);
 /* Kills every process of the cgroup at `path` and of those beneath it. */
 int cgroup_kill(const char *path);
+/* Has a port of the host, by a socket that is never read; a fd or -errno. */
+int hold(int type, int protocol, const void *address, size_t len);
 /* Closes the sockets that hold a port of the host. */
 void release_held(uint32_t protocol, uint32_t port);
 /* The reaper that is pid 1 of a container with --init; never returns. */

@@ -208,6 +208,7 @@ const char *plan_decode(struct plan *plan, const uint8_t *start, size_t len, voi
   plan->foreground = yes(&c);
   plan->policy = below(&c, RESTART_ON_FAILURE + 1);
   plan->restart_max = number(&c);
+  plan->restarts = number(&c);
   plan->timeout = wide(&c);
   plan->cgroups = list(&c).list;
   plan->reap = list(&c).list;

@@ -3,6 +3,7 @@
  * the same moment, how fast bytes go, and how many questions for names are answered. Programs that measure run in the
  * containers' network namespaces, so that every engine meets the same ones.
  */
+import { Engine } from "../../src/engine.ts";
 import { type Command, concurrently, sh, silently } from "../command.ts";
 import type { Connected, Networks, Peer, PeerName } from "../peers/peer.ts";
 import { compare, contender, type Medians, median, milliseconds } from "../sample.ts";
@@ -29,6 +30,7 @@ export const network: Measure = {
     return [
       ...(await added(peers, bench)),
       ...(await making(peers, bench)),
+      ...(await makingInside(bench)),
       await fifty(peers, bench),
       ...(await traffic(peers, bench)),
     ];
@@ -37,14 +39,18 @@ export const network: Measure = {
 
 /** Runs that are compared with each other lie close together, so that what else the machine does is in all of them. */
 const ROUND = 5;
+/** Of those in a round, at most so many are a peer's whose run takes half a second: the whole part is to take five minutes. */
+const SLOW = 1;
 /** The kernel takes 30 to 40 ms to remove the link of the run before, and makes no new one meanwhile. */
 const PAUSE = 60;
+
+const isSlow = ({ name }: Peer): boolean => name !== "sampan";
 
 /** What a bridge and a port add: three kinds of run in turns, and the medians of how they differ. */
 async function added(peers: readonly Connecting[], { samples, signal }: Bench): Promise<Row[]> {
   const round = (command: (peer: Connecting) => Command) =>
     compare(
-      peers.map((peer) => contender(peer.name, command(peer))),
+      peers.map((peer) => contender(peer.name, command(peer), isSlow(peer) ? SLOW : ROUND)),
       { samples: Math.min(samples, ROUND), signal, pause: PAUSE },
     );
   const rounds: { readonly none: Medians; readonly bridge: Medians; readonly port: Medians }[] = [];
@@ -75,12 +81,13 @@ async function added(peers: readonly Connecting[], { samples, signal }: Bench): 
   ];
 }
 
-async function making(peers: readonly Connecting[], { samples, signal }: Bench): Promise<Row[]> {
+async function making(peers: readonly Connecting[], { samples, slowSamples, signal }: Bench): Promise<Row[]> {
   const made: Medians = {};
   const removed: Medians = {};
-  for (const { name, networks } of peers) {
+  for (const peer of peers) {
+    const { name, networks } = peer;
     const times: [number[], number[]] = [[], []];
-    for (let sample = 0; sample < samples; sample++) {
+    for (let sample = 0; sample < (isSlow(peer) ? slowSamples : samples); sample++) {
       signal.throwIfAborted();
       times[0].push(await milliseconds(() => silently(networks.create(NETWORK))));
       times[1].push(await milliseconds(() => silently(networks.delete(NETWORK))));
@@ -92,6 +99,29 @@ async function making(peers: readonly Connecting[], { samples, signal }: Bench):
   return [
     { title: "`network create`", unit: "ms", values: made, samples, budgets },
     { title: "`network rm`", unit: "ms", values: removed, samples, budgets },
+  ];
+}
+
+/** The same from a program: what is left when no process has to be started for it. */
+async function makingInside({ folder, samples, signal }: Bench): Promise<Row[]> {
+  const engine = Engine.open({ root: `${folder}/networks`, run: "/run/networks" });
+  const times: [number[], number[]] = [[], []];
+  for (let sample = 0; sample < samples; sample++) {
+    signal.throwIfAborted();
+    times[0].push(await milliseconds(async () => void (await engine.networks.create({ name: NETWORK }))));
+    times[1].push(await milliseconds(() => engine.networks.remove(NETWORK)));
+  }
+  engine.close();
+  const row = (title: string, values: readonly number[]): Row => ({
+    title,
+    unit: "ms",
+    values: { sampan: median(values) },
+    samples,
+    budgets: [atMost(5, "ms")],
+  });
+  return [
+    row("`networks.create` through `Engine`", times[0]),
+    row("`networks.remove` through `Engine`", times[1]),
   ];
 }
 
@@ -127,7 +157,7 @@ async function fifty(peers: readonly Connecting[], { scale, signal }: Bench): Pr
 
 async function traffic(peers: readonly Connecting[], { slowSamples, scale, signal }: Bench): Promise<Row[]> {
   const samples = Math.min(slowSamples, 3);
-  const seconds = scale === 1 ? 3 : 1;
+  const seconds = scale === 1 ? 2 : 1;
   const into: Medians = {};
   const between: Medians = {};
   const published: Medians = {};

@@ -310,7 +310,7 @@ export class Containers {
   /** Changes limits of a container, at once if it runs, and its restart policy. Returns warnings. */
   async update(reference: string, changes: Changes): Promise<string[]> {
     const { update } = await import("./update.ts");
-    return update(this.#context, this.get(reference), changes);
+    return this.#settled(reference, (container) => update(this.#context, container, changes));
   }
 
   /** Removes a container; with `force` also one that runs. `volumes`: its anonymous volumes too, when there are any. */

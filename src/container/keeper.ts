@@ -80,6 +80,8 @@ const reapCommand = ({ root, run }: Paths, id: string): string[] => [enginePath(
 
 export interface KeeperWishes {
   readonly foreground: boolean;
+  /** How often keepers have started it again by themselves. */
+  readonly restarts?: number;
   /** Of the health check's process; absent: there is none. */
   readonly healthSteps?: readonly Step[];
 }
@@ -105,6 +107,7 @@ export function keeperPlan(context: Context, container: StoredContainer, wishes:
     stdinOnce: config.stdinOnce && !config.tty,
     foreground: wishes.foreground,
     restart: { policy: config.restart.name, maximum: config.restart.maximumRetryCount },
+    ...(wishes.restarts === undefined ? {} : { restarts: wishes.restarts }),
     timeout: config.timeout ?? 0,
     cgroups: killFolders(readCgroupHost(), cgroupOf(container)),
     reap: reapCommand(context.paths, container.id),

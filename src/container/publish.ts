@@ -61,7 +61,10 @@ async function changeLive(
     keeper.renew();
     for (const { protocol, port } of gone) keeper.renew(IPPROTO[protocol], port);
     if (add.length > 0) {
-      room.publishPorts(context, id, add);
+      for (const port of room.publishPorts(context, id, add)) {
+        const hold = room.holdOf(port);
+        if (hold) keeper.hold(hold.type, hold.protocol, hold.address);
+      }
       // Some are not the kernel's to lead.
       const { attached, ensureResponder } = await load();
       await ensureResponder(context, attached(context, id));

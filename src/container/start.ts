@@ -44,6 +44,8 @@ export interface StartOptions {
   readonly attach?: boolean;
   /** Of the terminal, from the first moment. */
   readonly size?: Size;
+  /** A keeper wants it started again: it has been so often already. */
+  readonly restarts?: number;
   /** Told what the container will have to do without, though nobody asked for less. */
   readonly warn?: (text: string) => void;
 }
@@ -227,6 +229,7 @@ export async function buildPlan(context: Context, container: StoredContainer, op
     : undefined;
   const keeper = keeperPlan(context, container, {
     foreground: options.attach ?? false,
+    ...(options.restarts === undefined ? {} : { restarts: options.restarts }),
     ...(health ? { healthSteps: health } : {}),
   });
   return { steps, keeper };

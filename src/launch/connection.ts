@@ -205,6 +205,16 @@ export class Connection {
     this.#numbers(FRAME.renew, [4, protocol], [4, port]);
   }
 
+  /** The keeper has this port of the host too, if nobody else has: as a `hold` step says it. */
+  hold(type: number, protocol: number, address: Uint8Array): void {
+    const payload = new Uint8Array(8 + address.length);
+    const view = new DataView(payload.buffer);
+    view.setUint32(0, type);
+    view.setUint32(4, protocol);
+    payload.set(address, 8);
+    this.send(FRAME.hold, payload);
+  }
+
   /** The exit has been recorded: the keeper need not have it done. */
   taken(): void {
     this.send(FRAME.taken);

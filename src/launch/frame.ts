@@ -14,6 +14,7 @@ export const FRAME = {
   wait: 21,
   policy: 23,
   renew: 24,
+  hold: 25,
   // keeper → client
   stdout: 1,
   stderr: 2,

@@ -60,6 +60,8 @@ export interface KeeperPlan {
   /** Do not read the process's output before a client (the one that sent the plan) has gone or taken it. */
   readonly foreground: boolean;
   readonly restart: RestartPlan;
+  /** How often keepers before this one have started it again; absent: it is somebody's own start. */
+  readonly restarts?: number;
   /** Milliseconds after which the container is killed; 0: never. */
   readonly timeout: number;
   /** The cgroup folders to kill on a timeout or when asked; the first that works counts. */

@@ -396,6 +396,7 @@ function keeper(w: Writer, plan: KeeperPlan): void {
   w.yes(plan.foreground);
   w.u(POLICY[plan.restart.policy]);
   w.u(plan.restart.maximum);
+  w.u(plan.restarts ?? 0);
   w.U(plan.timeout);
   w.l(plan.cgroups);
   w.l(plan.reap);

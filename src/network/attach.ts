@@ -12,7 +12,7 @@ import { postsOf, standing } from "./dns/posts.ts";
 import { resolverGateway, SERVER } from "./dns/rules.ts";
 import { activate, join, subnetOf } from "./endpoints.ts";
 import { OPTION, tableName } from "./names.ts";
-import { allExposed, portInUse, takePorts } from "./ports.ts";
+import { allExposed, portInUse, spoken, takePorts } from "./ports.ts";
 import { PREDEFINED, predefined } from "./predefined.ts";
 import { releaseRows } from "./release.ts";
 import { NetworkRows } from "./rows.ts";
@@ -249,13 +249,13 @@ const PROTOCOLS: Readonly<Record<number, Protocol>> = { 6: "tcp", 17: "udp", 132
 export function explainHold(step: Step & { readonly call: "hold" }, error: LaunchError): SampanError {
   const bytes = step.address;
   const protocol = PROTOCOLS[step.protocol] ?? "tcp";
-  const address = formatIp(bytes.subarray(4, 8));
+  const address = formatIp(bytes.length === 16 ? bytes.subarray(4, 8) : bytes.subarray(8, 24));
   const port = ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0);
   if (error.kernel?.errno === "EADDRINUSE") return portInUse({ protocol, address, port });
   if (error.kernel?.errno !== "EADDRNOTAVAIL") return error;
   return new SampanError(
     "invalid",
-    `failed to bind host port ${address}:${port}/${protocol}: cannot assign requested address`,
+    `failed to bind host port ${spoken({ address, port })}/${protocol}: cannot assign requested address`,
     { hint: `No interface of this machine has the address ${address}.` },
   );
 }

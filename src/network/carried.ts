@@ -11,8 +11,8 @@ const isIp6 = (address: string): boolean => address.includes(":");
 /** Where to listen for a port; undefined: the kernel's rules do it. */
 export function carriedAddress({ protocol, address, destination }: Carried): string | undefined {
   if (protocol !== "tcp" || !isIp6(address)) return undefined;
-  if (address === "::1" || !isIp6(destination)) return address;
-  return address === "::" ? "::1" : undefined;
+  // On :: the rules lead all but ::1; it is listened on as a whole, so that no other program has the port.
+  return address === "::1" || address === "::" || !isIp6(destination) ? address : undefined;
 }
 
 /** How the responder's list of what it serves calls it; undefined: see `carriedAddress`. */

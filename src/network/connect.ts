@@ -10,7 +10,7 @@ import { tableName } from "./names.ts";
 import { takePorts } from "./ports.ts";
 import { NetworkRows } from "./rows.ts";
 import { perform } from "./shared.ts";
-import { insideSteps, linkSteps, publishSteps } from "./steps.ts";
+import { holdOf, insideSteps, linkSteps, publishSteps } from "./steps.ts";
 import type { Endpoint, EndpointConfig, PortBinding, PublishedPort } from "./types.ts";
 
 /** The lowest number that no interface of the container has. */
@@ -120,7 +120,11 @@ export function unpublishPorts(
 }
 
 /** Publishes more ports of a running container. No keeper's plan knows them: they are taken away when its end is recorded. */
-export function publishPorts(place: Place, container: string, bindings: readonly PortBinding[]): void {
+export function publishPorts(
+  place: Place,
+  container: string,
+  bindings: readonly PortBinding[],
+): PublishedPort[] {
   const rows = new NetworkRows(place.store);
   const ports = place.store.transaction(() =>
     takePorts(rows, { ...portTarget(rows.endpointsOf(container)), container, bindings, planned: false }),
@@ -128,6 +132,7 @@ export function publishPorts(place: Place, container: string, bindings: readonly
   const wiring = wiringOf(place, { endpoints: [], ports });
   try {
     perform(place, alone(publishSteps(wiring, "add")), "a port could not be published");
+    return ports;
   } catch (error) {
     place.store.transaction(() => {
       for (const port of ports) rows.deletePort(port);
@@ -135,6 +140,8 @@ export function publishPorts(place: Place, container: string, bindings: readonly
     throw error;
   }
 }
+
+export { holdOf };
 
 /** Ports lead where the container's way out is; when that is another network, they follow. */
 export function followPorts(place: Place, container: string): void {

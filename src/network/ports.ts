@@ -7,7 +7,8 @@ import { readFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { formatIp } from "../common/ip.ts";
 import { mapped } from "../common/loops.ts";
-import { processOfSocket } from "../kernel/proc.ts";
+import { processOfSocket, procFile } from "../kernel/proc.ts";
+import { carriedAddress } from "./carried.ts";
 import type { NetworkRows } from "./rows.ts";
 import type { PortBinding, Protocol, PublishedPort } from "./types.ts";
 
@@ -61,9 +62,10 @@ function places(wanted: Wanted, { address }: PortBinding): Place[] {
 function take(rows: NetworkRows, wanted: Wanted, binding: PortBinding): PublishedPort[] {
   const { protocol, target } = binding;
   const at = places(wanted, binding);
-  // The keeper finds out about a single port when it binds it; whoever chooses must look, and whoever has no plan.
+  // The keeper finds out about a single port when it binds it; whoever chooses must look, and whoever has no plan, or whose port
+  // the responder has.
   const choice = binding.first === 0 || binding.first !== binding.last || !wanted.planned;
-  const listening = choice ? listeners(protocol) : [];
+  let listening: readonly Listener[] | undefined;
   const random = binding.first === 0;
   const [first, last] = random ? ephemeral() : [binding.first, binding.last];
   const count = last - first + 1;
@@ -72,9 +74,11 @@ function take(rows: NetworkRows, wanted: Wanted, binding: PortBinding): Publishe
   for (let tried = 0; tried < count; tried++) {
     const port = first + ((begin + tried) % count);
     conflict = undefined;
-    for (const { address } of at) {
+    for (const { address, destination } of at) {
       const place = { protocol, address, port };
-      conflict ??= holderOf(rows, place) ?? (socketAt(listening, place) && (() => portInUse(place)));
+      conflict ??= holderOf(rows, place);
+      if (conflict || !(choice || carriedAddress({ ...place, destination, target }) !== undefined)) continue;
+      if (isTaken((listening ??= listeners(protocol)), place)) conflict = () => portInUse(place);
     }
     if (!conflict)
       return mapped(at, ({ address, destination }) => ({
@@ -104,7 +108,7 @@ const isAll = (address: string): boolean => address === "0.0.0.0" || address ===
 const meet = (a: string, b: string): boolean =>
   a === b || (a.includes(":") === b.includes(":") && (isAll(a) || isAll(b)));
 
-const spoken = ({ address, port }: HostPort): string =>
+export const spoken = ({ address, port }: Pick<HostPort, "address" | "port">): string =>
   address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 
 /** Another container has it. */
@@ -125,6 +129,14 @@ const socketAt = (listening: readonly Listener[], { address, port }: HostPort): 
   return undefined;
 };
 
+/** Whether a program of the host has it. The responder gives up what was another container's when it sees that it is no more. */
+function isTaken(listening: readonly Listener[], place: HostPort): boolean {
+  const socket = socketAt(listening, place);
+  return (
+    socket !== undefined && !(place.address.includes(":") && isResponder(processOfSocket(socket.inode)?.pid))
+  );
+}
+
 /** The error for a port that a process of the host has: it says which. */
 export function portInUse(place: HostPort): SampanError {
   const socket = socketAt(listeners(place.protocol), place);
@@ -139,6 +151,10 @@ export function portInUse(place: HostPort): SampanError {
     },
   );
 }
+
+/** `sampan names …`: see dns/posts.ts. */
+const isResponder = (pid: number | undefined): boolean =>
+  pid !== undefined && procFile(pid, "cmdline")?.split("\0")[1] === "names";
 
 // ---- sockets of the host
 

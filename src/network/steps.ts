@@ -22,6 +22,7 @@ import {
   setBridgePort,
 } from "../kernel/rtnetlink.ts";
 import type { Fill, Step } from "../launch/index.ts";
+import { carriedAddress } from "./carried.ts";
 import { resolverSteps } from "./dns/rules.ts";
 import { nameBytes, publishedElement } from "./elements.ts";
 import { macBytes, subnetOf } from "./endpoints.ts";
@@ -228,27 +229,37 @@ const linkLocalLength = (address: Uint8Array): number => (address.length === 4 ?
 
 const SOCKET = { tcp: [1, 6], udp: [2, 17], sctp: [5, 132] } as const;
 const AF_INET = 2;
+const AF_INET6 = 10;
 
-/** struct sockaddr_in: IPv4 only, where most of what is published is; two families would be two sockets for one port. */
-function holdStep({ protocol, address, port }: PublishedPort): Step | undefined {
+/** What has a port, as socket(2) and bind(2) take it: struct sockaddr_in or sockaddr_in6. Undefined: the responder has it. */
+export function holdOf(
+  published: PublishedPort,
+): { readonly type: number; readonly protocol: number; readonly address: Uint8Array } | undefined {
+  const { protocol, address, port } = published;
   const ip = parseIp(address);
-  if (ip?.length !== 4) return undefined;
-  const bytes = new Uint8Array(16);
-  bytes[0] = AF_INET;
+  if (!ip || carriedAddress(published) !== undefined) return undefined;
+  const four = ip.length === 4;
+  const bytes = new Uint8Array(four ? 16 : 28);
+  bytes[0] = four ? AF_INET : AF_INET6;
   bytes[2] = port >> 8;
   bytes[3] = port & 0xff;
-  bytes.set(ip, 4);
+  bytes.set(ip, four ? 4 : 8);
   const [type, number] = SOCKET[protocol];
-  return {
-    call: "hold",
-    column: "outside",
-    why: "--publish",
-    type,
-    protocol: number,
-    address: bytes,
-    // Few kernels have SCTP for the host; what passes through needs none.
-    ...(protocol === "sctp" ? { optional: true } : {}),
-  };
+  return { type, protocol: number, address: bytes };
+}
+
+function holdStep(published: PublishedPort): Step | undefined {
+  const hold = holdOf(published);
+  return (
+    hold && {
+      call: "hold",
+      column: "outside",
+      why: "--publish",
+      ...hold,
+      // Few kernels have SCTP for the host; what passes through needs none.
+      ...(published.protocol === "sctp" ? { optional: true } : {}),
+    }
+  );
 }
 
 /** Elements of published ports by the map that holds them. What has no way through the kernel (::1) has none. */

@@ -46,10 +46,15 @@ export async function prune(
 ): Promise<PrunedVolumes> {
   const used = links(place.store);
   const removed: string[] = [];
+  const problems: Error[] = [];
   let reclaimed = 0;
   for (const volume of all(place)) {
     if (used.has(volume.name) || !(options.all || volume.anonymous)) continue;
     if (!(options.filter?.(volume) ?? true)) continue;
+    if (volume.problem) {
+      problems.push(volume.problem);
+      continue;
+    }
     const size = bytesIn(volume.mountpoint);
     try {
       if (!drop(place, volume.name)) continue;
@@ -63,7 +68,7 @@ export async function prune(
   }
   place.hooks.tell({ action: "prune", id: "", attributes: { reclaimed: String(reclaimed) } });
   await place.hooks.removeTrees(collectGarbage(place.store, place.paths));
-  return { removed, reclaimed };
+  return { removed, reclaimed, problems };
 }
 
 /** A new name; the containers that use it follow, those that run too: what is mounted stays mounted. */

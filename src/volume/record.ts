@@ -12,6 +12,8 @@ export interface VolumeRecord {
   readonly mountpoint: string;
   /** It was made for a container, which gave it no name. */
   readonly anonymous: boolean;
+  /** In a list: why its folder is still where it was before a rename. Whoever uses the volume is refused for that. */
+  readonly problem?: Error;
 }
 
 /** A volume as it is asked for. Without a name it is an anonymous one, called by 64 hex digits. */

@@ -41,6 +41,11 @@ export const taken = (what: string, from: string, to: string): SampanError =>
 
 function toRecord(place: Place, row: Row): VolumeRecord {
   if (row.moving !== "") finishMove(place, row.name);
+  return recordAt(place, row, row.name);
+}
+
+/** Of a volume whose folder has this name. */
+function recordAt(place: Place, row: Row, folder: string): VolumeRecord {
   const { labels = {}, options = {} } = JSON.parse(row.record) as Kept;
   return {
     name: row.name,
@@ -48,7 +53,7 @@ function toRecord(place: Place, row: Row): VolumeRecord {
     driver: "local",
     labels,
     options,
-    mountpoint: `${volumeFolder(place.paths, row.name)}/_data`,
+    mountpoint: `${volumeFolder(place.paths, folder)}/_data`,
     anonymous: labels[ANONYMOUS] !== undefined,
   };
 }
@@ -58,10 +63,17 @@ export function find(place: Place, name: string): VolumeRecord | undefined {
   return row ? toRecord(place, row) : undefined;
 }
 
-/** All of them, by name. */
+/** All of them, by name. One whose folder cannot be moved hides no other: it says so itself. */
 export function all(place: Place): VolumeRecord[] {
   const rows = place.store.db.query<Row, []>(`SELECT ${COLUMNS} FROM volumes ORDER BY name`).all();
-  return rows.map((row) => toRecord(place, row));
+  return rows.map((row) => {
+    try {
+      return toRecord(place, row);
+    } catch (problem) {
+      if (!(problem instanceof SampanError)) throw problem;
+      return { ...recordAt(place, row, row.moving), problem };
+    }
+  });
 }
 
 /** A new anonymous name. */

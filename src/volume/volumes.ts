@@ -31,6 +31,8 @@ export interface PrunedVolumes {
   readonly removed: readonly string[];
   /** Bytes. */
   readonly reclaimed: number;
+  /** Why others stay that were to go. */
+  readonly problems: readonly Error[];
 }
 
 export class Volumes {

@@ -118,6 +118,7 @@ describe("volume rename", () => {
   });
 
   test("whose folder cannot be moved keeps its content, and is finished when the cause is gone", async () => {
+    await box.ok("volume", "create", "--label", "goes", "here");
     await run("-v", "here:/v", "busybox", "sh", "-c", "echo kept > /v/f");
     const { Store } = await import("../../src/store/index.ts");
     const store = Store.open({ root: box.root, run: `${box.root}/run` });
@@ -129,10 +130,23 @@ describe("volume rename", () => {
     mkdirSync(data("there"), { recursive: true });
     const folder = `${box.root}/volumes`;
     const why = `ENOTEMPTY: directory not empty, rename '${folder}/here' -> '${folder}/there'`;
-    for (const command of [["inspect", "there"], ["ls"], ["prune", "-af"], ["create", "here"]])
-      expect(await refused("volume", ...command)).toBe(
-        `1: sampan: volume there: its folder cannot be moved: ${why}`,
-      );
+    const said = `sampan: volume there: its folder cannot be moved: ${why}`;
+    for (const command of [
+      ["inspect", "there"],
+      ["create", "here"],
+    ])
+      expect(await refused("volume", ...command)).toBe(`1: ${said}`);
+    // It hides no other, and keeps none from going.
+    await box.ok("volume", "create", "--label", "goes", "beside");
+    const listed = await box.cli("volume", "ls", "-q");
+    expect(listed.code).toBe(0);
+    expect(listed.stdout.split("\n")).toEqual(expect.arrayContaining(["beside", "there"]));
+    expect(listed.stderr).toStartWith(said);
+    const pruned = await box.cli("volume", "prune", "-af", "--filter", "label=goes");
+    expect(pruned.code).toBe(1);
+    expect(pruned.stdout).toContain("beside\n");
+    expect(pruned.stdout).not.toContain("there\n");
+    expect(pruned.stderr).toStartWith(said);
     rmSync(`${folder}/there`, { recursive: true });
     await box.ok("volume", "prune", "-f");
     expect(await run("-v", "there:/v", "busybox", "cat", "/v/f")).toBe("kept");

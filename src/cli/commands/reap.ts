@@ -8,7 +8,7 @@ import { Engine } from "../../engine.ts";
 const PAUSE = 1000;
 
 export async function reap([id = "", root, run]: readonly string[]): Promise<number> {
-  // What is started here would hand it on to its own keeper.
+  // How often it will have been started again then. What is started here would hand it on to its own keeper.
   const again = process.env["SAMPAN_AGAIN"];
   delete process.env["SAMPAN_AGAIN"];
   const engine = Engine.open({ ...(root ? { root } : {}), ...(run ? { run } : {}) });
@@ -16,7 +16,7 @@ export async function reap([id = "", root, run]: readonly string[]): Promise<num
   // Its networks or ports were changed while it ran, and its restart policy wants it back.
   if (again) {
     await Bun.sleep(PAUSE);
-    await engine.containers.start(id).catch(() => {});
+    await engine.containers.start(id, { restarts: Number(again) }).catch(() => {});
   }
   return 0;
 }

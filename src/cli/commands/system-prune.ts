@@ -10,6 +10,7 @@ import { readFilter } from "../filter.ts";
 import { type Flags, UsageError } from "../flags.ts";
 import { print, write } from "../output.ts";
 import { imageLines, removedText } from "../pruned.ts";
+import { report } from "../report.ts";
 
 const FLAGS = {
   all: { type: "bool", short: "a", help: "Remove all unused images not just dangling ones" },
@@ -56,6 +57,7 @@ async function pruneVolumes(engine: Engine, filters: Filters): Promise<PrunedVol
   const { filter } = volumePruneChoice(filters);
   const pruned = await engine.volumes.prune({ filter });
   write(1, removedText("Deleted Volumes", pruned.removed));
+  for (const problem of pruned.problems) report(problem);
   return pruned;
 }
 

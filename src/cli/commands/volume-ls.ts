@@ -9,6 +9,7 @@ import { readFilter } from "../filter.ts";
 import type { Flags } from "../flags.ts";
 import { FORMAT } from "../format.ts";
 import { write } from "../output.ts";
+import { report } from "../report.ts";
 
 const FLAGS = {
   filter: {
@@ -39,6 +40,7 @@ export default command({
     if (flags.quiet) write(1, rows.map(({ Name }) => `${Name}\n`).join(""));
     else if (format !== "" && format !== "table") write(1, await formatRows(format, rows, VOLUME_COLUMNS));
     else write(1, table([["DRIVER", "VOLUME NAME"], ...rows.map(({ Driver, Name }) => [Driver, Name])]));
+    for (const { problem } of found) if (problem) report(problem);
     return 0;
   },
 });

@@ -9,6 +9,7 @@ import { readFilter } from "../filter.ts";
 import { type Flags, UsageError } from "../flags.ts";
 import { print, write } from "../output.ts";
 import { removedText } from "../pruned.ts";
+import { report } from "../report.ts";
 
 const FLAGS = {
   all: { type: "bool", short: "a", help: "Remove all unused volumes, not just anonymous ones" },
@@ -35,9 +36,13 @@ export default command({
     const which = all ? "all" : "anonymous";
     const warning = `WARNING! This will remove ${which} local volumes not used by at least one container.`;
     if (!flags.force && !confirm(warning)) return 0;
-    const { removed, reclaimed } = await Engine.open(where).volumes.prune({ all, filter: choice.filter });
+    const { removed, reclaimed, problems } = await Engine.open(where).volumes.prune({
+      all,
+      filter: choice.filter,
+    });
     write(1, removedText("Deleted Volumes", removed));
     print(`Total reclaimed space: ${humanSize4(reclaimed)}`);
-    return 0;
+    for (const problem of problems) report(problem);
+    return problems.length > 0 ? 1 : 0;
   },
 });

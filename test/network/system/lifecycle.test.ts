@@ -293,6 +293,90 @@ print(1,flush=True);time.sleep(60)`,
     await world.ok("rm", "-f", "sixth");
     await world.ok("network", "rm", "six");
   });
+
+  /** What a program of the host gets that wants this port. */
+  const wanted = (address: string, port: number, type = "STREAM"): string =>
+    world.host
+      .run(
+        "python3",
+        "-c",
+        `
+import socket
+s = socket.socket(socket.AF_INET6 if ":" in ${JSON.stringify(address)} else socket.AF_INET, socket.SOCK_${type})
+if s.family == socket.AF_INET6: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+if s.type == socket.SOCK_STREAM: s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+try:
+    s.bind((${JSON.stringify(address)}, ${port}))
+    if s.type == socket.SOCK_STREAM: s.listen()
+    print("had")
+except OSError as error:
+    print(error.strerror)
+`,
+      )
+      .trim();
+
+  test("no program of the host takes one: of either family, published at the start or later", async () => {
+    await world.ok("network", "create", "--ipv6", "held");
+    const ports = "-p 8121:80 -p 8121:80/udp -p [fd99::1]:8122:80".split(" ");
+    await sleeper("--name", "holding", "--network", "held", ...ports);
+    await world.ok("update", "--publish-add", "8123:81", "--publish-add", "8123:81/udp", "holding");
+    const used = "Address already in use";
+    for (const port of [8121, 8123])
+      for (const [address, type] of [
+        ["0.0.0.0", "STREAM"],
+        ["0.0.0.0", "DGRAM"],
+        ["::", "STREAM"],
+        ["::1", "STREAM"],
+        ["::", "DGRAM"],
+      ] as const)
+        expect(`${address} ${port} ${type}: ${wanted(address, port, type)}`).toBe(
+          `${address} ${port} ${type}: ${used}`,
+        );
+    expect(wanted("fd99::1", 8122)).toBe(used);
+    expect(wanted("::1", 8122)).toBe("had");
+    await world.ok("update", "--publish-rm", "8123:81", "holding");
+    expect(wanted("0.0.0.0", 8123)).toBe("had");
+    await world.ok("rm", "-f", "holding");
+    expect(wanted("0.0.0.0", 8121)).toBe("had");
+    await world.ok("network", "rm", "held");
+  });
+
+  test("an IPv6 port that a program of the host has: the container does not start, and the error names it", async () => {
+    await world.ok("network", "create", "--ipv6", "seven");
+    const server = Bun.spawn(
+      world.host.enter(
+        "python3",
+        "-c",
+        "import socket; s = socket.create_server(('::1', 8124), family=socket.AF_INET6); print('up', flush=True); s.accept()",
+      ),
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    for await (const _ of server.stdout) break;
+    for (const port of ["8124:80", "[::]:8124:80", "[::1]:8124:80"])
+      expect(await refusal("run", "--rm", "--network", "seven", "-p", port, "host", "true")).toMatch(
+        /^sampan: failed to bind host port \[::1?\]:8124\/tcp: address already in use\nProcess \d+ \(python3\) has it\.$/,
+      );
+    server.kill();
+    await server.exited;
+    await world.ok("run", "--rm", "--network", "seven", "-p", "8124:80", "host", "true");
+    await world.ok("network", "rm", "seven");
+  });
+
+  test("several changes at once: none is lost", async () => {
+    await sleeper("--name", "busy");
+    const ports = Array.from({ length: 6 }, (_, n) => 8130 + n);
+    await Promise.all(ports.map((port) => world.ok("update", "--publish-add", `${port}:${port}`, "busy")));
+    const bindings = JSON.parse(await world.ok("inspect", "-f", "{{json .HostConfig.PortBindings}}", "busy"));
+    expect(Object.keys(bindings).sort()).toEqual(ports.map((port) => `${port}/tcp`));
+    expect((await world.ok("port", "busy")).split("\n").length).toBe(6);
+    await Promise.all(
+      ports.slice(0, 5).map((port) => world.ok("update", "--publish-rm", `${port}:${port}`, "busy")),
+    );
+    expect(await world.ok("port", "busy")).toBe("8135/tcp -> 0.0.0.0:8135");
+    await world.ok("restart", "-t", "0", "busy");
+    expect(await world.ok("port", "busy")).toBe("8135/tcp -> 0.0.0.0:8135");
+    await world.ok("rm", "-f", "busy");
+  });
 });
 
 describe("several networks", () => {
@@ -344,6 +428,7 @@ describe("several networks", () => {
       after = await pidOf();
     }
     expect(after).not.toBe(before);
+    expect(await world.ok("inspect", "-f", "{{.RestartCount}}", "renewed")).toBe("1");
     const keeper = await keeperOf("renewed");
     expect(await Bun.file(`/proc/${keeper}/environ`).text()).not.toContain("SAMPAN_AGAIN");
     await world.ok("kill", "renewed");
