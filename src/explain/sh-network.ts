@@ -40,6 +40,11 @@ export function linksText(steps: readonly Step[], instead: Instead): string[] {
           `ip link add link ${quote(change.parent)} name ${change.name}${hardware(change.mac)}${size(change.mtu)} netns "$pid" type macvlan mode ${change.mode}`,
         );
         break;
+      case "ipvlan":
+        lines.push(
+          `ip link add link ${quote(change.parent)} name ${change.name}${size(change.mtu)} netns "$pid" type ipvlan mode ${change.mode} ${change.flag}`,
+        );
+        break;
       case "port":
         lines.push(
           `ip link set ${here.get(change.name) ?? ""} type bridge_slave hairpin ${change.hairpin ? "on" : "off"} isolated ${change.isolated ? "on" : "off"}`,
@@ -70,6 +75,9 @@ export function addressesText(steps: readonly Step[], instead: Instead): string[
       }
       case "route":
         lines.push(`ip route add default via ${change.gateway}`);
+        break;
+      case "out":
+        lines.push(`ip ${change.version === 6 ? "-6 " : ""}route add default dev ${change.link}`);
         break;
     }
   return lines;

@@ -1,11 +1,17 @@
 /** The messages of rtnetlink.ts read again: what a plan does to links, addresses and routes, for whoever wants to say it in words. */
 import { formatIp } from "../common/ip.ts";
 import {
+  AF_INET6,
   IFA,
   IFF_UP,
   IFLA,
   IFLA_BRPORT,
+  IFLA_IPVLAN,
   INFO,
+  IPVLAN_FLAGS,
+  IPVLAN_MODES,
+  type IpvlanFlag,
+  type IpvlanMode,
   MACVLAN_MODE,
   MACVLAN_MODES,
   type MacvlanMode,
@@ -32,6 +38,14 @@ export type LinkChange =
       readonly mac: string;
       readonly mtu?: number;
     }
+  | {
+      readonly kind: "ipvlan";
+      readonly name: string;
+      readonly parent: string;
+      readonly mode: IpvlanMode;
+      readonly flag: IpvlanFlag;
+      readonly mtu?: number;
+    }
   | { readonly kind: "port"; readonly name: string; readonly hairpin: boolean; readonly isolated: boolean }
   | { readonly kind: "up"; readonly name: string }
   | {
@@ -40,8 +54,9 @@ export type LinkChange =
       readonly address: string;
       readonly length: number;
     }
-  /** The default route. */
-  | { readonly kind: "route"; readonly gateway: string };
+  /** The default route: by a gateway, or straight out of a link. */
+  | { readonly kind: "route"; readonly gateway: string }
+  | { readonly kind: "out"; readonly link: string; readonly version: 4 | 6 };
 
 /** Names of interfaces whose numbers the launcher fills in, by their places in the messages. */
 export type LinkNames = readonly { readonly at: number; readonly name: string }[];
@@ -99,6 +114,9 @@ const ip = (of: Attributes, type: number): string => formatIp(of.get(type)?.byte
 
 const mtu = (of: Attributes): { mtu?: number } => (of.has(IFLA.mtu) ? { mtu: number(of, IFLA.mtu) } : {});
 
+const named = <N extends string>(numbers: Readonly<Record<N, number>>, value: number): N | undefined =>
+  (Object.keys(numbers) as N[]).find((each) => numbers[each] === value);
+
 export function readLinkChanges(messages: Uint8Array, links: LinkNames = []): LinkChange[] {
   const view = new DataView(messages.buffer, messages.byteOffset, messages.byteLength);
   const nameAt = (at: number | undefined): string => links.find((link) => link.at === at)?.name ?? "";
@@ -122,7 +140,15 @@ export function readLinkChanges(messages: Uint8Array, links: LinkNames = []): Li
         address: ip(within(IFADDR), IFA.local),
         length: view.getUint8(body + 1),
       });
-    } else if (type === RTM.newroute) found.push({ kind: "route", gateway: ip(within(ROUTE), RTA.gateway) });
+    } else if (type === RTM.newroute) {
+      const route = within(ROUTE);
+      const version = view.getUint8(body) === AF_INET6 ? 6 : 4;
+      found.push(
+        route.has(RTA.gateway)
+          ? { kind: "route", gateway: ip(route, RTA.gateway) }
+          : { kind: "out", link: nameAt(route.get(RTA.oif)?.at), version },
+      );
+    }
     at += (size + 3) & ~3;
   }
   return found;
@@ -145,14 +171,23 @@ function newLink(
     }
     case "macvlan": {
       const value = number(nested(messages, info, INFO.data), MACVLAN_MODE);
-      const modes = Object.keys(MACVLAN_MODES) as MacvlanMode[];
-      const mode = modes.find((each) => MACVLAN_MODES[each] === value) ?? "bridge";
       return {
         kind: "macvlan",
         name,
         parent: nameAt(link.get(IFLA.link)?.at),
-        mode,
+        mode: named(MACVLAN_MODES, value) ?? "bridge",
         mac: mac(link),
+        ...mtu(link),
+      };
+    }
+    case "ipvlan": {
+      const data = nested(messages, info, INFO.data);
+      return {
+        kind: "ipvlan",
+        name,
+        parent: nameAt(link.get(IFLA.link)?.at),
+        mode: named(IPVLAN_MODES, number(data, IFLA_IPVLAN.mode)) ?? "l2",
+        flag: named(IPVLAN_FLAGS, number(data, IFLA_IPVLAN.flags)) ?? "bridge",
         ...mtu(link),
       };
     }

@@ -4,7 +4,7 @@ import { type NetlinkWriter, NLM_F } from "./netlink.ts";
 export const RTM = { newlink: 16, dellink: 17, newaddr: 20, newroute: 24 } as const;
 export const IFF_UP = 1;
 const AF_INET = 2;
-const AF_INET6 = 10;
+export const AF_INET6 = 10;
 
 export const IFLA = {
   address: 1,

@@ -194,3 +194,16 @@ test("a default route straight out of an interface", async () => {
     { dst: "default", dev: "lo", scope: "link" },
   ]);
 });
+
+test("what is written is read again: ipvlan, and a way out without a gateway", () => {
+  const w = new NetlinkWriter();
+  const { parent } = newIpvlan(w, { name: "eth0", mode: "l3s", flag: "vepa", mtu: 1400 });
+  const links = [
+    { at: parent, name: "eno1" },
+    { at: addDeviceRoute(w, 6), name: "eth0" },
+  ];
+  expect(readLinkChanges(w.done(), links)).toEqual([
+    { kind: "ipvlan", name: "eth0", parent: "eno1", mode: "l3s", flag: "vepa", mtu: 1400 },
+    { kind: "out", link: "eth0", version: 6 },
+  ]);
+});
