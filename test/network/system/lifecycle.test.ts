@@ -349,9 +349,9 @@ except OSError as error:
         "-c",
         "import socket; s = socket.create_server(('::1', 8124), family=socket.AF_INET6); print('up', flush=True); s.accept()",
       ),
-      { stdio: ["ignore", "pipe", "inherit"] },
+      { stdio: ["ignore", "pipe", "ignore"] },
     );
-    for await (const _ of server.stdout) break;
+    await server.stdout.getReader().read();
     for (const port of ["8124:80", "[::]:8124:80", "[::1]:8124:80"])
       expect(await refusal("run", "--rm", "--network", "seven", "-p", port, "host", "true")).toMatch(
         /^sampan: failed to bind host port \[::1?\]:8124\/tcp: address already in use\nProcess \d+ \(python3\) has it\.$/,
