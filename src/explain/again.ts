@@ -9,6 +9,7 @@ import { asideText, ociText } from "./as-oci.ts";
 import { asRun, runText } from "./as-run.ts";
 import { asSh } from "./as-sh.ts";
 import { asTs } from "./as-ts.ts";
+import { askedBy } from "./cgroups.ts";
 import type { Form } from "./forms.ts";
 import type { Instead } from "./sh-network.ts";
 import { volumeOf } from "./sh-rootfs.ts";
@@ -44,7 +45,7 @@ export async function again(engine: Engine, reference: string, form: Form, colum
 }
 
 async function script(engine: Engine, container: ContainerRecord): Promise<string> {
-  const { name } = container;
+  const { name, config } = container;
   const kept = await engine.containers.plan(container.id);
   if (!kept)
     throw new SampanError("not-found", `container ${name} has no plan: it has not been started`, {
@@ -52,7 +53,7 @@ async function script(engine: Engine, container: ContainerRecord): Promise<strin
     });
   return asSh({
     name,
-    steps: kept.steps,
+    steps: kept.steps.map((step) => ({ ...step, why: askedBy(step.why, config.resources) })),
     cgroupPath: cgroupOf(container),
     run: `${engine.paths.run}/${shortId(container.id)}`,
     volumes: await volumesOf(engine, kept.steps),

@@ -32,7 +32,7 @@ export async function explainAhead(
     doctor(where),
   ]);
   const report = { ok: true, keeper: 0, pid: 0, startedAt: 0, startedNs: "0", steps: [] };
-  const { lines } = planLines({ steps, report }, { id, name: "new", run: engine.paths.run });
+  const { lines } = planLines({ steps, report }, { id, name: "new", run: engine.paths.run, config });
   const obstacles = findings.flatMap((row): Obstacle[] => {
     if (row.state === "works") return [];
     const needing = steps.flatMap((step, index) =>

@@ -112,12 +112,22 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
+/** The flag that somebody gave, where another one's file was written for it as well. */
+export function askedBy(flag: string, { memorySwap, nanoCpus, cpuQuota, cpuPeriod }: Resources): string {
+  if (flag === "--memory-swap") return memorySwap === undefined ? "--memory" : flag;
+  if (flag === "--cpu-period" && cpuPeriod !== undefined) return flag;
+  if (flag !== "--cpus" && flag !== "--cpu-period") return flag;
+  return nanoCpus === undefined && cpuQuota !== undefined ? "--cpu-quota" : "--cpus";
+}
+
 export function cgroups(places: readonly CgroupPlace[], resources: Resources | undefined): Cgroups {
   const v2 = places.find(({ hierarchy }) => hierarchy === "v2")?.folder;
   const v1 = (controller: string): string | undefined =>
     places.find(({ hierarchy }) => hierarchy.split(",").includes(controller))?.folder;
   const flag = (name: string, asked: unknown): { flag?: string } =>
-    name !== "" && asked !== undefined && asked !== 0 && asked !== "" ? { flag: name } : {};
+    name !== "" && asked !== undefined && asked !== 0 && asked !== ""
+      ? { flag: askedBy(name, resources ?? {}) }
+      : {};
 
   const limits: LimitLine[] = [];
   for (const kind of KINDS) {
@@ -222,11 +232,7 @@ function cpuLimits(
       limit: limit === null ? null : limit / Number(period),
       ...(used === undefined ? {} : { now: `${(used / 1e6).toFixed(used < 1e5 ? 3 : 1)} s` }),
       file: value === undefined ? `${accounts ?? folder}/${accounts ? "cpuacct.usage" : "cpu.stat"}` : file,
-      ...(limit === null
-        ? {}
-        : flag("--cpus", (r) => r.nanoCpus)["flag"] !== undefined
-          ? { flag: "--cpus" }
-          : flag("--cpu-quota", (r) => r.cpuQuota)),
+      ...(limit === null ? {} : flag("--cpus", (r) => r.nanoCpus ?? r.cpuQuota)),
     });
   const weight = `${folder}/${old ? "cpu.shares" : "cpu.weight"}`;
   const share = text(weight);

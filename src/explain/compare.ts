@@ -2,7 +2,7 @@
 import { size } from "./layout.ts";
 import type { Explanation, LimitLine, MountLine, Rights, Rootfs, Target } from "./types.ts";
 
-export type Section = "target" | "namespaces" | "cgroups" | "root filesystem" | "process";
+export type Section = "target" | "namespaces" | "cgroups" | "root filesystem" | "process" | "network";
 
 export interface Difference {
   readonly section: Section;
@@ -53,8 +53,20 @@ export function compare(a: Explanation, b: Explanation): Comparison {
   facts("process", rightFacts(a.process), rightFacts(b.process));
   for (const set of ["effective", "bounding", "ambient", "inheritable"] as const)
     sets("process", `capabilities, ${set}`, a.process.capabilities[set], b.process.capabilities[set]);
+  facts("network", plugs(a), plugs(b));
   return { a: a.target, b: b.target, differences, same };
 }
+
+/** Addresses are each one's own, as numbers of namespaces are. */
+const plugs = ({ network }: Explanation): Facts =>
+  some([
+    ["interfaces", network?.interfaces.map(({ name }) => name).join(" ")],
+    ["networks", network?.networks.map(({ name }) => name).join(" ")],
+    [
+      "published",
+      network?.published.map(({ protocol, port, target }) => `${protocol} ${port} is ${target}`).join(", "),
+    ],
+  ]);
 
 const some = (entries: readonly (readonly [what: string, value: string | undefined])[]): Facts =>
   new Map(entries.flatMap(([what, value]) => (value === undefined ? [] : [[what, value] as const])));
@@ -145,6 +157,6 @@ function rightFacts(found: Rights): Facts {
       ({ name, soft, hard }) => [`limit ${name}`, `${number(soft)}, ${number(hard)}`] as const,
     ),
     ["uid map", found.uidMap.map((line) => line.join(" ")).join(", ")],
-    ["listens on", found.ports.map(({ protocol, port }) => `${protocol} ${port}`).join(" ")],
+    ["listens on", found.ports?.map(({ protocol, port }) => `${protocol} ${port}`).join(" ")],
   ]);
 }

@@ -17,5 +17,5 @@ export function endingText(ending: Ending, style: Style): string {
     ending.log.length === 0 ? "it wrote none, or they are not kept" : "",
     style,
   );
-  return text + table({ rows: ending.log.map(({ text: line }) => [line]) }, style);
+  return text + table({ rows: ending.log.map(({ text: line }) => [line.replaceAll("\t", "    ")]) }, style);
 }

@@ -4,6 +4,7 @@
  * program's own.
  */
 import { formatDuration } from "../common/durations.ts";
+import { SampanError } from "../common/error.ts";
 import { type Ended, NEVER } from "../container/index.ts";
 import type { Engine } from "../engine.ts";
 import { signalName } from "../kernel/signals.ts";
@@ -59,6 +60,25 @@ export interface Ending {
   readonly events: readonly { readonly time: string; readonly action: string; readonly signal?: string }[];
   /** The last lines that it wrote. */
   readonly log: readonly { readonly stream: "stdout" | "stderr"; readonly text: string }[];
+}
+
+/** The error of something that only a container has that is still there, in better words if it was removed. */
+export async function whenRemoved(
+  engine: Engine,
+  references: readonly string[],
+  error: unknown,
+): Promise<unknown> {
+  if (!(error instanceof SampanError) || error.code !== "not-found") return error;
+  for (const reference of references) {
+    const ending = await explainEnd(engine, reference).catch(() => undefined);
+    if (ending?.removed)
+      return new SampanError(
+        "not-found",
+        `container ${ending.name} has been removed: how it ended is remembered, and nothing else`,
+        { hint: `See it: sampan explain ${ending.name}`, cause: error },
+      );
+  }
+  return error;
 }
 
 const SIGNAL_BASE = 128;

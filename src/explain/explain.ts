@@ -44,7 +44,7 @@ export async function explain(engine: Engine, reference: string): Promise<Explan
   // All of it was one process's, or it is said of none.
   if (!may || processStart(target.pid) !== found.start) throw gone(found);
   return {
-    summary: summary(target, lines, container, kept && startOf(kept)),
+    summary: summary({ target, namespaces: lines, processes: tree, container, plan: kept && startOf(kept) }),
     target,
     processes: tree,
     namespaces: lines,

@@ -7,7 +7,7 @@ export type { Ahead, Obstacle } from "./ahead.ts";
 export { type Comparison, compare, type Difference } from "./compare.ts";
 export { comparisonText } from "./compare-text.ts";
 export type { Diagnosis, Finding } from "./doctor/index.ts";
-export { type Cause, type Ending, explainEnd } from "./ending.ts";
+export { type Cause, type Ending, explainEnd, whenRemoved } from "./ending.ts";
 export { endingText } from "./ending-text.ts";
 export { explain } from "./explain.ts";
 export { FORMS, isForm } from "./forms.ts";

@@ -16,7 +16,8 @@ function groups(lines: readonly PlanLine[]): Group[] {
   for (const line of lines) {
     const last = found.at(-1)?.lines[0];
     const same = last && last.call === line.call && last.why === line.why && last.column === line.column;
-    if (same) found.at(-1)?.lines.push(line);
+    // A number that a flag has set is worth a line.
+    if (same && !(line.call === "write" && line.why.startsWith("--"))) found.at(-1)?.lines.push(line);
     else found.push({ lines: [line] });
   }
   return found.flatMap(({ lines: run }): Group[] => {

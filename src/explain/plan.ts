@@ -3,9 +3,10 @@
  * took, by the plank that it belongs to. It is what the launcher did, not what it would do now.
  */
 import { SampanError } from "../common/error.ts";
-import type { KeptPlan } from "../container/index.ts";
+import type { ContainerRecord, KeptPlan } from "../container/index.ts";
 import type { Engine } from "../engine.ts";
 import type { CallName, Column } from "../launch/index.ts";
+import { askedBy } from "./cgroups.ts";
 import { type Plank, phrase, plankOf } from "./phrase.ts";
 import { containerOf, findTarget } from "./target.ts";
 
@@ -38,7 +39,7 @@ export interface PlanExplanation {
 }
 
 /** The same container as `explain` means by this word, running or ended. */
-function startedOf(engine: Engine, reference: string): { readonly id: string; readonly name: string } {
+function startedOf(engine: Engine, reference: string): ContainerRecord {
   const known = containerOf(engine, reference);
   if (known) return known;
   const { container, target } = findTarget(engine, reference);
@@ -49,9 +50,9 @@ function startedOf(engine: Engine, reference: string): { readonly id: string; re
 }
 
 export async function explainPlan(engine: Engine, reference: string): Promise<PlanExplanation> {
-  const { id, name } = startedOf(engine, reference);
+  const { id, name, config } = startedOf(engine, reference);
   const kept = await engine.containers.plan(id);
-  if (kept) return planLines(kept, { id, name, run: engine.paths.run });
+  if (kept) return planLines(kept, { id, name, run: engine.paths.run, config });
   throw new SampanError("not-found", `container ${name} has no plan: it has not been started`, {
     hint: `Start it first: sampan start ${name}`,
   });
@@ -60,7 +61,7 @@ export async function explainPlan(engine: Engine, reference: string): Promise<Pl
 /** `run`: the engine's folder of running containers; what it binds over /etc from there was asked for by nobody. */
 export function planLines(
   { steps, report }: KeptPlan,
-  { id, name, run }: { readonly id: string; readonly name: string; readonly run: string },
+  { id, name, run, config }: Pick<ContainerRecord, "id" | "name" | "config"> & { readonly run: string },
 ): PlanExplanation {
   const lines = steps.map((step, index): PlanLine => {
     const { us, at, errno } = report.steps[index] ?? {};
@@ -71,7 +72,9 @@ export function planLines(
       plank: plankOf(step),
       call: step.call,
       words: phrase(step),
-      why: why.startsWith(`-v ${run}/`) ? why.slice(why.lastIndexOf(":") + 1) : why,
+      why: why.startsWith(`-v ${run}/`)
+        ? why.slice(why.lastIndexOf(":") + 1)
+        : askedBy(why, config.resources),
       ...(us === undefined ? {} : { us }),
       ...(at === undefined ? {} : { at }),
       ...(errno === undefined ? {} : { errno }),

@@ -34,19 +34,29 @@ export function parseSockets(text: string, protocol: Port["protocol"]): Socket[]
     });
 }
 
-function owners(members: ReadonlySet<number>, look: Look): ReadonlyMap<string, number> {
-  const found = new Map<string, number>();
+interface Owners {
+  /** By the inodes of sockets. */
+  readonly pids: ReadonlyMap<string, number>;
+  /** Whose files may not be looked at. */
+  readonly closed: ReadonlySet<number>;
+}
+
+function owners(members: ReadonlySet<number>, look: Look): Owners {
+  const pids = new Map<string, number>();
+  const closed = new Set<number>();
   for (const pid of members)
     try {
       for (const fd of readdirSync(`/proc/${pid}/fd`)) {
         const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1];
-        if (inode !== undefined && !found.has(inode)) found.set(inode, pid);
+        if (inode !== undefined && !pids.has(inode)) pids.set(inode, pid);
       }
     } catch (error) {
       const { code } = error as { code?: string };
-      if (code === "EACCES" || code === "EPERM") look.refused.add("open files");
+      if (code !== "EACCES" && code !== "EPERM") continue;
+      look.refused.add("open files");
+      closed.add(pid);
     }
-  return found;
+  return { pids, closed };
 }
 
 /** Which tables have anything in them: reading one of TCP's costs the kernel 4 ms, since it walks its whole hash. */
@@ -62,9 +72,15 @@ function tables(pid: number, look: Look): (readonly [protocol: Port["protocol"],
   );
 }
 
-/** In a network that is the reader's too, only those of the members. */
-export function ports(pid: number, members: ReadonlySet<number>, own: boolean, look: Look): Port[] {
-  const owner = owners(members, look);
+/** In a network that is the reader's too, only those of the members; undefined: which these are may not be asked. */
+export function ports(
+  pid: number,
+  members: ReadonlySet<number>,
+  own: boolean,
+  look: Look,
+): Port[] | undefined {
+  const { pids: owner, closed } = owners(members, look);
+  if (!own && closed.has(pid)) return undefined;
   if (!own && owner.size === 0) return [];
   return tables(pid, look)
     .flatMap(([protocol, file]) =>

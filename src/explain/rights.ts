@@ -62,11 +62,13 @@ export function rights({ pid, members, ownNetwork, look }: RightsInput): Rights 
   if (!status.has("CapBnd")) return undefined;
   const numbers = (key: string): number[] => (status.get(key) ?? "").split(/\s+/).filter(Boolean).map(Number);
   const program = look.link(`/proc/${pid}/exe`, "program");
+  const listens = ports(pid, members, ownNetwork, look);
   const folder = look.link(`/proc/${pid}/cwd`, "program");
   // Without a security module that labels, reading it is an error.
   const label = file("attr/current")?.replace(/[\0\n]+$/, "");
   return {
-    ...(program === undefined ? {} : { program }),
+    // The engine's own init is a file of a mount that is nowhere: its path would be "/".
+    ...(program === undefined || program === "/" ? {} : { program }),
     ...(folder === undefined ? {} : { folder }),
     words: (file("cmdline") ?? "").replace(/\0+$/, "").split("\0").filter(Boolean),
     uid: numbers("Uid")[1] ?? 0,
@@ -83,6 +85,6 @@ export function rights({ pid, members, ownNetwork, look }: RightsInput): Rights 
     limits: limits(file("limits") ?? ""),
     uidMap: idLines(file("uid_map")),
     gidMap: idLines(file("gid_map")),
-    ports: ports(pid, members, ownNetwork, look),
+    ...(listens ? { ports: listens } : {}),
   };
 }

@@ -59,7 +59,9 @@ export function rootfs({ engine, pid, container, own, look }: RootfsInput): Root
 
 /** Nothing can be read there: /dev/null over a file, an empty read-only tmpfs over a folder. */
 export function isMask({ target, root, fstype, options, superOptions }: MountEntry): boolean {
-  if (root === "/null" && (fstype === "devtmpfs" || fstype === "tmpfs")) return true;
+  // In a user namespace devices are bound, /dev/null onto itself.
+  if (root === "/null" && target !== "/dev/null" && (fstype === "devtmpfs" || fstype === "tmpfs"))
+    return true;
   if (fstype !== "tmpfs" || root !== "/" || !options.includes("ro")) return false;
   return superOptions.includes("size=0k") || /^\/(?:proc|sys\/(?:firmware|devices))(?:\/|$)/.test(target);
 }

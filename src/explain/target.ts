@@ -151,6 +151,8 @@ function ofProcess(engine: Engine, pid: number): Found {
   return found;
 }
 
+const PF_KTHREAD = 0x00200000;
+
 function read(
   pid: number,
   who: Pick<Target, "maker" | "name" | "id">,
@@ -166,6 +168,8 @@ function read(
       ...who,
       ...(container ? { image: container.config.image || (container.config.rootfs?.path ?? "") } : {}),
       ...(container?.state.status === "paused" ? { paused: true } : {}),
+      ...((stat.flags & PF_KTHREAD) !== 0 ? { kernel: true } : {}),
+      ...(stat.state === "Z" ? { zombie: true } : {}),
       pid,
       comm: stat.comm,
       startedAt: new Date(boot * 1000 + Number(stat.start) * 10).toISOString(),

@@ -1,22 +1,13 @@
 /** An explanation as text: short headed sections, made for a terminal of 100 columns. */
 import { fit, heading, microseconds, plain, prose, type Style, size, table, words } from "./layout.ts";
-import type {
-  Cgroups,
-  Explanation,
-  LimitLine,
-  MountLine,
-  Network,
-  ProcessLine,
-  Rights,
-  Rootfs,
-} from "./types.ts";
+import type { Explanation, LimitLine, MountLine, Network, ProcessLine, Rights, Rootfs } from "./types.ts";
 
 export function explanationText(found: Explanation, style: Style): string {
   return [
     prose(plain(found.summary), style),
     processes(found, style),
     namespaces(found, style),
-    cgroups(found.cgroups, style),
+    cgroups(found, style),
     found.rootfs ? rootfs(found.rootfs, style) : "",
     rights(found.process, style),
     found.network ? network(found.network, style) : "",
@@ -97,7 +88,7 @@ function amount(value: number | string | null | undefined, unit: LimitLine["unit
   return unit === "cpus" ? `${Number(value.toFixed(3))} cpus` : String(value);
 }
 
-function cgroups(found: Cgroups, style: Style): string {
+function cgroups({ cgroups: found, target }: Explanation, style: Style): string {
   const text = heading("Cgroups", "what it may use", style);
   if (found.places.length === 0) return `${text}  This machine has none mounted.\n`;
   const byPath = new Map<string, string[]>();
@@ -106,6 +97,7 @@ function cgroups(found: Cgroups, style: Style): string {
   const paths = [...byPath].map(([path, names]) => [fit(shortPath(path), 56, "end"), names] as const);
   const width = Math.max(...paths.map(([path]) => path.length));
   const places = paths.map(([path, names]) => words(path, width, ["in", ...names], style)).join("");
+  const own = target.id === undefined || found.places.some(({ path }) => path.includes(target.id ?? ""));
   const rows = found.limits.map((line) => [
     line.what,
     amount(line.limit, line.unit),
@@ -136,6 +128,7 @@ function cgroups(found: Cgroups, style: Style): string {
   return (
     text +
     places +
+    (own ? "" : prose("  It has none of its own: what these say is true of all that is in them.", style)) +
     (rows.length > 0
       ? `\n${table({ head: ["WHAT", "LIMIT", "NOW", "PEAK", "SET BY", "FILE"], rows, right: [1, 2, 3], paths: [5] }, style)}`
       : "") +
@@ -230,6 +223,8 @@ function rights(found: Rights, style: Style): string {
     rows.push(words(label, 14, parts, style, between));
   };
   if (found.program !== undefined) line("program", [found.program, `in ${found.folder ?? "?"}`]);
+  else if (found.folder !== undefined)
+    line("program", [`${found.words[0] ?? "?"}, a file of no mount,`, `in ${found.folder}`]);
   const groups = found.groups.length > 0 ? `, groups ${found.groups.join(" ")}` : "";
   line("user", [`uid ${found.uid}, gid ${found.gid}${groups} (as this machine counts)`]);
   const identity = found.uidMap.length === 1 && found.uidMap[0]?.[0] === 0 && found.uidMap[0][1] === 0;
@@ -272,12 +267,14 @@ function rights(found: Rights, style: Style): string {
     );
   line(
     "listens on",
-    found.ports.length > 0
-      ? found.ports.map(
-          ({ protocol, address, port }) =>
-            `${protocol} ${address.includes(":") ? `[${address}]` : address}:${port}`,
-        )
-      : ["nothing"],
+    found.ports === undefined
+      ? ["? its open files may not be read"]
+      : found.ports.length > 0
+        ? found.ports.map(
+            ({ protocol, address, port }) =>
+              `${protocol} ${address.includes(":") ? `[${address}]` : address}:${port}`,
+          )
+        : ["nothing"],
     ",",
   );
   return heading("Process", "who it is and what it may do", style) + rows.join("");

@@ -26,6 +26,10 @@ export interface Target {
   /** RFC 3339. */
   readonly startedAt: string;
   readonly paused?: boolean;
+  /** A thread of the kernel's own. */
+  readonly kernel?: boolean;
+  /** It has ended, and its parent has not asked for its exit code. */
+  readonly zombie?: boolean;
 }
 
 /** A user or process as it is called by the reader, and as it calls itself. */
@@ -199,7 +203,8 @@ export interface Rights {
   /** Lines of uid_map and gid_map: id inside, id outside, how many. */
   readonly uidMap: readonly (readonly [inside: number, outside: number, count: number])[];
   readonly gidMap: readonly (readonly [inside: number, outside: number, count: number])[];
-  readonly ports: readonly Port[];
+  /** That it listens on; absent: whose sockets those of its network are cannot be told. */
+  readonly ports?: readonly Port[];
 }
 
 export interface Interface {

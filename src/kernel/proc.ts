@@ -11,6 +11,8 @@ export interface ProcStat {
   readonly session: number;
   readonly tty: number;
   readonly tpgid: number;
+  /** PF_* of linux/sched.h. */
+  readonly flags: number;
   readonly utime: number;
   readonly stime: number;
   readonly priority: number;
@@ -47,6 +49,7 @@ export function parseStat(text: string): ProcStat {
     session: n(6),
     tty: n(7),
     tpgid: n(8),
+    flags: n(9),
     utime: n(14),
     stime: n(15),
     priority: n(18),

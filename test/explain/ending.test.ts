@@ -132,3 +132,20 @@ describe("what was removed", () => {
     expect((await sandbox.cli("explain", "n1")).code).toBe(1);
   });
 });
+
+test("of a removed one what it still was when it was there is gone, and each question says so", async () => {
+  await sandbox.ok("run", "--rm", "--name", "past", "host", "sh", "-c", "printf 'a\\tb\\n'");
+  expect(await sandbox.ok("explain", "past")).toMatch(/^ {2}a {4}b$/m);
+  for (const words of [
+    ["--plan", "past"],
+    ["--as", "sh", "past"],
+    ["past", "/etc"],
+    ["past", String(process.pid)],
+  ]) {
+    const { code, stderr } = await sandbox.cli("explain", ...words);
+    expect([code, stderr]).toEqual([
+      1,
+      "sampan: container past has been removed: how it ended is remembered, and nothing else\nSee it: sampan explain past\n",
+    ]);
+  }
+});

@@ -96,6 +96,10 @@ describe("a running container", () => {
     expect(limit("memory")).toMatchObject({ limit: 64 * 2 ** 20, flag: "--memory" });
     expect(limit("processes")).toMatchObject({ limit: 50, flag: "--pids-limit" });
     expect(limit("cpu time")).toMatchObject({ limit: 0.5, flag: "--cpus" });
+    // Set along with it: nobody has said --memory-swap.
+    expect(limit("memory and swap") ?? limit("swap")).toMatchObject({ flag: "--memory" });
+    const plan = await sandbox.ok("explain", "--plan", "web");
+    expect(plan).not.toMatch(/--memory-swap|--cpu-period/);
     for (const { file } of cgroups.limits) expect(await Bun.file(file).exists()).toBe(true);
     expect(cgroups.frozen).toBe(false);
   });
@@ -264,9 +268,63 @@ describe("any process", () => {
     await server.stop(true);
   });
 
-  test.each(["1", "2"])("pid %s", async (pid) => {
-    expect((await explain(pid)).target.pid).toBe(Number(pid));
+  test("pid 1", async () => {
+    const found = await explain("1");
+    expect(found.target.pid).toBe(1);
+    const text = await sandbox.ok("explain", "1");
+    // Where its files may not be looked at nobody can say that it listens on nothing.
+    if (found.process.ports === undefined) expect(text).toContain("listens on      ? its open files");
+    else expect(text).toContain("listens on      ");
+  });
+
+  test("a thread of the kernel is called one", async () => {
+    const found = await explain("2");
+    expect(found.target).toMatchObject({ pid: 2, kernel: true });
+    expect(found.summary).toStartWith("Process 2 (kthreadd), a thread of the kernel, has been running for");
+    await sandbox.ok("explain", "2");
+  });
+
+  test("a zombie has ended", async () => {
+    const parent = Bun.spawn(
+      ["perl", "-e", "$| = 1; my $pid = fork // die; exit if !$pid; print $pid; sleep 100"],
+      {
+        stdin: "ignore",
+        stdout: "pipe",
+      },
+    );
+    const { value } = await parent.stdout.getReader().read();
+    const pid = new TextDecoder().decode(value);
+    while (!/^State:\sZ/m.test(await Bun.file(`/proc/${pid}/status`).text())) await Bun.sleep(1);
+    const { summary, target } = await explain(pid);
+    expect(target).toMatchObject({ zombie: true, comm: "perl" });
+    expect(summary).toStartWith(
+      `Process ${pid} (perl) has ended. It is a zombie: its exit code is left, until its parent, process ${parent.pid}, asks`,
+    );
     await sandbox.ok("explain", pid);
+    parent.kill(9);
+    await parent.exited;
+  });
+
+  test("of a container with --init: what runs beneath it", async () => {
+    await sandbox.ok(
+      "run",
+      "-d",
+      "--init",
+      "--userns",
+      "private",
+      "--name",
+      "inner",
+      "host",
+      "sleep",
+      "1000",
+    );
+    const found = await explain("inner");
+    expect(found.summary).toContain(`(sampan-init, which runs sleep) of the image host`);
+    expect(found.process.program).toBeUndefined();
+    // In a user namespace /dev/null is a mount, and no mask.
+    expect(found.rootfs?.masked).not.toContain("/dev/null");
+    expect(await sandbox.ok("explain", "inner")).toMatch(/program +sampan-init, a file of no mount, in \//);
+    await sandbox.ok("rm", "-f", "inner");
   });
 
   test("one whose namespaces only it has, made by somebody else", async () => {

@@ -14,6 +14,7 @@ import {
   FORMS,
   isForm,
   texts,
+  whenRemoved,
 } from "../../explain/index.ts";
 import { command } from "../command.ts";
 import { type Flags, parseFlags, UsageError } from "../flags.ts";
@@ -61,24 +62,33 @@ export default command({
       return show(found, async () => (await texts()).aheadText(found, style));
     }
     if (more.length > 0) throw new UsageError(`'${name}' requires at most 2 arguments`, "arguments");
+    /** Of a container that is there, running or not. */
+    const living = async <T>(found: Promise<T>): Promise<T> => {
+      try {
+        return await found;
+      } catch (error) {
+        throw await whenRemoved(engine, other === undefined ? [reference] : [reference, other], error);
+      }
+    };
     if (other?.startsWith("/")) {
-      const found = await explainPath(engine, reference, other);
+      const found = await living(explainPath(engine, reference, other));
       return show(found, async () => (await texts()).pathText(found, style));
     }
     if (other !== undefined) {
-      const found = compare(await explain(engine, reference), await explain(engine, other));
+      const [a, b] = [await living(explain(engine, reference)), await living(explain(engine, other))];
+      const found = compare(a, b);
       return show(found, () => comparisonText(found, style));
     }
     if (flags.as !== undefined) {
       if (!isForm(flags.as))
         throw new UsageError(`"${flags.as}" is not a valid value for --as: it takes ${FORMS.join(", ")}`);
-      const { text, aside } = await again(engine, reference, flags.as, style.columns);
+      const { text, aside } = await living(again(engine, reference, flags.as, style.columns));
       write(1, text);
       if (aside) complain(aside.trimEnd());
       return 0;
     }
     if (flags.plan || flags.timeline) {
-      const plan = await explainPlan(engine, reference);
+      const plan = await living(explainPlan(engine, reference));
       return show(plan, async () =>
         (await texts())[flags.timeline ? "timelineText" : "planText"](plan, style),
       );
