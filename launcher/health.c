@@ -216,8 +216,8 @@ void health_turn(struct keeper *k) {
     struct probe *p = &health.probes[health.count % KEPT];
     struct text t = text_in(p->output, OUTPUT_MOST);
     put(&t, "Health check exceeded timeout (");
-    put_number(&t, k->plan->health_timeout / 1000);
-    put(&t, "s)");
+    put_duration(&t, k->plan->health_timeout);
+    put(&t, ")");
     p->len = (uint32_t)(t.at - t.start);
   }
   end_probe(code);

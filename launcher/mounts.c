@@ -122,10 +122,10 @@ static int filesystem_abroad(struct run *run, const struct arg *a) {
   return mount;
 }
 
-/* Of a tmpfs that names none: the mode of the folder that it covers (an image's /tmp stays 1777). */
+/* Of a tmpfs that names none: the mode of the folder that it covers (an image's /tmp stays 1777, its /home/x 0755). */
 static void add_mode(int target, char *data, size_t size) {
   struct stat st;
-  if (strstr(data, "mode=") || fstat(target, &st) < 0) return;
+  if (fstat(target, &st) < 0) return;
   char digits[] = "mode=0000";
   for (int i = 0; i < 4; i++) digits[8 - i] = (char)('0' + (st.st_mode >> 3 * i & 7));
   size_t len = strlen(data);
@@ -151,9 +151,11 @@ int op_mount(struct run *run, const struct arg *a) {
   if (a[4].len >= sizeof data) return -E2BIG;
   strcpy(data, a[4].s);
   if (kernel && is_link(run, path)) return detail(run, "it is a symbolic link in the image", ""), -ENOTDIR;
-  int target = make(run, path, (enum create)a[5].n, 0755, NULL);
+  bool modeless = !strcmp(type, "tmpfs") && !strstr(data, "mode=");
+  /* One that covers nothing is everybody's, as the kernel has it; its folder says so to the next start. */
+  int target = make(run, path, (enum create)a[5].n, modeless ? 01777 : 0755, NULL);
   if (target < 0) return target;
-  if (!strcmp(type, "tmpfs")) add_mode(target, data, sizeof data);
+  if (modeless) add_mode(target, data, sizeof data);
   int mount = a[9].n ? filesystem_abroad(run, a) : filesystem(run, type, source, data, flags);
   if (a[7].n && (mount == -EINVAL || mount == -EPERM)) mount = filesystem(run, type, source, a[8].s, flags);
   int error = mount < 0 ? mount : 0;

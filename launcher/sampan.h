@@ -205,6 +205,7 @@ void put(struct text *t, const char *s);
 #define put_all(t, ...) put_each(t, (const char *const[]){__VA_ARGS__, NULL})
 void put_each(struct text *t, const char *const *all);
 void put_number(struct text *t, uint64_t n);
+void put_duration(struct text *t, uint64_t ms);
 /* As a JSON string's inside, escaped as Docker's log writer does it. */
 void put_json(struct text *t, const char *s, size_t len);
 /* Writes by a temporary name and a rename, so that a reader sees the old text or the new. */

@@ -43,6 +43,20 @@ void put_number(struct text *t, uint64_t n) {
   put_bytes(t, p, (size_t)(digits + sizeof digits - p));
 }
 
+/* Milliseconds as Go writes a duration: 200ms, 1.5s, 2m0s, 1h0m30s. */
+void put_duration(struct text *t, uint64_t ms) {
+  if (ms && ms < 1000) return put_number(t, ms), put(t, "ms");
+  uint64_t s = ms / 1000, rest = ms % 1000;
+  if (s >= 3600) put_number(t, s / 3600), put(t, "h");
+  if (s >= 60) put_number(t, s / 60 % 60), put(t, "m");
+  put_number(t, s % 60);
+  if (rest) {
+    char digits[] = {'.', (char)('0' + rest / 100), (char)('0' + rest / 10 % 10), (char)('0' + rest % 10)};
+    put_bytes(t, digits, rest % 10 ? 4 : rest % 100 ? 3 : 2);
+  }
+  put(t, "s");
+}
+
 bool write_all(int fd, const void *data, size_t len) {
   for (const char *p = data; len > 0;) {
     ssize_t n = write(fd, p, len);

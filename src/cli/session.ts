@@ -4,7 +4,7 @@
  */
 
 import { SIGNALS } from "../kernel/signals.ts";
-import { ATTACH, type Connection } from "../launch/index.ts";
+import { ATTACH, type Connection, type Exit } from "../launch/index.ts";
 import { UsageError } from "./flags.ts";
 import { DETACH_KEYS, DetachWatch } from "./keys.ts";
 import { write } from "./output.ts";
@@ -23,6 +23,8 @@ export interface SessionOptions {
 export interface Session {
   /** Resolves when the caller has typed the keys. */
   readonly detached: Promise<"detached">;
+  /** Resolves when the process has ended and another will be started in its place: the caller was joined to this one. */
+  readonly restarting: Promise<Exit>;
   /** Gives the terminal back. */
   readonly end: () => void;
 }
@@ -44,6 +46,8 @@ export function join(connection: Connection, options: SessionOptions): Session {
     for (const cleanup of cleanups.splice(0)) cleanup();
   };
   const detached = Promise.withResolvers<"detached">();
+  const restarting = Promise.withResolvers<Exit>();
+  connection.onRestart = restarting.resolve;
   connection.onOutput = (stream, data) => write(stream, data);
   if (options.sigProxy) proxySignals(connection);
   if (options.tty) followWindow(connection);
@@ -58,12 +62,15 @@ export function join(connection: Connection, options: SessionOptions): Session {
     });
   }
   const { stdin, stdout, stderr } = options;
-  connection.attach((stdin ? ATTACH.stdin : 0) | (stdout ? ATTACH.stdout : 0) | (stderr ? ATTACH.stderr : 0));
+  const streams = (stdin ? ATTACH.stdin : 0) | (stdout ? ATTACH.stdout : 0) | (stderr ? ATTACH.stderr : 0);
+  // `-a stdin` without `-i` is none of them: what is left is to hear of the end, which attaching lets come.
+  if (streams === 0) connection.wait();
+  connection.attach(streams);
   if (stdin) {
     const watch = options.tty ? new DetachWatch(options.detachKeys ?? DETACH_KEYS) : undefined;
     void forward(connection, watch).then((typed) => typed && detached.resolve(typed));
   }
-  return { detached: detached.promise, end };
+  return { detached: detached.promise, restarting: restarting.promise, end };
 }
 
 /** What comes on fd 0, until it ends, or until the keys were typed. */

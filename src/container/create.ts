@@ -140,7 +140,9 @@ export async function create(
   options: CreateOptions,
   starting: boolean,
 ): Promise<Created> {
-  if (options.name !== undefined) validateName(options.name);
+  // Docker's own way to write a name begins with a slash.
+  const name = options.name?.startsWith("/") ? options.name.slice(1) : options.name;
+  if (name !== undefined) validateName(name);
   const { image, ...asked } = draft(context, given);
   const { id } = asked;
   const mounting = hasVolumes(given, image)
@@ -166,8 +168,8 @@ export async function create(
       if (network && starting) attached = enterNetwork(network, context, created);
       else network?.joinAll(context, id, networksOf(given), false);
     };
-    const name = fromTheLiving(context, () => context.rows.insert(created, options.name, claim));
-    const container = { ...created, name };
+    const called = fromTheLiving(context, () => context.rows.insert(created, name, claim));
+    const container = { ...created, name: called };
     mounting?.tell();
     context.events.append({ type: "container", action: "create", id, attributes: attributesOf(container) });
     return { container, release, ...(attached ? { attached } : {}) };

@@ -108,13 +108,11 @@ export function resolvText({ config }: Pick<Asked, "config">, around?: Surroundi
 export const NO_SERVER =
   "this machine's resolvers are on its own loopback, where a container of the default network cannot ask them: give --dns, or use a network of your own (sampan network create)";
 
-const hostnameText = ({ config, hostname }: Asked): string =>
-  config.domainname ? `${hostname}.${config.domainname}\n` : `${hostname}\n`;
-
 /** Writes all three into a folder, where a running container sees the change at once; a warning, if there is one. */
 export function writeFiles(folder: string, record: Asked, around?: Surroundings): string | undefined {
   const resolv = resolvText(record, around);
-  writeFileSync(`${folder}/hostname`, hostnameText(record));
+  // As Docker has it, and sethostname: without the domain.
+  writeFileSync(`${folder}/hostname`, `${record.hostname}\n`);
   writeFileSync(`${folder}/hosts`, hostsText(record, around));
   writeFileSync(`${folder}/resolv.conf`, resolv);
   return around && !hasServer(resolv) && hasServer(read("/etc/resolv.conf")) ? NO_SERVER : undefined;

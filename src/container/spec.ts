@@ -3,6 +3,7 @@
  * process but where its root comes from and which processes' namespaces it joins: that is the caller's to add.
  */
 import { SampanError } from "../common/error.ts";
+import { cleanPath } from "../common/paths.ts";
 import type { NamespaceName } from "../launch/index.ts";
 import {
   chooseCapabilities,
@@ -135,7 +136,7 @@ export function buildSpec(input: SpecInput): Spec {
       user: { uid: user.uid, gid: user.gid, additionalGids: user.groups },
       args: record.args,
       env: processEnv(record, config.tty, user),
-      cwd: record.workdir || "/",
+      cwd: cleanPath(record.workdir),
       capabilities: capabilitySets(chooseCapabilities(config.capAdd, config.capDrop, config.privileged)),
       ...processRights(config),
     },

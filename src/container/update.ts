@@ -44,14 +44,14 @@ export async function update(
   const { restart, publish = [], unpublish = [], ...given } = changes;
   const old = container.config.resources;
   const resources: Resources = { ...old, ...given };
-  validateResources(resources, true);
-  if (restart) validateRestart(restart, container.config.autoRemove);
   const { memory = 0, memorySwap = 0 } = resources;
   if (given.memory !== undefined && given.memorySwap === undefined && memorySwap > 0 && memory > memorySwap)
     throw new SampanError(
       "invalid",
       "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
     );
+  validateResources(resources, true);
+  if (restart) validateRestart(restart, container.config.autoRemove);
   const alive = container.state.status === "running" || container.state.status === "paused";
   if (alive && Object.keys(given).length > 0) writeLimits(container, given, resources);
   if (restart && alive) await tellKeeper(context, container.id, restart);

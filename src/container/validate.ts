@@ -24,6 +24,16 @@ export function validateName(name: string): void {
     );
 }
 
+/** A network that is another container's is set up there: what would set it up here is refused. */
+function validateBorrowed(config: ContainerConfig): void {
+  if (config.namespaces.net?.mode !== "container") return;
+  const conflict = (what: string): never => refuse(`conflicting options: ${what}`);
+  if (config.hostname !== undefined) conflict("hostname and the network mode");
+  if (config.dns.length > 0) conflict("dns and the network mode");
+  if (config.extraHosts.length > 0) conflict("custom host-to-IP mapping and the network mode");
+  if (config.expose.length > 0) conflict("port exposing and the container type network mode");
+}
+
 export function validateRestart(policy: RestartPolicy, autoRemove: boolean): void {
   const { name, maximumRetryCount: count } = policy;
   if (autoRemove && name !== "no") refuse("can't create 'AutoRemove' container with restart policy");
@@ -151,6 +161,9 @@ function validateLog(log: ContainerConfig["log"]): void {
     );
   for (const option in log.options)
     if (!known.includes(option)) refuse(`unknown log opt '${option}' for ${log.driver} log driver`);
+  const { mode } = log.options;
+  if (mode !== undefined && mode !== "blocking" && mode !== "non-blocking")
+    refuse(`logger: logging mode not supported: ${mode}`, "It is blocking or non-blocking.");
 }
 
 /** As `-v` had it, for errors. */
@@ -197,6 +210,7 @@ export function validateConfig(config: ContainerConfig): void {
   const oom = config.oomScoreAdj ?? 0;
   if (oom < -1000 || oom > 1000) refuse(`Invalid value ${oom}, range for oom score adj is [-1000, 1000]`);
   if (config.mounts.length > 0) validateMounts(config.mounts);
+  validateBorrowed(config);
   for (const host of config.extraHosts) {
     const colon = host.search(/[:=]/);
     if (colon <= 0 || colon === host.length - 1) refuse(`bad format for add-host: "${host}"`);

@@ -1,5 +1,5 @@
 /** Waiting for a container: for its end, its next end, or until it is gone. */
-import { connect } from "../launch/index.ts";
+import { connect, type Exit } from "../launch/index.ts";
 import type { Containers } from "./containers.ts";
 import { type Context, places } from "./context.ts";
 import { readExit } from "./finish.ts";
@@ -45,8 +45,15 @@ async function untilEnd(
   const close = (): void => keeper?.close();
   signal?.addEventListener("abort", close, { once: true });
   keeper?.wait();
-  const exit = await keeper?.exit;
+  // One that will be started again has stopped all the same.
+  const restart = Promise.withResolvers<{ readonly restarting: Exit }>();
+  if (keeper) keeper.onRestart = (exit) => restart.resolve({ restarting: exit });
+  const exit = await (keeper && Promise.race([keeper.exit, restart.promise]));
   signal?.removeEventListener("abort", close);
+  if (exit && "restarting" in exit) {
+    keeper?.close();
+    return exit.restarting.code;
+  }
   if (keeper && exit) {
     // Whoever waited finds it recorded, and the keeper need not have it done.
     await recordEnd(context, container.id, exit);

@@ -175,17 +175,21 @@ function containerTest(
             (attached(id)?.endpoints.some(({ network }) => network.id === value) ?? false),
       );
     case "is-task":
+      for (const value of values)
+        if (!["true", "1", "t", "false", "0", "f"].includes(value.toLowerCase()))
+          refuse(`invalid filter 'is-task=[${value}]'`, "It takes true or false.");
       return () => values.some((value) => ["false", "0", "f"].includes(value.toLowerCase()));
     case "isolation":
       return () => values.some((value) => value === "" || value === "default");
     default:
       return each((value) => {
         const ports = portsOf(name, value);
-        if (name === "expose") return ({ exposedPorts }) => ports.some((port) => exposedPorts.includes(port));
-        return ({ id }) =>
-          (attached(id)?.ports ?? []).some(({ port, target, protocol }) =>
-            [`${port}/${protocol}`, `${target}/${protocol}`].some((text) => ports.includes(text)),
-          );
+        // A published port is exposed, whether anybody said so or not; what is published is the host's.
+        const published = (id: string, end: "port" | "target"): boolean =>
+          (attached(id)?.ports ?? []).some((each) => ports.includes(`${each[end]}/${each.protocol}`));
+        if (name === "publish") return ({ id }) => published(id, "port");
+        return ({ id, exposedPorts }) =>
+          ports.some((port) => exposedPorts.includes(port)) || published(id, "target");
       });
   }
 }

@@ -6,6 +6,7 @@ import type { ContainerConfig, Healthcheck, Mount, NamespaceMode } from "../cont
 import type { ContainerRecord, ContainerState } from "../container/record.ts";
 import type { NamespaceName } from "../launch/step.ts";
 import type { Attached } from "../network/attach.ts";
+import { canonicalCapabilities } from "../runtime/index.ts";
 import { portBindings } from "./ports.ts";
 import { networkSettings } from "./settings.ts";
 
@@ -217,8 +218,8 @@ function hostConfig(config: ContainerConfig, networked: boolean) {
     VolumesFrom: orNull(config.volumesFrom),
     ConsoleSize: [0, 0],
     ...(Object.keys(config.annotations).length > 0 ? { Annotations: sorted(config.annotations) } : {}),
-    CapAdd: orNull(config.capAdd),
-    CapDrop: orNull(config.capDrop),
+    CapAdd: orNull(canonicalCapabilities(config.capAdd, "CapAdd")),
+    CapDrop: orNull(canonicalCapabilities(config.capDrop, "CapDrop")),
     CgroupnsMode: modeText(config, "cgroup", "private"),
     Dns: config.dns,
     DnsOptions: config.dnsOptions,

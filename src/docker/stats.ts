@@ -20,7 +20,7 @@ export interface StatsSubject {
   readonly truncate: boolean;
   /** Bytes of this machine's memory: the limit of what has none. */
   readonly machine: number;
-  /** Undefined: it does not run. */
+  /** Undefined: it does not run, and uses nothing. */
   readonly before: Reading | undefined;
   readonly now: Reading | undefined;
 }
@@ -59,26 +59,25 @@ export class StatsRow {
   }
   get CPUPerc(): string {
     const { before, now } = this.#subject;
-    return now ? `${(before ? cpuPercent(before, now) : 0).toFixed(2)}%` : "--";
+    return `${(before && now ? cpuPercent(before, now) : 0).toFixed(2)}%`;
   }
   get MemUsage(): string {
     const { now } = this.#subject;
-    return now ? `${bytesSize(memoryUsage(now))} / ${bytesSize(this.#limit)}` : "-- / --";
+    return now ? `${bytesSize(memoryUsage(now))} / ${bytesSize(this.#limit)}` : "0B / 0B";
   }
   get MemPerc(): string {
     const { now } = this.#subject;
-    return now ? `${((memoryUsage(now) / this.#limit) * 100).toFixed(2)}%` : "--";
+    return `${(now ? (memoryUsage(now) / this.#limit) * 100 : 0).toFixed(2)}%`;
   }
   get NetIO(): string {
-    const { now } = this.#subject;
-    const { received = 0, sent = 0 } = now?.network ?? {};
-    return now ? `${humanSize(received)} / ${humanSize(sent)}` : "--";
+    const { received = 0, sent = 0 } = this.#subject.now?.network ?? {};
+    return `${humanSize(received)} / ${humanSize(sent)}`;
   }
   get BlockIO(): string {
-    return this.#subject.now ? `${humanSize(this.#io("read"))} / ${humanSize(this.#io("write"))}` : "--";
+    return `${humanSize(this.#io("read"))} / ${humanSize(this.#io("write"))}`;
   }
   get PIDs(): string {
-    return this.#subject.now ? String(this.#subject.now.pids.current) : "--";
+    return String(this.#subject.now?.pids.current ?? 0);
   }
 }
 

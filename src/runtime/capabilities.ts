@@ -73,6 +73,21 @@ export function capabilityName(name: string): string | undefined {
   return (CAPABILITIES as readonly string[]).includes(bare) ? `CAP_${bare}` : undefined;
 }
 
+/** The names as Docker keeps them: CAP_ in front, in capitals, in order, each once; `ALL` stands for itself. */
+export function canonicalCapabilities(names: readonly string[], field: "CapAdd" | "CapDrop"): string[] {
+  const found = names.map((name) => {
+    const upper = name.toUpperCase();
+    if (upper === "ALL") return upper;
+    const known = capabilityName(name);
+    if (known !== undefined) return known;
+    const shown = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
+    throw new SampanError("invalid", `invalid ${field}: unknown capability: "${shown}"`, {
+      hint: "Names are those of capabilities(7), with or without CAP_, or ALL.",
+    });
+  });
+  return [...new Set(found)].sort();
+}
+
 /** The mask of these names. Throws on a name that no kernel has. */
 export function capabilityMask(names: readonly string[] | undefined): bigint {
   if (names === undefined) return 0n;
@@ -127,17 +142,8 @@ export function chooseCapabilities(
 ): readonly string[] {
   if (privileged) return all();
   if (add.length === 0 && drop.length === 0) return DEFAULT_CAPABILITIES;
-  const known = (name: string): string => {
-    if (name.toUpperCase() === "ALL") return "ALL";
-    const found = capabilityName(name);
-    if (found === undefined)
-      throw new SampanError("invalid", `invalid capability: "${name}"`, {
-        hint: "Names are those of capabilities(7), with or without CAP_, or ALL.",
-      });
-    return found;
-  };
-  const added = add.map(known);
-  const dropped = drop.map(known);
+  const added = canonicalCapabilities(add, "CapAdd");
+  const dropped = canonicalCapabilities(drop, "CapDrop");
   const base = added.includes("ALL") ? all() : dropped.includes("ALL") ? [] : DEFAULT_CAPABILITIES;
   const kept = base.filter((name) => !dropped.includes(name));
   for (const name of added) if (name !== "ALL" && !kept.includes(name)) kept.push(name);

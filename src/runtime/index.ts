@@ -2,6 +2,7 @@
 export {
   allCapabilities,
   CAPABILITIES,
+  canonicalCapabilities,
   capabilityMask,
   capabilityName,
   capabilityNames,

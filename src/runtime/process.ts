@@ -155,8 +155,13 @@ export const pdeathsigStep = (): Step => ({
 
 /** Where the program may be: as named if it has a slash, otherwise in each absolute folder of its own PATH. */
 function candidates({ args, env }: SpecProcess): string[] {
-  const name = args[0] ?? "";
-  if (name === "") throw new SampanError("invalid", "no command specified");
+  const name = args[0];
+  if (name === undefined) throw new SampanError("invalid", "no command specified");
+  // A name that is none is looked for as Docker looks for it, and found nowhere.
+  if (name === "")
+    throw new SampanError("command-not-found", 'exec: "": executable file not found in $PATH', {
+      hint: "The command's first word is empty: is a variable not set?",
+    });
   if (name.includes("/")) return [name];
   let path = DEFAULT_PATH;
   for (const entry of env ?? []) if (entry.startsWith("PATH=")) path = entry.slice(5);

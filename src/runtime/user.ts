@@ -17,16 +17,18 @@ export interface User {
 }
 
 const MAX_ID = 0x7fffffff;
+const MINUS = 45;
 
-/** Decimal digits only: "1", "007" (7), never "", "+1", "0x1", " 1". Too large is refused, not wrapped. */
+/** Decimal digits only: "1", "007" (7), never "", "+1", "0x1", " 1". Out of range is refused, not wrapped. */
 function numeric(text: string): number | undefined {
-  if (text === "") return undefined;
-  for (let i = 0; i < text.length; i++) {
+  const first = text.charCodeAt(0) === MINUS ? 1 : 0;
+  if (text.length === first) return undefined;
+  for (let i = first; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code < 48 || code > 57) return undefined;
   }
   const id = Number(text);
-  if (id > MAX_ID) throw new SampanError("invalid", `uids and gids must be in range 0-${MAX_ID}`);
+  if (id < 0 || id > MAX_ID) throw new SampanError("invalid", `uids and gids must be in range 0-${MAX_ID}`);
   return id;
 }
 

@@ -255,6 +255,14 @@ describe("environment and label files", () => {
     writeFileSync(file, line);
     expect(() => asked(`--env-file ${file}`)).toThrow(`invalid env file (${file}): ${message}`);
   });
+
+  test("a line that is no UTF-8 is told by its number", () => {
+    const file = join(folder, "bytes");
+    writeFileSync(file, new Uint8Array([0x41, 0x3d, 0x31, 0x0a, 0x0a, 0xff, 0x3d, 0x31]));
+    expect(() => asked(`--env-file ${file}`)).toThrow(
+      `invalid env file (${file}): invalid utf8 bytes at line 3`,
+    );
+  });
 });
 
 describe("what is refused, and how", () => {

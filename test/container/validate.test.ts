@@ -108,6 +108,9 @@ test("log drivers and their options", () => {
   expect(config({ log: { driver: "syslog", options: {} } })).toBe(
     "logger: no log driver named 'syslog' is registered",
   );
+  expect(config({ log: { driver: "json-file", options: { mode: "fast" } } })).toBe(
+    "logger: logging mode not supported: fast",
+  );
   expect(config({ log: { driver: "json-file", options: { color: "red" } } })).toBe(
     "unknown log opt 'color' for json-file log driver",
   );
@@ -135,4 +138,18 @@ test("namespaces that contradict what is asked of them", () => {
   expect(namespaces({ privileged: true, namespaces: { user: { mode: "private" } } })).toStartWith(
     "privileged mode is incompatible with user namespaces.",
   );
+});
+
+test("what would set up a network that is another container's", () => {
+  const namespaces = { net: { mode: "container", container: "x" } } as const;
+  expect(config({ namespaces })).toBe("");
+  expect(config({ namespaces, hostname: "web" })).toBe("conflicting options: hostname and the network mode");
+  expect(config({ namespaces, dns: ["1.1.1.1"] })).toBe("conflicting options: dns and the network mode");
+  expect(config({ namespaces, extraHosts: ["a:1.1.1.1"] })).toBe(
+    "conflicting options: custom host-to-IP mapping and the network mode",
+  );
+  expect(config({ namespaces, expose: ["80/tcp"] })).toBe(
+    "conflicting options: port exposing and the container type network mode",
+  );
+  expect(config({ namespaces: { net: { mode: "host" } }, hostname: "web" })).toBe("");
 });

@@ -38,7 +38,13 @@ const newer = container({
   },
 });
 const lookup: ContainerLookup = {
-  attached: () => undefined,
+  attached: (id) =>
+    id === newer.id
+      ? {
+          endpoints: [],
+          ports: [{ id, address: "0.0.0.0", port: 8080, target: 90, protocol: "tcp" } as never],
+        }
+      : undefined,
   find: (name) => [older, newer].find((each) => each.name === name),
   images: (name) => new Set(name === "busybox" ? [older.imageId] : []),
 };
@@ -79,6 +85,13 @@ describe("ps --filter", () => {
     [["expose=80"], ["older"]],
     [["expose=79-81/tcp"], ["older"]],
     [["expose=80/udp"], []],
+    [["expose=90"], ["newer"]],
+    [["expose=8080"], []],
+    [["publish=8080"], ["newer"]],
+    [["publish=8000-8090/tcp"], ["newer"]],
+    [["publish=90"], []],
+    [["is-task=false"], ["older", "newer"]],
+    [["is-task=true"], []],
     [["name=er", "label=x=z"], ["newer"]],
   ])("%j", (filters, expected) => expect(names(...filters)).toEqual(expected));
 
@@ -90,6 +103,7 @@ describe("ps --filter", () => {
     ["expose=1:2", "filter for 'expose' should not contain ':': 1:2"],
     ["expose=2-1", "error while looking up for expose 2-1: invalid range specified for port: 2-1"],
     ["before=nope", "no such container nope"],
+    ["is-task=x", "invalid filter 'is-task=[x]'"],
   ])("%s is refused: %s", (filter, message) => expect(() => names(filter)).toThrow(message));
 
   test("a status is looked for among all", () => {

@@ -180,9 +180,16 @@ describe("stats", () => {
     ]).toEqual(["4fd8c6c1aa6e", "one", "50.00%", "340KiB / 64MiB", "0.52%", "1.24kB / 0B", "2kB / 2MB", "1"]);
   });
 
-  test("one that does not run", () => {
+  test("one that does not run uses nothing", () => {
     const row = new StatsRow({ ...subject, before: undefined, now: undefined });
-    expect([row.CPUPerc, row.MemUsage, row.PIDs]).toEqual(["--", "-- / --", "--"]);
+    expect([row.CPUPerc, row.MemUsage, row.MemPerc, row.NetIO, row.BlockIO, row.PIDs]).toEqual([
+      "0.00%",
+      "0B / 0B",
+      "0.00%",
+      "0B / 0B",
+      "0B / 0B",
+      "0",
+    ]);
   });
 });
 

@@ -61,7 +61,10 @@ describe("before there is a container", () => {
 
   test("what run refuses is refused", async () => {
     const { code, stderr } = await sandbox.cli("explain", "run", "--cap-add", "NOPE", "host");
-    expect([code, stderr]).toEqual([1, expect.stringContaining('invalid capability: "NOPE"')]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('invalid CapAdd: unknown capability: "CAP_NOPE"'),
+    ]);
     expect((await sandbox.cli("explain", "run", "--nope", "host")).stderr).toContain("unknown flag: --nope");
   });
 

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import {
   CAPABILITIES,
+  canonicalCapabilities,
   capabilityMask,
   capabilityNames,
   chooseCapabilities,
@@ -64,7 +65,9 @@ describe("a user", () => {
     ["99999999999999999999", "uids and gids must be in range"],
     ["1:4294967296", "uids and gids must be in range"],
     ["+1", "unable to find user +1"],
-    ["-1", "unable to find user -1"],
+    ["-1", "uids and gids must be in range 0-2147483647"],
+    ["1:-1", "uids and gids must be in range 0-2147483647"],
+    ["-", "unable to find user -"],
     ["0x1", "unable to find user 0x1"],
     [" 1", "unable to find user"],
     ["1 ", "unable to find user"],
@@ -110,7 +113,13 @@ describe("capabilities", () => {
     expect(choose(["KILL"], ["ALL"])).toEqual(["CAP_KILL"]);
     expect(choose([], ["all"])).toEqual([]);
     expect(chooseCapabilities([], [], true, all)).toEqual(all());
-    expect(() => choose(["CAP_NOTHING"], [])).toThrow('invalid capability: "CAP_NOTHING"');
+    expect(() => choose(["nothing"], [])).toThrow('invalid CapAdd: unknown capability: "CAP_NOTHING"');
+    expect(() => choose([], ["CAP_NOTHING"])).toThrow('invalid CapDrop: unknown capability: "CAP_NOTHING"');
+    expect(canonicalCapabilities(["sys_admin", "all", "CAP_NET_ADMIN", "SYS_ADMIN"], "CapAdd")).toEqual([
+      "ALL",
+      "CAP_NET_ADMIN",
+      "CAP_SYS_ADMIN",
+    ]);
   });
 });
 

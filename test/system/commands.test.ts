@@ -76,8 +76,38 @@ describe("the life of a container", () => {
     expect((await box.cli("rename", "taken", "a b")).stderr).toContain(
       "Invalid container name (a b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
     );
+    expect((await box.cli("rename", "", "free")).stderr).toBe(
+      "sampan: Neither old nor new names may be empty\n",
+    );
     await box.ok("rename", "taken", "free");
+    await box.ok("create", "--name", "/slashed", "host", "true");
+    expect(await box.ok("ps", "-a", "--filter", "name=slashed", "--format", "{{.Names}}")).toBe("slashed");
+    await box.ok("rm", "slashed");
     await box.ok("rm", "free");
+  });
+});
+
+describe("a restart policy", () => {
+  test("who ran it, started it, attached or waited is told of the first end, and the container goes on", async () => {
+    const policy = ["--restart", "on-failure:100", "host", "sh", "-c"];
+    expect(await box.cli("run", "--name", "again", ...policy, "echo once; exit 3")).toEqual({
+      code: 3,
+      stdout: "once\n",
+      stderr: "",
+    });
+    expect(["restarting", "running"]).toContain(await field("again", "{{.State.Status}}"));
+    expect(await box.ok("wait", "again")).toBe("3");
+    await box.ok("rm", "-f", "again");
+    await box.ok("create", "--name", "later", ...policy, "echo once; exit 4");
+    expect(await box.cli("start", "-a", "later")).toEqual({ code: 4, stdout: "once\n", stderr: "" });
+    await box.ok("rm", "-f", "later");
+    await box.ok("run", "-d", "-i", "--name", "fed", ...policy, "read line; echo $line; exit 6");
+    expect(await box.cliWith({ stdin: "word\n" }, "attach", "fed")).toEqual({
+      code: 6,
+      stdout: "word\n",
+      stderr: "",
+    });
+    await box.ok("rm", "-f", "fed");
   });
 });
 

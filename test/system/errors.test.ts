@@ -106,6 +106,15 @@ test("a full disk", async () => {
   expect(said).toBe(`${refusal}${refusal}well`);
 });
 
+test("a program whose name is empty", async () => {
+  expect(await fails("host", "")).toEqual({
+    code: 127,
+    stderr:
+      'sampan: exec: "": executable file not found in $PATH\n' +
+      "The command's first word is empty: is a variable not set?\n",
+  });
+});
+
 test("a name in use", async () => {
   const id = await box.ok("create", "--name", "taken", "host", "true");
   expect(await fails("--name", "taken", "host", "true")).toEqual({

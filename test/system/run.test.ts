@@ -209,6 +209,42 @@ describe("flags of the process", () => {
     expect((await box.cli("run", "--rm", "--cidfile", file, "host", "true")).code).toBe(125);
   });
 
+  test("a --cidfile that cannot be written makes no container, and without a container there is no file", async () => {
+    const file = `${box.root}/no/such/cid`;
+    expect(await box.cli("run", "--name", "unfiled", "--cidfile", file, "host", "true")).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining(
+        `failed to create the container ID file: open ${file}: no such file or directory`,
+      ),
+    });
+    expect(await box.ok("ps", "-aq", "--filter", "name=unfiled")).toBe("");
+    const other = `${box.root}/none`;
+    expect(
+      (await box.cli("create", "--cidfile", other, "-u", "nobody-here", "--cpus", "-1", "host")).code,
+    ).toBe(1);
+    expect(existsSync(other)).toBe(false);
+  });
+
+  test("/etc/hostname is the host's name without its domain", async () => {
+    expect(
+      await box.ok("run", "--rm", "-h", "web", "--domainname", "example.org", "host", "cat", "/etc/hostname"),
+    ).toBe("web");
+  });
+
+  test("a working directory is folded before it is made", async () => {
+    expect(await box.ok("run", "--rm", "-w", "/folded/b/../c", "host", "sh", "-c", "pwd; ls /folded")).toBe(
+      "/folded/c\nc",
+    );
+  });
+
+  test("-a stdin alone waits for the end and prints nothing", async () => {
+    expect(await box.cli("run", "--rm", "-a", "stdin", "host", "sh", "-c", "echo unseen; exit 5")).toEqual({
+      code: 5,
+      stdout: "",
+      stderr: "",
+    });
+  });
+
   test("--init reaps and forwards", async () => {
     expect(await box.ok("run", "--rm", "--init", "host", "sh", "-c", "echo $$")).not.toBe("1");
     expect(await box.ok("run", "--rm", "host", "sh", "-c", "echo $$")).toBe("1");
@@ -288,6 +324,15 @@ describe("flags of the root filesystem", () => {
     expect(
       await box.ok("run", "--rm", "--tmpfs", "/srv:size=1m", "host", "sh", "-c", "stat -f -c %T /srv"),
     ).toBe("tmpfs");
+  });
+
+  test("a tmpfs has the mode of the folder that it covers, and one that covers none is everybody's, at each start", async () => {
+    const script = "stat -c '%a %n' /new /new/below /root; touch /new/below/file";
+    const flags = ["--tmpfs", "/new/below", "--tmpfs", "/root", "-u", "65534"];
+    await box.ok("create", "--name", "tmp", ...flags, "host", "sh", "-c", script);
+    for (const _ of [1, 2])
+      expect(await box.ok("start", "-a", "tmp")).toBe("755 /new\n1777 /new/below\n700 /root");
+    await box.ok("rm", "tmp");
   });
 
   test("--rootfs runs a plain folder, :O leaves it as it was", async () => {

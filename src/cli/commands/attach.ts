@@ -44,7 +44,7 @@ export default command({
       connection.resize(size.rows + 1, size.columns);
       connection.resize(size.rows, size.columns);
     }
-    const exit = await Promise.race([connection.exit, session.detached]);
+    const exit = await Promise.race([connection.exit, session.detached, session.restarting]);
     session.end();
     if (exit === "detached") {
       complain("read escape sequence");

@@ -1,4 +1,5 @@
 /** `sampan rename`: another name for a container. */
+import { SampanError } from "../../common/error.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 
@@ -8,8 +9,9 @@ export default command({
   least: 2,
   most: 2,
   async run({ args, where }) {
-    const [reference = "", name = ""] = args;
-    await Engine.open(where).containers.rename(reference.trim(), name.trim());
+    const [reference = "", name = ""] = args.map((word) => word.trim());
+    if (reference === "") throw new SampanError("invalid", "Neither old nor new names may be empty");
+    await Engine.open(where).containers.rename(reference, name);
     return 0;
   },
 });

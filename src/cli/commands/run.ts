@@ -1,7 +1,5 @@
 /** `sampan run`: makes a container, starts it, and stays with it unless `-d`. */
-
 import { Engine } from "../../engine.ts";
-import { existsSync, writeFileSync } from "../../kernel/fs.ts";
 import { command } from "../command.ts";
 import { exitCode } from "../ended.ts";
 import { type Flags, UsageError } from "../flags.ts";
@@ -40,22 +38,21 @@ export default command({
     const has = (stream: "stdin" | "stdout" | "stderr"): boolean => config.attach.includes(stream);
     const stdin = config.openStdin && has("stdin");
     checkTerminal(stdin, config.tty);
-    const { cidfile } = flags;
-    if (cidfile && existsSync(cidfile))
-      throw new UsageError(
-        `container ID file found, make sure the other container isn't running or delete ${cidfile}`,
-      );
 
     const engine = Engine.open(where);
-    const { container, connection } = await withImage(engine, config.image, flags, () =>
-      engine.containers.run(config, {
-        ...(flags.name ? { name: flags.name } : {}),
-        attach: !detach,
-        warn: (text) => complain(`WARNING: ${text}`),
-        ...sizeFor(config.tty),
-      }),
-    );
-    if (cidfile) writeFileSync(cidfile, container.id);
+    const start = () =>
+      withImage(engine, config.image, flags, () =>
+        engine.containers.run(config, {
+          ...(flags.name ? { name: flags.name } : {}),
+          attach: !detach,
+          warn: (text) => complain(`WARNING: ${text}`),
+          ...sizeFor(config.tty),
+        }),
+      );
+    const { cidfile } = flags;
+    const { container, connection } = cidfile
+      ? await (await import("../run/cidfile.ts")).withIdFile(cidfile, start, (made) => made.container.id)
+      : await start();
     if (detach) {
       print(container.id);
       return 0;
@@ -68,7 +65,11 @@ export default command({
       detachKeys: flags["detach-keys"],
       sigProxy: flags["sig-proxy"] ?? true,
     });
-    const exit = await Promise.race([engine.containers.finish(container.id, connection), session.detached]);
+    const exit = await Promise.race([
+      engine.containers.finish(container.id, connection),
+      session.detached,
+      session.restarting,
+    ]);
     session.end();
     if (exit === "detached") return 0;
     return exit?.code === 0 ? 0 : exitCode(exit, container.name, config.timeout);

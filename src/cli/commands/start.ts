@@ -69,7 +69,7 @@ async function attached(
     detachKeys,
     sigProxy: !config.tty,
   });
-  const exit = await Promise.race([containers.finish(id, connection), session.detached]);
+  const exit = await Promise.race([containers.finish(id, connection), session.detached, session.restarting]);
   session.end();
   if (exit === "detached") return 0;
   return exit?.code === 0 ? 0 : exitCode(exit, name, config.timeout);

@@ -53,6 +53,22 @@ export function fromFiles(
   return [...files.flatMap((file) => readPairs(file, kind)), ...own];
 }
 
+/** The first line, from 1 on, that is no UTF-8. */
+function lineOfBrokenText(bytes: Uint8Array): number {
+  const strict = new TextDecoder("utf-8", { fatal: true });
+  let line = 1;
+  for (let start = 0; start < bytes.length; line++) {
+    const end = bytes.indexOf(0x0a, start);
+    try {
+      strict.decode(bytes.subarray(start, end < 0 ? bytes.length : end));
+    } catch {
+      return line;
+    }
+    start = end < 0 ? bytes.length : end + 1;
+  }
+  return line;
+}
+
 /**
  * The lines of `--env-file` and `--label-file`: `#` opens a comment line, blanks before a name are dropped, quotes mean
  * nothing, and a name alone takes the caller's value (`env`) or stays empty.
@@ -72,7 +88,7 @@ export function readPairs(file: string, kind: "env" | "label"): string[] {
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    return refuse("invalid utf8 bytes");
+    return refuse(`invalid utf8 bytes at line ${lineOfBrokenText(bytes)}`);
   }
   for (const whole of text.split(/\r?\n/)) {
     const line = whole.trimStart();
