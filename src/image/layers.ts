@@ -142,7 +142,8 @@ export async function addLayer(
   await alone(paths, name, async (lock) => {
     try {
       mkdirSync(temporary, { recursive: true, mode: 0o700 });
-      const job = { folder: realpathSync(temporary), lower };
+      // The caller hashes what it sends: the child need not.
+      const job = { folder: realpathSync(temporary), lower, digest: "" };
       const { size } = await startUnpack(job, archive, lock, "the new layer");
       const blob = digest();
       const chain = chainIds([...below, blob]).at(-1) ?? "";

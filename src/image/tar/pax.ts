@@ -36,6 +36,18 @@ export function parsePax(bytes: Buffer, into: Pax): void {
   }
 }
 
+/** What a header's only record says where that is ` mtime=…`, with nothing behind it: the value's bytes. */
+export function onlyTime(bytes: Buffer): Buffer | undefined {
+  const end = bytes.length - 1;
+  // Two digits of length, as every time of this millennium has.
+  if (decimal(bytes, 0, 2) !== bytes.length || bytes[end] !== 10 || end === MTIME.length + 2)
+    return undefined;
+  for (let i = 0; i < MTIME.length; i++) if (bytes[i + 2] !== MTIME[i]) return undefined;
+  return bytes.subarray(MTIME.length + 2, end);
+}
+
+const MTIME = Buffer.from(" mtime=");
+
 /** Digits alone, at most ten of them; NaN if it is anything else. */
 function decimal(bytes: Uint8Array, from: number, to: number): number {
   if (to <= from || to - from > 10) return Number.NaN;
@@ -68,7 +80,11 @@ export function paxNumber(pax: Pax, key: string): number | undefined {
 /** Seconds with a fraction, as nanoseconds; digits beyond the ninth are dropped. */
 export function paxTime(pax: Pax, key: string): bigint | undefined {
   const value = pax.get(key);
-  if (!value) return undefined;
+  return value && timeOf(value, key);
+}
+
+/** The value of the record `key`. */
+export function timeOf(value: Uint8Array, key: string): bigint {
   const negative = value[0] === 45;
   const begin = negative ? 1 : 0;
   const dot = value.indexOf(46);

@@ -6,7 +6,18 @@
 import { BLOCK, type Entry, type EntryType, type Extent, padding, TarError } from "./entry.ts";
 import { type Header, isEmpty, isHeader, moreExtents, parseHeader, quote } from "./header.ts";
 import { decodeName } from "./name.ts";
-import { type Pax, pairs, parsePax, paxExtents, paxName, paxNumber, paxTime, paxXattrs } from "./pax.ts";
+import {
+  onlyTime,
+  type Pax,
+  pairs,
+  parsePax,
+  paxExtents,
+  paxName,
+  paxNumber,
+  paxTime,
+  paxXattrs,
+  timeOf,
+} from "./pax.ts";
 
 /** Where the members go, in the archive's order. */
 export interface TarSink {
@@ -60,8 +71,9 @@ export class TarReader {
   #entries = 0;
   #emptyBlocks = 0;
 
-  // What extended headers said about the next member.
+  // What extended headers said about the next member. Mostly it is a time and nothing else, which needs no map.
   #pax: Pax = new Map();
+  #time: Buffer | undefined;
   #longName: string | undefined;
   #longLink: string | undefined;
   #extensionFlag = "";
@@ -69,6 +81,8 @@ export class TarReader {
 
   // The current member.
   #header: Header | undefined;
+  /** Bytes of its content in the archive. */
+  #stored = 0;
   #name = "";
   #extents: Extent[] | undefined;
   #extent = 0;
@@ -161,7 +175,11 @@ export class TarReader {
   finish(): void {
     if (this.#state === "end") return;
     // Some writers leave out the last member's padding; but what was said of a member asks for that member.
-    const promised = this.#pax.size > 0 || this.#longName !== undefined || this.#longLink !== undefined;
+    const promised =
+      this.#pax.size > 0 ||
+      this.#time !== undefined ||
+      this.#longName !== undefined ||
+      this.#longLink !== undefined;
     if (promised || this.#filled > 0 || (this.#state !== "header" && this.#state !== "padding")) {
       const where = this.#name ? ` in the middle of ${quote(this.#name)}` : " in the middle of a header";
       throw new TarError(
@@ -224,8 +242,12 @@ export class TarReader {
 
   #extended(): void {
     const bytes = this.#extension;
-    if (this.#extensionFlag === "x" || this.#extensionFlag === "X") parsePax(bytes, this.#pax);
-    else if (this.#extensionFlag !== "g") {
+    if (this.#extensionFlag === "x" || this.#extensionFlag === "X") {
+      const time = this.#pax.size === 0 ? onlyTime(bytes) : undefined;
+      if (!time && this.#time) this.#pax.set("mtime", this.#time);
+      this.#time = time;
+      if (!time) parsePax(bytes, this.#pax);
+    } else if (this.#extensionFlag !== "g") {
       const nul = bytes.indexOf(0);
       const text = decodeName(nul < 0 ? bytes : bytes.subarray(0, nul));
       if (this.#extensionFlag === "L") this.#longName = text;
@@ -239,9 +261,9 @@ export class TarReader {
     if (++this.#entries > this.#limits.entries)
       throw new TarError(`the archive has more than ${this.#limits.entries} members, which is the limit`);
     const pax = this.#pax;
-    this.#name = paxName(pax, "path") ?? this.#longName ?? header.name;
-    const size = paxNumber(pax, "size") ?? header.size;
-    this.#header = { ...header, size };
+    this.#name = (pax.size === 0 ? undefined : paxName(pax, "path")) ?? this.#longName ?? header.name;
+    this.#stored = pax.size === 0 ? header.size : (paxNumber(pax, "size") ?? header.size);
+    this.#header = header;
     this.#extents = undefined;
     this.#extent = 0;
     this.#position = 0;
@@ -258,6 +280,10 @@ export class TarReader {
       else this.#emit(header.sparse.size);
       return;
     }
+    if (pax.size === 0) {
+      this.#emit(this.#stored);
+      return;
+    }
     const major = paxNumber(pax, "GNU.sparse.major") ?? 0;
     const real = paxNumber(pax, "GNU.sparse.realsize") ?? paxNumber(pax, "GNU.sparse.size");
     this.#name = paxName(pax, "GNU.sparse.name") ?? this.#name;
@@ -268,7 +294,7 @@ export class TarReader {
     }
     const map = pax.get("GNU.sparse.map");
     if (map) this.#extents = paxExtents(map);
-    this.#emit(map ? (real ?? 0) : size);
+    this.#emit(map ? (real ?? 0) : this.#stored);
   }
 
   /** Further extents of GNU's old sparse format stand in blocks before the content. */
@@ -283,7 +309,7 @@ export class TarReader {
     const header = this.#header;
     if (!header) return;
     this.#mapText += String.fromCharCode(...block);
-    if (this.#mapText.length > header.size || this.#mapText.length > 1 << 24)
+    if (this.#mapText.length > this.#stored || this.#mapText.length > 1 << 24)
       throw new TarError(`${quote(this.#name)} has a sparse map that is too long`);
     const lines = this.#mapText.split("\n");
     const count = Number(lines[0]);
@@ -291,7 +317,7 @@ export class TarReader {
     if (!Number.isSafeInteger(count) || count < 0) throw new TarError("a sparse map has no length");
     if (lines.length < 2 * count + 2) return;
     this.#extents = pairs(lines.slice(1, 2 * count + 1));
-    this.#header = { ...header, size: header.size - this.#mapText.length };
+    this.#stored -= this.#mapText.length;
     this.#mapText = "";
     this.#emit(paxNumber(this.#pax, "GNU.sparse.realsize") ?? 0);
   }
@@ -307,30 +333,39 @@ export class TarReader {
     // v7 has no flag for folders: a slash at the end tells.
     const kind = TYPES[header.flag] ?? "file";
     const type = kind === "file" && name.endsWith("/") && !this.#extents ? "dir" : kind;
-    const xattrs = pax.size > 0 ? paxXattrs(pax) : undefined;
     const extents = this.#extents;
-    if (extents) checkExtents(name, extents, size, header.size);
+    if (extents) checkExtents(name, extents, size, this.#stored);
     const link = type === "link" || type === "symlink";
-    this.#sink.entry({
-      name,
-      type,
-      size: type === "file" ? size : 0,
-      mode: header.mode,
-      uid: paxNumber(pax, "uid") ?? header.uid,
-      gid: paxNumber(pax, "gid") ?? header.gid,
-      mtime: paxTime(pax, "mtime") ?? BigInt(header.mtime) * NANO,
-      link: link ? (paxName(pax, "linkpath") ?? this.#longLink ?? header.link) : "",
-      major: paxNumber(pax, "SCHILY.devmajor") ?? header.major,
-      minor: paxNumber(pax, "SCHILY.devminor") ?? header.minor,
-      ...(xattrs && { xattrs }),
-      ...(extents && { sparse: extents }),
-    });
+    const { mode, uid, gid, major, minor } = header;
+    const time = this.#time ? timeOf(this.#time, "mtime") : BigInt(header.mtime) * NANO;
+    const bytes = type === "file" ? size : 0;
+    if (pax.size === 0 && !extents) {
+      const target = link ? (this.#longLink ?? header.link) : "";
+      this.#sink.entry({ name, type, size: bytes, mode, uid, gid, mtime: time, link: target, major, minor });
+    } else {
+      const xattrs = paxXattrs(pax);
+      this.#sink.entry({
+        name,
+        type,
+        size: bytes,
+        mode,
+        uid: paxNumber(pax, "uid") ?? uid,
+        gid: paxNumber(pax, "gid") ?? gid,
+        mtime: paxTime(pax, "mtime") ?? time,
+        link: link ? (paxName(pax, "linkpath") ?? this.#longLink ?? header.link) : "",
+        major: paxNumber(pax, "SCHILY.devmajor") ?? major,
+        minor: paxNumber(pax, "SCHILY.devminor") ?? minor,
+        ...(xattrs && { xattrs }),
+        ...(extents && { sparse: extents }),
+      });
+    }
+    this.#time = undefined;
     if (pax.size > 0) this.#pax = new Map();
     this.#longName = undefined;
     this.#longLink = undefined;
     // Only files have content; a size in the header of anything else means nothing (but a dumpdir's, which is skipped).
     if (kind !== "file" && header.flag !== "D") this.#begin(0);
-    else this.#begin(header.size);
+    else this.#begin(this.#stored);
   }
 
   #begin(length: number): void {

@@ -13,6 +13,7 @@ import * as sys from "../sys.ts";
 import { O, SysError } from "../sys.ts";
 import { TarError } from "../tar/entry.ts";
 import { TarReader } from "../tar/reader.ts";
+import { busy } from "../unpack/start.ts";
 import { type Change, changesOf, type Upper } from "./changes.ts";
 import { isDir, isFile, openPath, Plain } from "./folder.ts";
 import type { TreeAnswer, TreeJob, TreeRoot } from "./job.ts";
@@ -27,6 +28,7 @@ const PIPE = 1 << 20;
 /** The exit code is 0 whatever the answer is. */
 export async function main(args: readonly string[]): Promise<number> {
   const job = JSON.parse(args[0] ?? "") as TreeJob;
+  busy();
   sys.load();
   process.umask(0);
   const answer = await work(job).catch((error: unknown) => refusal(error, job));

@@ -4,6 +4,7 @@ import * as sys from "../sys.ts";
 import { SysError } from "../sys.ts";
 import { type Entry, TarError } from "../tar/entry.ts";
 import { TarReader, type TarSink } from "../tar/reader.ts";
+import { busy } from "../unpack/start.ts";
 import { isDir, openPath, Plain } from "./folder.ts";
 import { packed } from "./pack.ts";
 import { TreeFolder } from "./put.ts";
@@ -11,6 +12,7 @@ import { REASONS } from "./reasons.ts";
 
 /** What is at a path, under this name. The links on the way are followed, one at its end is packed as what it is. */
 export function* packPath(path: string, name: string): Generator<Uint8Array> {
+  busy();
   const slash = path.lastIndexOf("/");
   try {
     const parent = openPath(path.slice(0, slash) || "/");
@@ -45,6 +47,7 @@ export async function putInto(
   { folder, from, name, owner }: PutInto,
   archive: AsyncIterable<Uint8Array>,
 ): Promise<void> {
+  busy();
   const root = openPath(folder);
   const tree = new TreeFolder({ root, at: "", shown: folder, links: "refused", owner });
   try {

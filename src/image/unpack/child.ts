@@ -13,6 +13,7 @@ import { quote } from "../tar/header.ts";
 import { TarReader } from "../tar/reader.ts";
 import { LayerFolder } from "./layer.ts";
 import { Lower } from "./lower.ts";
+import { busy } from "./start.ts";
 
 export interface UnpackJob {
   /** Where to: an empty folder. */
@@ -23,7 +24,7 @@ export interface UnpackJob {
   readonly range?: { readonly start: number; readonly length: number };
   /** The file is still being written and will have this size. */
   readonly size?: number;
-  /** sha256:… of the input, which the caller sees to: of an uncompressed archive that is its diffID. */
+  /** sha256:… of the input, which the caller sees to: of an uncompressed archive that is its diffID. Empty: the caller will know. */
   readonly digest?: string;
   readonly limits?: Partial<UnpackLimits>;
 }
@@ -52,6 +53,7 @@ export type UnpackAnswer =
 
 /** Answers on fd 1; the exit code is 0 whatever the answer is. */
 export async function main(args: readonly string[]): Promise<number> {
+  busy();
   const answer = await unpack(JSON.parse(args[0] ?? "") as UnpackJob).catch(refusal);
   await Bun.write(Bun.stdout, `${JSON.stringify(answer)}\n`);
   return 0;

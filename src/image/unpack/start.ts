@@ -9,6 +9,12 @@ import type { UnpackAnswer, UnpackJob } from "./child.ts";
  */
 export const SHORT: Readonly<Record<string, string>> = { BUN_JSC_useFTLJIT: "0" };
 
+/**
+ * From here on one thing is done many thousand times. The executable holds its compilers back, since most commands do everything
+ * but once (scripts/build): what this process does now is worth compiling as usual.
+ */
+export const busy = (): void => Bun.unsafe.setJITPolicy(1);
+
 /** The built executable knows the hidden command `unpack`; its modules live under /$bunfs/. */
 export function unpackCommand(): string[] {
   if (import.meta.path.startsWith("/$bunfs/")) return [process.execPath, "unpack"];
