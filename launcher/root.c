@@ -50,11 +50,14 @@ int op_root(struct run *run, const struct arg *a) {
   return run->root < 0 ? run->root : 0;
 }
 
-/* A missing part that is a symlink to something missing: its text takes its place in the path. */
+/*
+ * A missing part that is a symlink to something missing: its text takes its place in the path. One that is no link was made by
+ * somebody else meanwhile, another container on the same folder: the path is as good as it was.
+ */
 static int follow(int parent, const char *name, char *path, size_t done, const char *rest) {
   char link[PATH_MAX], next[PATH_MAX];
   ssize_t len = readlinkat(parent, name, link, sizeof link);
-  if (len < 0) return errno == EINVAL ? -ENOTDIR : -errno;
+  if (len < 0) return errno == EINVAL ? 0 : -errno;
   struct text t = text_in(next, sizeof next - 1);
   if (link[0] != '/') put_bytes(&t, path, done), put(&t, "/");
   put_bytes(&t, link, (size_t)len);

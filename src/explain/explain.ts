@@ -39,7 +39,7 @@ export async function explain(engine: Engine, reference: string): Promise<Explan
   });
   const kept = container && (await engine.containers.plan(container.id).catch(() => undefined));
   const refusals = may?.seccomp.mode === "filter" ? await refusalsOf(kept) : undefined;
-  const plugged = own("net") ? await network(engine, target.pid, container, look) : undefined;
+  const plugged = own("net") ? await network(engine, target.pid, container, kept, look) : undefined;
   const limits = cgroups(places, container?.config.resources);
   // All of it was one process's, or it is said of none.
   if (!may || processStart(target.pid) !== found.start) throw gone(found);

@@ -2,7 +2,7 @@
  * What is plugged into the process's network: interfaces, addresses and the way out, read from /proc/PID/net, which shows the
  * namespace of that process to anybody. Which port of the machine leads in only the engine knows that published it.
  */
-import type { ContainerRecord } from "../container/index.ts";
+import type { ContainerRecord, KeptPlan } from "../container/index.ts";
 import type { Engine } from "../engine.ts";
 import type { Look } from "./look.ts";
 import type { Interface, Network, PublishedPort } from "./types.ts";
@@ -99,6 +99,7 @@ export async function network(
   engine: Engine,
   pid: number,
   container: ContainerRecord | undefined,
+  kept: KeptPlan | undefined,
   look: Look,
 ): Promise<Network> {
   const text = (name: string): string => look.text(`/proc/${pid}/net/${name}`, "network") ?? "";
@@ -110,8 +111,11 @@ export async function network(
   });
   if (!container || container.config.namespaces.net) return { interfaces, networks: [], published: [] };
   const attached = (await engine.networks.attached(container.id)).get(container.id);
+  const companion = kept?.steps.find(({ call }) => call === "companion");
+  const carrier = companion?.call === "companion" ? companion.argv[0]?.replace(/^.*\//, "") : undefined;
   return {
     interfaces,
+    ...(carrier === undefined ? {} : { carrier }),
     networks: (attached?.endpoints ?? []).map((endpoint) => ({
       name: endpoint.network.name,
       driver: endpoint.network.driver,

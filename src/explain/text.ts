@@ -128,7 +128,7 @@ function cgroups({ cgroups: found, target }: Explanation, style: Style): string 
   return (
     text +
     places +
-    (own ? "" : prose("  It has none of its own: what these say is true of all that is in them.", style)) +
+    (own ? "" : "  It has none of its own: what these say is true of all that is in them.\n") +
     (rows.length > 0
       ? `\n${table({ head: ["WHAT", "LIMIT", "NOW", "PEAK", "SET BY", "FILE"], rows, right: [1, 2, 3], paths: [5] }, style)}`
       : "") +
@@ -306,7 +306,7 @@ const SHOWN = [
   "file size",
 ];
 
-function network({ interfaces, networks, published }: Network, style: Style): string {
+function network({ interfaces, carrier, networks, published }: Network, style: Style): string {
   const rows = interfaces.map(({ name, addresses, gateway, received, sent }) => [
     name,
     addresses.join(" ") || "no address",
@@ -320,7 +320,11 @@ function network({ interfaces, networks, published }: Network, style: Style): st
   const ports = published.map(({ protocol, address, port, target, destination }) => {
     const host = address.includes(":") ? `[${address}]` : address;
     const inside = destination.includes(":") ? `[${destination}]` : destination;
-    return [`${protocol} ${host}:${port}`, `is ${inside}:${target}, by a rule in nf_tables`];
+    const way =
+      carrier === undefined
+        ? `is ${inside}:${target}, by a rule in nf_tables`
+        : `is its port ${target}, carried in by ${carrier}`;
+    return [`${protocol} ${host}:${port}`, way];
   });
   return (
     heading("Network", "what is plugged in", style) +

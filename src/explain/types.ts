@@ -230,6 +230,8 @@ export interface PublishedPort {
 
 export interface Network {
   readonly interfaces: readonly Interface[];
+  /** The program of the machine that carries the packets of a user's container in and out: `pasta`, `slirp4netns`. */
+  readonly carrier?: string;
   /** The engine's networks that it is on. */
   readonly networks: readonly {
     readonly name: string;

@@ -218,6 +218,32 @@ describe("in the library", () => {
   });
 });
 
+test("a container without a cgroup of its own says whose figures these are", async () => {
+  const home = mkdtempSync("/tmp/sampan-other-");
+  Bun.spawnSync(["chown", "65534:65534", home]);
+  const user = (...words: string[]): string =>
+    Bun.spawnSync(
+      [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "env",
+        `HOME=${home}`,
+        `SAMPAN_ROOT=${home}`,
+        `SAMPAN_RUN=${home}/r`,
+        SAMPAN,
+        ...words,
+      ],
+      { env: sandbox.env },
+    ).stdout.toString();
+  user("run", "-d", "--network", "none", "--name", "loose", "host", "sleep", "1000");
+  expect(user("explain", "loose")).toContain("It has none of its own: what these say is true of all");
+  expect(await sandbox.ok("explain", "web")).not.toContain("It has none of its own");
+  user("rm", "-f", "loose");
+  rmSync(home, { recursive: true, force: true });
+});
+
 describe("of somebody else", () => {
   test("a process of another user, seen by root and by a third", async () => {
     const other = Bun.spawn(["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups", "sleep", "1000"]);

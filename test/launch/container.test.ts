@@ -9,7 +9,15 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { ATTACH, type Exit, LaunchError, launch, type Plan } from "../../src/launch/index.ts";
+import {
+  ATTACH,
+  CLONE,
+  type Exit,
+  LaunchError,
+  launch,
+  NO_KEEPER,
+  type Plan,
+} from "../../src/launch/index.ts";
 import { container, execve, inside, keeper, outside, Place, plan, until } from "./support.ts";
 
 const place = new Place();
@@ -495,4 +503,19 @@ describe("a failure", () => {
       "a path that is not absolute",
     );
   });
+});
+
+test("several that make the same folder at once all have it", async () => {
+  const root = place.container();
+  for (let round = 0; round < 10; round++) {
+    const steps = [
+      outside({ call: "clone", flags: CLONE.mnt }),
+      inside({ call: "root", path: root }),
+      inside({ call: "mkdir", at: "root", path: `/${round}/made/at/once/by/all`, mode: 0o755 }),
+    ];
+    const made = await Promise.allSettled(
+      Array.from({ length: 8 }, async () => (await launch({ steps, keeper: NO_KEEPER })).close()),
+    );
+    expect(made.filter(({ status }) => status === "rejected")).toEqual([]);
+  }
 });

@@ -142,13 +142,16 @@ export async function fileFindings(paths: Paths): Promise<Finding[]> {
     const whole = folders(place, "whole");
     const user = folders(place, "user");
     const bind = folders(place, "bind");
-    const root = folders(place, "own");
-    const fresh = [...born("mnt", "pid", "net", "ipc"), PRIVATE, ...ownRoot(root)];
+    const fresh = (name: string): Step[] => [
+      ...born("mnt", "pid", "net", "ipc"),
+      PRIVATE,
+      ...ownRoot(folders(place, name)),
+    ];
     const [plain, mounted, nodes, pivoted, nested, idmapped] = await Promise.all([
       attempt([...born("mnt", "pid"), PRIVATE, overlay(whole, attributes)]),
-      attempt([...fresh, ...FILESYSTEMS]),
-      attempt([...fresh, ...NODE]),
-      attempt([...fresh, inside({ call: "pivot" })]),
+      attempt([...fresh("mounted"), ...FILESYSTEMS]),
+      attempt([...fresh("nodes"), ...NODE]),
+      attempt([...fresh("pivoted"), inside({ call: "pivot" })]),
       isRootless() ? undefined : attempt([...born("mnt", "user"), PRIVATE, overlay(user, ["userxattr"])]),
       isRootless()
         ? undefined

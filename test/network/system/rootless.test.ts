@@ -20,7 +20,7 @@ function onHost(route: boolean, body: string): string[] {
   for (const name of ["sampan", "sampan-launcher"]) copyFileSync(`${REPO}/dist/${name}`, `${folder}/${name}`);
   writeFileSync(
     `${folder}/main.ts`,
-    `import { DEFAULTS, Engine } from ${JSON.stringify(`${REPO}/src/index.ts`)};
+    `import { DEFAULTS, Engine, explain } from ${JSON.stringify(`${REPO}/src/index.ts`)};
      const engine = Engine.open();
      const sh = (script: string) => Bun.spawnSync(["sh", "-c", script]).stdout.toString().trim();
      /** What a server says to who connects, from the first moment at which there is one. */
@@ -61,6 +61,7 @@ const BOTH_WAYS = `
   const { container } = await run(server, 8081);
   console.log(hear("127.0.0.1", 8081));
   console.log(sh("./sampan port " + container.name));
+  console.log((await explain(engine, container.name)).network.carrier);
   console.log(hear("192.0.2.10", 8081));
   const { connection } = await engine.containers.run(
     { ...DEFAULTS, image: "host", command: ["sh", "-c",
@@ -76,6 +77,7 @@ test("through pasta", () => {
   expect(onHost(true, BOTH_WAYS)).toEqual([
     "from inside",
     "80/tcp -> 0.0.0.0:8081",
+    "pasta",
     "from inside",
     "far away",
     "0",
@@ -86,6 +88,7 @@ test("through slirp4netns, where there is no default route", () => {
   expect(onHost(false, BOTH_WAYS)).toEqual([
     "from inside",
     "80/tcp -> 0.0.0.0:8081",
+    "slirp4netns",
     "from inside",
     "far away",
     "0",
