@@ -18,7 +18,8 @@ export async function inspectAll(
     }
   }
   let code = errors.length > 0 ? 1 : 0;
-  if (format) {
+  if (format === "json") print(JSON.stringify(objects));
+  else if (format) {
     const { FormatError, inspectTemplate } = await import("../docker/inspect-format.ts");
     try {
       const execute = inspectTemplate(format);

@@ -390,14 +390,15 @@ export class Containers {
       });
     const at = places(this.#context.paths, container.id);
     const { readLog } = await import("./logs.ts");
+    const prefix = query.details ? (await import("./log-details.ts")).logDetails(container) : undefined;
     if (!query.follow || !isAlive(container.state)) {
-      yield* readLog(at.log, driver, query);
+      yield* readLog(at.log, driver, query, undefined, prefix);
       return;
     }
     const keeper = await connect(at.socket).catch(() => undefined);
     keeper?.wait();
     try {
-      yield* readLog(at.log, driver, query, keeper?.exit ?? Promise.resolve());
+      yield* readLog(at.log, driver, query, keeper?.exit ?? Promise.resolve(), prefix);
     } finally {
       keeper?.close();
     }

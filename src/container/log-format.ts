@@ -8,6 +8,8 @@ export interface Selection {
   readonly stdout: boolean;
   readonly stderr: boolean;
   readonly timestamps: boolean;
+  /** Stands before each line, after its time. */
+  readonly prefix?: Buffer;
   /** RFC 3339 in UTC with nine decimals and no Z: entries before the one and after the other are left out. */
   readonly since?: string;
   readonly until?: string;
@@ -51,7 +53,7 @@ export class Decoder {
   }
 
   #decodeJson(input: Buffer, output: Output): void {
-    const { stdout, stderr, timestamps, since, until } = this.#selection;
+    const { stdout, stderr, timestamps, prefix, since, until } = this.#selection;
     let at = 0;
     while (at < input.length && !this.done) {
       // {"log":"text\n","stream":"stdout","time":"2026-11-24T02:25:45.123456789Z"}
@@ -82,6 +84,7 @@ export class Decoder {
           output.stream(isError);
           const key = isError ? "stderr" : "stdout";
           if (timestamps && this.#atStart[key]) output.stamp(input, time, 30);
+          if (prefix && this.#atStart[key]) output.part(prefix, 0, prefix.length);
           output.line(input, begin, quote - 2);
           this.#atStart[key] = true;
         }
@@ -97,7 +100,7 @@ export class Decoder {
 
   /** `1764000000123456789 oF text`: nanoseconds, out or err, Full or Part of a line, the bytes as they came. */
   #decodeLocal(input: Buffer, output: Output): void {
-    const { stdout, stderr, timestamps, since, until } = this.#selection;
+    const { stdout, stderr, timestamps, prefix, since, until } = this.#selection;
     const limits = since !== undefined || until !== undefined;
     for (let at = 0; at < input.length; ) {
       const line = at;
@@ -119,6 +122,7 @@ export class Decoder {
       output.stream(isError);
       if (timestamps && this.#atStart[key])
         output.stamp(Buffer.from(`${time}Z`, "latin1"), 0, time.length + 1);
+      if (prefix && this.#atStart[key]) output.part(prefix, 0, prefix.length);
       if (whole) output.line(input, space + 4, end);
       else output.part(input, space + 4, end);
       this.#atStart[key] = whole;
@@ -128,7 +132,7 @@ export class Decoder {
   #slow(input: Buffer, at: number, end: number, output: Output): void {
     const entry = parseJson(input.toString("utf8", at, end));
     if (!entry) return;
-    const { stdout, stderr, timestamps, since, until } = this.#selection;
+    const { stdout, stderr, timestamps, prefix, since, until } = this.#selection;
     const time = Buffer.from(entry.time, "latin1");
     const length = entry.time.endsWith("Z") ? time.length - 1 : time.length;
     if (since !== undefined && compareTime(time, 0, length, since) < 0) return;
@@ -141,6 +145,7 @@ export class Decoder {
     const key = isError ? "stderr" : "stdout";
     output.stream(isError);
     if (timestamps && this.#atStart[key]) output.stamp(time, 0, time.length);
+    if (prefix && this.#atStart[key]) output.part(prefix, 0, prefix.length);
     output.text(entry.text);
     this.#atStart[key] = entry.text.endsWith("\n");
   }

@@ -15,6 +15,8 @@ export interface LogQuery {
   /** The last so many entries; absent: all. */
   readonly tail?: number;
   readonly timestamps?: boolean;
+  /** Each line with what the container's log options name. */
+  readonly details?: boolean;
   /** Default: both. */
   readonly stdout?: boolean;
   readonly stderr?: boolean;
@@ -143,11 +145,13 @@ export async function* readLog(
   driver: string,
   query: LogQuery,
   ended?: Promise<unknown>,
+  prefix?: Buffer,
 ): AsyncGenerator<LogChunk> {
   const selection: Selection = {
     stdout: query.stdout ?? true,
     stderr: query.stderr ?? true,
     timestamps: query.timestamps ?? false,
+    ...(prefix ? { prefix } : {}),
     ...(query.since ? { since: nineDecimals(query.since) } : {}),
     ...(query.until ? { until: nineDecimals(query.until) } : {}),
   };

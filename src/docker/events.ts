@@ -30,6 +30,54 @@ export function eventMessage({ time, type, action, id, attributes }: Event) {
   };
 }
 
+/** What a template sees of it: the API's Message by Go's names of its fields. */
+export class EventRow {
+  readonly #event: Event;
+  constructor(event: Event) {
+    this.#event = event;
+  }
+  get Type(): string {
+    return this.#event.type;
+  }
+  get Action(): string {
+    return this.#event.action;
+  }
+  get Status(): string {
+    return this.#event.action;
+  }
+  get ID(): string {
+    return this.#event.id;
+  }
+  get From(): string {
+    return this.#event.attributes["image"] ?? "";
+  }
+  get Actor() {
+    return eventMessage(this.#event).Actor;
+  }
+  get Scope(): string {
+    return "local";
+  }
+  get Time(): number {
+    return eventMessage(this.#event).time;
+  }
+  /** As text, since a double would round it. */
+  get TimeNano(): string {
+    return this.#event.time;
+  }
+  toJSON() {
+    return eventMessage(this.#event);
+  }
+}
+
+export const EVENT_COLUMNS = {
+  type: "*events.Message",
+  fields: [],
+  headers: Object.fromEntries(
+    ["Type", "Action", "Actor.ID", "Actor.Attributes", "Scope", "Time", "TimeNano"].map((name) => [name, ""]),
+  ),
+  maps: new Set(["Attributes"]),
+} as const;
+
 /** Its JSON: a number as large as `timeNano` is written digit by digit, since a double would round it. */
 export function eventJson(event: Event): string {
   return JSON.stringify({ ...eventMessage(event), timeNano: 0 }).replace(

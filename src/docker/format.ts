@@ -14,6 +14,8 @@ export interface Columns {
   readonly headers: Readonly<Record<string, string>>;
   /** Go's name of the row's type, for errors. */
   readonly type: string;
+  /** Fields that hold maps with any key. */
+  readonly maps?: ReadonlySet<string>;
 }
 
 /** As Go's encoding/json writes it: `<`, `>` and `&` escaped. */
@@ -47,7 +49,11 @@ export async function formatter(format: string, columns: Columns): Promise<Forma
     .replaceAll("\\n", "\n");
   const read = (functions?: TemplateOptions["functions"]): Template => {
     try {
-      return new Template(source, { type: columns.type, ...(functions ? { functions } : {}) });
+      return new Template(source, {
+        type: columns.type,
+        ...(columns.maps ? { maps: columns.maps } : {}),
+        ...(functions ? { functions } : {}),
+      });
     } catch (error) {
       throw new SampanError("invalid", `failed to parse template: ${(error as Error).message}`);
     }

@@ -5,10 +5,12 @@ import { Template, TemplateError } from "./template/index.ts";
 const MAPS = new Set([
   "Annotations",
   "Config",
+  "Containers",
   "Data",
   "ExposedPorts",
   "Labels",
   "Networks",
+  "Options",
   "PortBindings",
   "Ports",
   "StorageOpt",
@@ -16,6 +18,10 @@ const MAPS = new Set([
   "Tmpfs",
   "Volumes",
 ]);
+/** A mount of a container; Docker's JSON leaves out what it has no name or driver for. */
+const MOUNT_POINT = ["Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation"];
+const members = (struct: Readonly<Record<string, unknown>>): readonly string[] =>
+  "Destination" in struct && "Propagation" in struct ? MOUNT_POINT : Object.keys(struct);
 /** Fields that Go holds by pointer: an absent one is `<nil>`; the other nulls are empty lists. */
 const POINTERS = new Set(["Health", "Init", "IPAMConfig", "MemorySwappiness", "OomKillDisable", "PidsLimit"]);
 const nil = (field: string): string => (MAPS.has(field) ? "map[]" : POINTERS.has(field) ? "<nil>" : "[]");
@@ -38,7 +44,7 @@ export function inspectTemplate(format: string): (object: unknown) => string {
   };
   let template: Template;
   try {
-    template = new Template(format === "json" ? "{{json .}}" : format, { maps: MAPS, nil });
+    template = new Template(format, { maps: MAPS, nil, members });
   } catch (error) {
     return refuse(error);
   }

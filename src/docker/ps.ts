@@ -56,6 +56,8 @@ export interface PsOptions {
   readonly size?: { readonly writable: number; readonly all: number };
   /** What it has of networks, where it is on any. */
   readonly attached?: Attached | undefined;
+  /** The name that it was made by is another image's by now, or nobody's: its image goes by its id. */
+  readonly renamed?: boolean;
 }
 
 const mountName = (mount: Mount): string => mount.source;
@@ -78,8 +80,8 @@ export class PsRow {
     return this.#record.name;
   }
   get Image(): string {
-    const { image, rootfs } = this.#record.config;
-    const name = image || rootfs?.path || "";
+    const { config, imageId } = this.#record;
+    const name = (this.#options.renamed && imageId) || config.image || config.rootfs?.path || "";
     if (name.startsWith("sha256:") && /^sha256:[0-9a-f]{64}$/.test(name))
       return this.#options.truncate ? shortId(name) : name;
     return name;

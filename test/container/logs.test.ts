@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DEFAULTS } from "../../src/container/config.ts";
+import { logDetails } from "../../src/container/log-details.ts";
 import { type LogQuery, readLog } from "../../src/container/logs.ts";
 
 let folder: string;
@@ -150,5 +152,35 @@ describe("following", () => {
     const reading = read({ follow: true, signal: controller.signal }, "json-file", new Promise(() => {}));
     setTimeout(() => controller.abort(), 20);
     expect(await reading).toBe("first\n");
+  });
+});
+
+describe("details", () => {
+  const of = (options: Record<string, string>): string =>
+    logDetails({
+      config: { ...DEFAULTS, log: { driver: "json-file", options } },
+      labels: { a: "1", "com.x": "y z", b: "2" },
+      env: ["B=2", "XA=3", "XB=a=b", "BARE"],
+    }).toString();
+
+  test("are what the log options name, by name, as in a URL's query", () => {
+    expect(of({})).toBe(" ");
+    expect(of({ labels: "a,nope", env: "B" })).toBe("B=2,a=1 ");
+    expect(of({ "labels-regex": "^com[.]", "env-regex": "^X" })).toBe("XA=3,XB=a%3Db,com.x=y+z ");
+  });
+
+  test.each(["json-file", "local"])("stand before lines, after their times: %s", async (driver) => {
+    const local = (text: string, second: number, whole = "F"): string =>
+      `${nanoseconds(second).slice(0, -1)}1 o${whole} ${text}\n`;
+    writeFileSync(
+      log,
+      driver === "local"
+        ? local("a", 1, "P") + local("b", 2) + local("c", 3)
+        : json("a", 1) + json("b\n", 2) + json("c\n", 3),
+    );
+    let text = "";
+    for await (const { data } of readLog(log, driver, { timestamps: true }, undefined, Buffer.from("x=y ")))
+      text += new TextDecoder().decode(data);
+    expect(text).toBe(`${time(1)} x=y ab\n${time(3)} x=y c\n`);
   });
 });

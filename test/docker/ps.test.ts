@@ -31,6 +31,18 @@ describe("a container's state in Docker's words", () => {
 });
 
 describe("a row of docker ps", () => {
+  test("an image whose name is another's by now goes by its id", () => {
+    const id = `sha256:${"ab".repeat(32)}`;
+    const record = container({ imageId: id, config: { image: "app:1" } });
+    const image = (truncate: boolean, renamed: boolean) =>
+      new PsRow(record, { truncate, now: NOW, renamed }).Image;
+    expect([image(true, false), image(true, true), image(false, true)]).toEqual([
+      "app:1",
+      "abababababab",
+      id,
+    ]);
+  });
+
   test("the columns, as wide as Docker makes them", () => {
     const one = row({
       id: `d3973eb73bec${"0".repeat(52)}`,

@@ -1,6 +1,7 @@
 /** JSON shapes, rows and lines, beside what Docker gives for the same things. */
 import { describe, expect, test } from "bun:test";
-import { eventJson, eventLine } from "../../src/docker/events.ts";
+import { EVENT_COLUMNS, EventRow, eventJson, eventLine } from "../../src/docker/events.ts";
+import { formatter } from "../../src/docker/format.ts";
 import { HistoryRow, ImageRow, inspectImage } from "../../src/docker/images.ts";
 import { inspectContainer } from "../../src/docker/inspect.ts";
 import { inspectTemplate } from "../../src/docker/inspect-format.ts";
@@ -94,7 +95,16 @@ describe("inspect of a container", () => {
         "{{.ID}} {{.Config.Labels.nope}} {{.HostConfig.CapAdd}} {{.HostConfig.PidsLimit}} {{.Config.Volumes}}",
       )(object),
     ).toBe(`${one.id} <no value> [] <nil> map[]`);
-    expect(inspectTemplate("json")({ a: "<" })).toBe('{"a":"<"}');
+    expect(
+      inspectTemplate("{{.Mounts}} {{.Ports}} {{.RestartPolicy}} {{.Options}}")({
+        Mounts: [
+          { Type: "bind", Source: "/a", Destination: "/b", Mode: "ro", RW: false, Propagation: "rprivate" },
+        ],
+        Ports: { "80/tcp": [{ HostIp: "0.0.0.0", HostPort: "8080" }], "90/tcp": null },
+        RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
+        Options: null,
+      }),
+    ).toBe("[{bind  /a /b  ro false rprivate}] map[80/tcp:[{0.0.0.0 8080}] 90/tcp:[]] {no 0} map[]");
     expect(() => inspectTemplate("{{.State")).toThrow(
       "template parsing error: template: :1: unclosed action",
     );
@@ -211,6 +221,27 @@ describe("events", () => {
     expect(eventJson(event)).toBe(
       '{"status":"die","id":"2e365bf11f67","from":"busybox","Type":"container","Action":"die","Actor":{"ID":"2e365bf11f67","Attributes":{"exitCode":"1","image":"busybox","name":"three"}},"scope":"local","time":1795487218,"timeNano":1795487218323428593}',
     ));
+});
+
+describe("events by a template", () => {
+  const line = async (format: string, attributes: Record<string, string> = {}): Promise<string> => {
+    const { row } = await formatter(format, EVENT_COLUMNS);
+    const event = { time: "1795487218323428593", type: "container", action: "start", id: "ab" } as const;
+    return row(new EventRow({ ...event, attributes }));
+  };
+
+  test("an attribute that this event lacks has no value, which is no error", async () =>
+    expect(
+      await line("{{.Action}} {{.Actor.Attributes.exitCode}} {{.Actor.Attributes.name}}", { name: "one" }),
+    ).toBe("start <no value> one"));
+
+  test("fields, the whole, and one that does not exist", async () => {
+    expect(await line("{{.Type}} {{.ID}} {{.Time}} {{.TimeNano}} {{.Actor}}", { name: "one" })).toBe(
+      "container ab 1795487218 1795487218323428593 {ab map[name:one]}",
+    );
+    expect(JSON.parse(await line("{{json .}}"))).toMatchObject({ status: "start", Actor: { ID: "ab" } });
+    expect(line("{{.Foo}}")).rejects.toThrow("can't evaluate field Foo in type *events.Message");
+  });
 });
 
 describe("moments", () => {

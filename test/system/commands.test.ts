@@ -233,6 +233,25 @@ describe("looking into a container", () => {
   });
 });
 
+describe("what is printed for programs", () => {
+  test("inspect -f json is the whole list, in one line", async () => {
+    const id = await box.ok("create", "--name", "listed", "host", "true");
+    const { stdout, code } = await box.cli("inspect", "-f", "json", "listed", "nope");
+    expect(code).toBe(1);
+    expect(stdout.trimEnd()).not.toContain("\n");
+    expect(JSON.parse(stdout)).toMatchObject([{ Id: id }]);
+    await box.ok("rm", "listed");
+  });
+
+  test("logs --details", async () => {
+    const options = ["--log-opt", "labels=a", "--log-opt", "env=B", "-l", "a=1", "-e", "B=2"];
+    await box.ok("run", "--name", "detailed", ...options, "host", "echo", "hi");
+    expect(await box.ok("logs", "--details", "detailed")).toBe("B=2,a=1 hi");
+    expect(await box.ok("logs", "detailed")).toBe("hi");
+    await box.ok("rm", "detailed");
+  });
+});
+
 describe("events and prune", () => {
   test("events tell the story in order", async () => {
     await box.ok("run", "--rm", "--name", "told", "host", "true");

@@ -1,5 +1,5 @@
 /** `sampan events`: what happens, as it happens. */
-import { eventJson, eventLine, eventMessage } from "../../docker/events.ts";
+import { EVENT_COLUMNS, EventRow, eventJson, eventLine } from "../../docker/events.ts";
 import { collect } from "../../docker/filters.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
@@ -47,7 +47,6 @@ async function shower(format: string): Promise<(event: Parameters<typeof eventLi
   if (format === "") return (event) => print(eventLine(event));
   if (format === "json") return (event) => print(eventJson(event));
   const { formatter } = await import("../../docker/format.ts");
-  const { row } = await formatter(format, { fields: [], headers: {}, type: "events.Message" });
-  return (event) =>
-    write(1, `${row({ ...eventMessage(event), ID: event.id, From: event.attributes["image"] ?? "" })}\n`);
+  const { row } = await formatter(format, EVENT_COLUMNS);
+  return (event) => write(1, `${row(new EventRow(event))}\n`);
 }

@@ -37,6 +37,7 @@ export default command({
     const chunks = Engine.open(where).containers.logs(args[0] ?? "", {
       follow: flags.follow ?? false,
       timestamps: flags.timestamps ?? false,
+      details: flags.details ?? false,
       ...(since === undefined ? {} : { since }),
       ...(until === undefined ? {} : { until }),
       ...(tail === undefined ? {} : { tail }),

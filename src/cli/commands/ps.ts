@@ -58,8 +58,9 @@ export default command({
         : undefined;
     const attached = records.length > 0 ? await engine.networks.attached() : undefined;
     const now = Date.now();
+    const renamed = renaming(engine);
     const rows = mapped(records, (record) => {
-      const options = { truncate, now, attached: attached?.get(record.id) };
+      const options = { truncate, now, attached: attached?.get(record.id), renamed: renamed(record) };
       return new PsRow(record, sizes ? { ...options, size: sizes(record) } : options);
     });
     const format = flags.format ?? "";
@@ -79,6 +80,21 @@ export default command({
     return 0;
   },
 });
+
+/** Whether the name that a container was made by means another image now; each name is looked up once. */
+function renaming({ images }: Engine): (record: ReturnType<Engine["containers"]["get"]>) => boolean {
+  const ids: Record<string, string | undefined> = Object.create(null);
+  return ({ config: { image }, imageId }) => {
+    if (imageId === "") return false;
+    if (!(image in ids))
+      try {
+        ids[image] = images.resolve(image)?.id;
+      } catch {
+        ids[image] = undefined;
+      }
+    return ids[image] !== imageId;
+  };
+}
 
 type Cells = Pick<PsRow, "ID" | "Image" | "Command" | "RunningFor" | "Status" | "Ports" | "Names" | "Size">;
 

@@ -14,8 +14,13 @@ export interface TemplateOptions {
   readonly functions?: Readonly<Record<string, TemplateFunction>>;
   /** What an absent value of this field is printed as; Go tells by its type, JSON cannot. */
   readonly nil?: (field: string) => string;
-  /** Fields that hold a map with any key: an unknown one has no value, which is no error. */
+  /**
+   * Fields that hold a map with any key: an unknown one has no value, which is no error. Where they are told, all other
+   * objects are structs, and are printed as such.
+   */
   readonly maps?: ReadonlySet<string>;
+  /** All members of a struct, in Go's order, where JSON leaves empty ones out. */
+  readonly members?: (struct: Readonly<Record<string, unknown>>) => readonly string[];
   /** Go's name of the type that a field was not found in, for the error. */
   readonly type?: string;
 }
@@ -86,7 +91,7 @@ class Execution {
         if (node.pipeline.variables.length > 0) return undefined;
         if (value === undefined) this.output += "<no value>";
         else if (value === null) this.output += this.#options.nil?.(this.#field) ?? "<no value>";
-        else this.output += show(value);
+        else this.output += this.#shown(value, this.#field);
         return undefined;
       }
       case "range":
@@ -100,6 +105,22 @@ class Execution {
         return signal;
       }
     }
+  }
+
+  /** `%v` of what lies in this field: a struct's members without their names, a map's with its keys. */
+  #shown(value: unknown, field: string): string {
+    const { maps, nil, members = Object.keys } = this.#options;
+    if (!maps) return show(value);
+    if (value === null) return nil?.(field) ?? "<nil>";
+    if (Array.isArray(value)) return `[${value.map((each) => this.#shown(each, "")).join(" ")}]`;
+    if (!isMap(value)) return show(value);
+    if (!maps.has(field))
+      return `{${members(value)
+        .map((name) => this.#shown(value[name] ?? (name in value ? null : ""), name))
+        .join(" ")}}`;
+    return `map[${sortedKeys(value)
+      .map((key) => `${key}:${this.#shown(value[key], "")}`)
+      .join(" ")}]`;
   }
 
   #range(node: Extract<Node, { kind: "if" | "range" | "with" }>, dot: unknown): Signal {
@@ -187,6 +208,7 @@ class Execution {
   #value(term: Term, dot: unknown): unknown {
     switch (term.kind) {
       case "dot":
+        this.#field = "";
         return dot;
       case "nil":
         return null;
