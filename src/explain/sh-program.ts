@@ -43,6 +43,9 @@ const NUMBERS = {
   },
 } as const;
 
+/** With an init the program is process 2, as if this shell had never had others. */
+const NUMBERED = "echo 1 > /proc/sys/kernel/ns_last_pid 2>/dev/null || :  # its child will be process 2\n";
+
 /** From perl's exec env to the closing quote. Nothing in it has a single quote: it stands between two. */
 export function program(steps: readonly Step[], root: boolean): string {
   const inside = steps.filter(({ column }) => column === "inside");
@@ -59,7 +62,7 @@ export function program(steps: readonly Step[], root: boolean): string {
   return `${filter?.call === "seccomp" ? seccompText(filter.program) : ""}${comment(
     "What is left no shell can do: after pivot_root this machine's programs are out of reach. Perl is loaded already, and makes " +
       "the last system calls itself. The program's variables are only words to it: some of them would tell perl what to load.",
-  )}exec env -i /usr/bin/perl -e '
+  )}${inside.some(({ call }) => call === "init") ? NUMBERED : ""}exec env -i /usr/bin/perl -e '
     my ($root, $filter, $variables, @words) = @ARGV;
     my @env = splice @words, 0, $variables;
     my %number = (${used.map(([name, number]) => `${name} => ${number}`).join(", ")});

@@ -233,15 +233,15 @@ dist/sampan rm judged`;
   expect(await new Response(shell.stdout).text()).toBe(`${refused}${refused}judged\n`);
 });
 
-test("its exit code is the program's", async () => {
-  await sandbox.cli("run", "--name", "code", "--init", "busybox", "sh", "-c", "hostname; exit 7");
+test("its exit code is the program's, and below an init its number is 2", async () => {
+  await sandbox.cli("run", "--name", "code", "--init", "busybox", "sh", "-c", "hostname; echo $$; exit 7");
   const script = await sandbox.ok("explain", "--as", "sh", "code");
   const shell = Bun.spawn(["sh"], {
     stdin: new TextEncoder().encode(script),
     stdout: "pipe",
     stderr: "inherit",
   });
-  expect(await new Response(shell.stdout).text()).toMatch(/^[0-9a-f]{12}\n$/);
+  expect(await new Response(shell.stdout).text()).toMatch(/^[0-9a-f]{12}\n2\n$/);
   expect(await shell.exited).toBe(7);
 });
 
