@@ -157,7 +157,10 @@ int op_mount(struct run *run, const struct arg *a) {
   if (target < 0) return target;
   if (modeless) add_mode(target, data, sizeof data);
   int mount = a[9].n ? filesystem_abroad(run, a) : filesystem(run, type, source, data, flags);
-  if (a[7].n && (mount == -EINVAL || mount == -EPERM)) mount = filesystem(run, type, source, a[8].s, flags);
+  if (a[7].n && (mount == -EINVAL || mount == -EPERM)) {
+    *run->shared->detail = 0; /* what the kernel said of the first is no word on what comes after */
+    mount = filesystem(run, type, source, a[8].s, flags);
+  }
   int error = mount < 0 ? mount : 0;
   if (!error && a[6].n) error = copy_tree(target, mount);
   if (!error) error = move_onto(mount, target);

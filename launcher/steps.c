@@ -53,6 +53,7 @@ static int perform(struct run *run, uint32_t i) {
   note(run, i, from, result);
   /* A clone returns twice; its step is the maker's. */
   if (run->stop_after == i + 1 && run->child == (s->column == INSIDE)) stop_here(run);
+  if (result < 0 && s->optional && run->shared->failed == NO_STEP) *run->shared->detail = 0;
   if (result >= 0 || s->optional) return 0;
   /* Where both columns fail the first did on its own, and the other of it: an address for a child that is gone. */
   uint32_t none = NO_STEP;

@@ -25,6 +25,7 @@ import {
   readCgroupHost,
   type SeccompChoice,
   seccompFilter,
+  undelegated,
 } from "../runtime/index.ts";
 import type { ContainerConfig } from "./config.ts";
 import { type Context, mountTarget, places, sharedShm } from "./context.ts";
@@ -163,6 +164,13 @@ async function uplinkOf(
 const surroundings = (uplink: Uplink | undefined): Surroundings | undefined =>
   uplink && { addresses: [], links: [], ...(uplink.server === undefined ? {} : { server: uplink.server }) };
 
+/** What was asked of a cgroup that this caller has none of. Limits the runtime refuses itself. */
+function refuseUndelegated({ deviceCgroupRules, cgroupParent }: ContainerConfig, note?: string): void {
+  if (note === undefined) return;
+  if (deviceCgroupRules.length > 0) throw undelegated("--device-cgroup-rule", note);
+  if (cgroupParent !== undefined) throw undelegated("--cgroup-parent", note);
+}
+
 export async function buildPlan(context: Context, container: StoredContainer, options: Start): Promise<Plan> {
   const { config, id } = container;
   const at = places(context.paths, id);
@@ -177,6 +185,12 @@ export async function buildPlan(context: Context, container: StoredContainer, op
   const group = readInRoot(files, "/etc/group");
   const user = parseUser(container.user, passwd, group, config.groups);
   const maps = isRootless() ? callerIdMaps() : undefined;
+  if (maps?.denySetgroups && config.groups?.length)
+    throw new SampanError(
+      "refused",
+      `--group-add ${config.groups[0]}: a user namespace of one id has no other groups`,
+      { hint: "With ids of one's own (/etc/subuid and /etc/subgid) there are more." },
+    );
   const net = config.namespaces.net;
   const uplink = await uplinkOf(container, at.run, options);
   const network = await loadNetwork(config);
@@ -188,6 +202,7 @@ export async function buildPlan(context: Context, container: StoredContainer, op
   const shm = shmOf(config, id);
   const cgroupPath = cgroupOf(container);
   const cgroupHost = readCgroupHost();
+  refuseUndelegated(config, cgroupHost.note);
   const prepared = container.mounts
     ? await (await import("./volumes.ts")).prepareMounts(context, container)
     : undefined;

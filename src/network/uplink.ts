@@ -69,15 +69,24 @@ const SLIRP_SERVER = "10.0.2.3";
 
 /** An uplink is one container's alone. */
 export function refuseNetworks(asked: readonly EndpointConfig[]): void {
-  for (const { network } of asked)
-    if (network !== "bridge" && network !== "default")
-      throw new SampanError(
-        "refused",
-        `--network ${network}: without root there are no networks of one's own`,
-        {
-          hint: "Leave it out, and the container has a network of its own; --network container:NAME shares another's.",
-        },
-      );
+  for (const { network, links = [], ipv4, ipv6, mac } of asked) {
+    const flags: readonly (readonly [flag: string, value: string | undefined])[] = [
+      ["--network", network === "bridge" || network === "default" ? undefined : network],
+      ["--link", links[0]],
+      ["--ip", ipv4],
+      ["--ip6", ipv6],
+      ["--mac-address", mac],
+    ];
+    for (const [flag, value] of flags)
+      if (value !== undefined)
+        throw new SampanError(
+          "refused",
+          `${flag} ${value}: without root there are no networks of one's own`,
+          {
+            hint: "Leave it out, and the container has a network of its own; --network container:NAME shares another's.",
+          },
+        );
+  }
 }
 
 /** `folder` is the container's run folder. */

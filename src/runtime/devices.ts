@@ -2,7 +2,7 @@
 
 import { SampanError } from "../common/error.ts";
 import { S_IF } from "../kernel/flags.ts";
-import { readdirSync, type Stats, statSync } from "../kernel/fs.ts";
+import { lstatSync, readdirSync, type Stats, statSync } from "../kernel/fs.ts";
 import type { Step } from "../launch/index.ts";
 import type { SpecDevice, SpecDeviceRule } from "./spec.ts";
 
@@ -204,5 +204,13 @@ function hostPath(device: SpecDevice): string {
   const found = stat(device.path);
   const same = found && splitDevice(found.rdev);
   if (same?.major === device.major && same?.minor === device.minor) return device.path;
-  return `/dev/${device.type === "b" ? "block" : "char"}/${device.major}:${device.minor}`;
+  const byNumber = `/dev/${device.type === "b" ? "block" : "char"}/${device.major}:${device.minor}`;
+  if (stat(byNumber)) return byNumber;
+  // These links are udev's, which not every machine has.
+  for (const name of readdirSync("/dev")) {
+    const other = lstatSync(`/dev/${name}`, { throwIfNoEntry: false });
+    const numbers = other && splitDevice(other.rdev);
+    if (numbers?.major === device.major && numbers?.minor === device.minor) return `/dev/${name}`;
+  }
+  return byNumber;
 }

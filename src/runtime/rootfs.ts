@@ -171,7 +171,9 @@ export function mountSteps(mount: SpecMount, context: RootfsContext): Step[] {
   if (context.userNamespace) {
     // In a user namespace only what belongs to its own namespaces can be mounted anew; the rest is the host's, bound.
     if (type === "sysfs" && !owns(context.namespaces, "net")) return bound("/sys", MOUNT_ATTR.rdonly);
-    if (type === "mqueue" && !owns(context.namespaces, "ipc")) return bound("/dev/mqueue", 0);
+    // Not every machine has this one mounted.
+    if (type === "mqueue" && !owns(context.namespaces, "ipc"))
+      return bound("/dev/mqueue", 0).map((step) => ({ ...step, optional: true }));
     if (type === "proc" && context.namespaces.pid.kind === "host") return bound("/proc", 0);
     if (type === "proc" && !owns(context.namespaces, "pid"))
       throw new SampanError(

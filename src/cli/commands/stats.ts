@@ -5,10 +5,11 @@ import { formatter } from "../../docker/format.ts";
 import { STATS_COLUMNS, StatsRow } from "../../docker/stats.ts";
 import { tabbed, table } from "../../docker/table.ts";
 import { Engine } from "../../engine.ts";
+import { readCgroupHost } from "../../runtime/index.ts";
 import { command } from "../command.ts";
 import type { Flags } from "../flags.ts";
 import { FORMAT } from "../format.ts";
-import { write } from "../output.ts";
+import { complain, write } from "../output.ts";
 import { isTerminal } from "../terminal.ts";
 
 const FLAGS = {
@@ -34,6 +35,9 @@ export default command({
     const list = (): readonly string[] =>
       args.length > 0 ? args : containers.list({ all: flags.all ?? false }).map(({ id }) => id);
     const draw = await drawing(flags.format ?? "");
+    const { note } = readCgroupHost();
+    if (note)
+      complain(`WARNING: ${note}: what containers use of the processor, memory and disks is not known`);
     const truncate = !flags["no-trunc"];
     const row = (sample: Sample, called: string): StatsRow => new StatsRow({ ...sample, called, truncate });
 

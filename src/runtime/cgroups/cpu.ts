@@ -37,7 +37,7 @@ export const cpu: Controller = {
     if (r.shares) add("cpu.shares", r.shares, "--cpu-shares");
     if (r.idle !== undefined) add("cpu.idle", r.idle, "cpu.idle");
     // The period first: a quota that a parent allows may be too much for the old period.
-    if (r.period) add("cpu.cfs_period_us", r.period, "--cpu-period");
+    if (r.period) add("cpu.cfs_period_us", r.period, r.quota ? "--cpus" : "--cpu-period");
     if (r.quota) add("cpu.cfs_quota_us", r.quota, "--cpus");
     if (r.burst !== undefined) add("cpu.cfs_burst_us", r.burst, "cpu.burst");
     if (r.realtimePeriod) add("cpu.rt_period_us", r.realtimePeriod, "--cpu-rt-period");

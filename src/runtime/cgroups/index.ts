@@ -1,4 +1,5 @@
 /** The second plank: cgroups of version 1, version 2 and both at once. */
+export { undelegated } from "./controller.ts";
 export { deviceProgram, deviceState, deviceWrites } from "./devices.ts";
 export {
   type CgroupHost,

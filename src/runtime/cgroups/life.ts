@@ -3,6 +3,7 @@
 import { SampanError } from "../../common/error.ts";
 import { readdirSync, readFileSync, rmdirSync, writeFileSync } from "../../kernel/fs.ts";
 import type { SpecResources } from "../spec.ts";
+import { undelegated } from "./controller.ts";
 import { type CgroupHost, cgroupFolders, hierarchyOf, unifiedFolder } from "./host.ts";
 import { limitWrites } from "./steps.ts";
 
@@ -42,9 +43,11 @@ const isGone = (error: unknown): boolean => code(error) === "ENOENT" || code(err
 export async function freeze(host: CgroupHost, path: string): Promise<boolean> {
   const found = freezer(host, path);
   if (found === undefined)
-    throw new SampanError("refused", `pause: ${host.note ?? "this host has no freezer cgroup"}`, {
-      hint: "Mount the freezer controller, or use a kernel with cgroup v2.",
-    });
+    throw host.note
+      ? undelegated("pause", host.note)
+      : new SampanError("refused", "pause: this host has no freezer cgroup", {
+          hint: "Mount the freezer controller, or use a kernel with cgroup v2.",
+        });
   const frozen = (): boolean =>
     found.v2
       ? (read(found.file.replace("cgroup.freeze", "cgroup.events")) ?? "").includes("frozen 1")
