@@ -160,7 +160,7 @@ describe("volumes of a user", () => {
       expect((await asUser(ranges, ...script)).join(" ")).toBe(said);
       expect(readdirSync(volumes)).toEqual([]);
     },
-    30_000,
+    90_000,
   );
 
   test("files of other ids in a volume are copied with their owners, and go", async () => {
@@ -176,7 +176,7 @@ describe("volumes of a user", () => {
     const owned = ["33:34 700", "33:34 644"];
     expect(lines).toEqual(["copy", ...owned, "again", ...owned, "Deleted Volumes:", "again", "copy"]);
     expect(readdirSync(volumes)).toEqual([]);
-  }, 20_000);
+  }, 90_000);
 });
 
 describe("with a range", () => {
@@ -252,5 +252,5 @@ describe("files", () => {
         "machine",
       ]);
       expect(readdirSync(containers)).toEqual([]);
-    }, 30_000);
+    }, 90_000);
 });
