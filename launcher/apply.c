@@ -21,29 +21,25 @@ static int folder_of(int top, const char *path, const char **name) {
 
 static int put_folder(int from, int to, const char *name) {
   struct stat st;
-  int in = check(openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  closing in = check(openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (in < 0) return in;
   int error = check(mkdirat(to, name, 0700));
   if (error == -EEXIST && fstatat(to, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
     error = S_ISDIR(st.st_mode) ? 0 : unlinkat(to, name, 0) < 0 || mkdirat(to, name, 0700) < 0 ? -errno : 0;
-  int out = error ? -1 : check(openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  closing out = error ? -1 : check(openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!error && out < 0) error = out;
   if (!error) error = check(fstat(in, &st));
-  if (!error) error = dress(in, out, &st);
-  close(in);
-  if (out >= 0) close(out);
-  return error;
+  return error ? error : dress(in, out, &st);
 }
 
 /* Whole beside its place, and then into it with one rename. */
 static int put_file(int from, int to, const char *name, const struct stat *st) {
   char beside[64];
-  struct text t = text_in(beside, sizeof beside - 1);
+  struct text t = text_in(beside, sizeof beside);
   put(&t, UNFINISHED "-");
   put_number(&t, (uint64_t)getpid());
   put(&t, "-");
   put_number(&t, now_us());
-  *t.at = 0;
   struct copy c = {.top = to, .beside = beside};
   int error = S_ISREG(st->st_mode) ? copy_file(&c, from, to, name) : copy_node(&c, from, to, name, st);
   if (!error && (error = check(renameat(to, beside, to, name))) == -EISDIR) {
@@ -58,10 +54,10 @@ static int put_file(int from, int to, const char *name, const struct stat *st) {
 int op_apply(struct run *run, const struct arg *a) {
   const char *path = a[2].s, *name;
   struct stat st;
-  (void)run;
-  int upper = check(open(a[0].s, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  int top = upper < 0 ? upper : check(open(a[1].s, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  int to = top < 0 ? top : folder_of(top, path, &name), from = -1, error = to < 0 ? to : 0;
+  closing upper = check(open(a[0].s, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  closing top = upper < 0 ? upper : check(open(a[1].s, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  closing to = top < 0 ? top : folder_of(top, path, &name), from = -1;
+  int error = to < 0 ? to : 0;
   if (a[3].n) {
     if (is_gone(error)) error = 0;
     else if (!error) {
@@ -73,9 +69,5 @@ int op_apply(struct run *run, const struct arg *a) {
     if (from >= 0) error = check(fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW));
     if (!error) error = S_ISDIR(st.st_mode) ? put_folder(from, to, name) : put_file(from, to, name, &st);
   }
-  if (from >= 0) close(from);
-  if (to >= 0) close(to);
-  if (top >= 0) close(top);
-  if (upper >= 0) close(upper);
   return error;
 }

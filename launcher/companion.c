@@ -20,8 +20,7 @@
 /* Above every fd that the keeper has at this time. */
 enum { HIGH = 100 };
 
-static void become(struct run *run, const struct arg *a, int ready, int said) __attribute__((noreturn));
-static void become(struct run *run, const struct arg *a, int ready, int said) {
+__attribute__((noreturn)) static void become(struct run *run, const struct arg *a, int ready, int said) {
   dup2(said, 2);
   if (ready >= 0) dup2(ready, 3); /* without close-on-exec */
   become_helper(run, a[0].list, a[0].len);
@@ -38,15 +37,13 @@ static int refusal(struct run *run, int said, const char *program) {
   return detail(run, line ? line + 1 : words, ""), -ECANCELED;
 }
 
-static void finish(int pidfd, pid_t pid) __attribute__((noreturn));
-static void finish(int pidfd, pid_t pid) {
+__attribute__((noreturn)) static void finish(int pidfd, pid_t pid) {
   pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
   waitpid(pid, NULL, 0);
   _exit(0);
 }
 
-static void nurse(struct run *run, const struct arg *a, int keeper, int fifo) __attribute__((noreturn));
-static void nurse(struct run *run, const struct arg *a, int keeper, int fifo) {
+__attribute__((noreturn)) static void nurse(struct run *run, const struct arg *a, int keeper, int fifo) {
   int ready[2] = {fifo, -1}, said[2], status = 0, null = open("/dev/null", O_RDWR | O_CLOEXEC);
   /* Nobody's terminal or pipe is held open by what lives on. */
   for (int fd = 0; fd < 3; fd++) dup2(null, fd);

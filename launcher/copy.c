@@ -57,11 +57,8 @@ static int link_twin(struct copy *c, const struct twin *twin, int to, const char
   size_t len = slash ? (size_t)(slash - twin->path) : 0;
   memcpy(folder, twin->path, len);
   folder[len] = 0;
-  int parent = open_beneath(c->top, len ? folder : ".", O_PATH | O_DIRECTORY, true);
-  if (parent < 0) return parent;
-  int error = check(linkat(parent, slash ? slash + 1 : twin->path, to, name, 0));
-  close(parent);
-  return error;
+  closing parent = open_beneath(c->top, len ? folder : ".", O_PATH | O_DIRECTORY, true);
+  return parent < 0 ? parent : check(linkat(parent, slash ? slash + 1 : twin->path, to, name, 0));
 }
 
 /* ---- what a file is beside its content */
@@ -139,12 +136,12 @@ static int copy_content(int in, int out, const struct stat *st) {
 int copy_file(struct copy *c, int from, int to, const char *name) {
   struct stat st;
   /* Not a fifo that took its place: opening that would wait. */
-  int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  closing in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (in < 0) return -errno;
   int error = fstat(in, &st) < 0 ? -errno : !S_ISREG(st.st_mode) ? -EAGAIN : 0;
   const char *as = c->again ? UNFINISHED : c->beside ? c->beside : name;
   if (as != name) unlinkat(to, as, 0);
-  int out = error ? -1 : openat(to, as, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  closing out = error ? -1 : openat(to, as, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (!error && out < 0) error = -errno;
   if (!error) error = copy_content(in, out, &st);
   if (!error) error = dress(in, out, &st);
@@ -152,10 +149,7 @@ int copy_file(struct copy *c, int from, int to, const char *name) {
     if (errno == EEXIST) unlinkat(to, as, 0);
     else error = -errno;
   }
-  if (!error && st.st_nlink > 1) error = remember(c, &st, name);
-  close(in);
-  if (out >= 0) close(out);
-  return error;
+  return !error && st.st_nlink > 1 ? remember(c, &st, name) : error;
 }
 
 static int copy_link(int from, const char *name, int to, const char *as) {
@@ -201,20 +195,17 @@ static int copy_folder(struct copy *c, int from, int to, const char *name, int d
   struct stat st;
   size_t before = c->len, len = strlen(name);
   if (before + len + 2 > sizeof c->path) return -ENAMETOOLONG;
-  int in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  closing in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (in < 0 || fstat(in, &st) < 0) return -errno;
   int made = mkdirat(to, name, 0700) < 0 && !(errno == EEXIST && c->again) ? -1 : 0;
-  int out = made < 0 ? -1 : openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  closing out = made < 0 ? -1 : openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   int error = out < 0 ? -errno : 0;
   memcpy(c->path + before, name, len);
   c->path[before + len] = '/';
   c->len = before + len + 1;
   if (!error) error = copy_contents(c, in, out, depth + 1);
   c->len = before;
-  if (!error) error = dress(in, out, &st);
-  close(in);
-  if (out >= 0) close(out);
-  return error;
+  return error ? error : dress(in, out, &st);
 }
 
 static int copy_entry(struct copy *c, int from, int to, const char *name, int depth) {
@@ -243,13 +234,10 @@ static int copy_whole(int in, int out, bool again, bool root) {
 }
 
 int copy_tree(int from, int to) {
-  int in = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  closing in = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (in < 0) return -errno;
-  int out = openat(to, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int error = out < 0 ? -errno : copy_whole(in, out, false, false);
-  close(in);
-  if (out >= 0) close(out);
-  return error;
+  closing out = openat(to, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return out < 0 ? -errno : copy_whole(in, out, false, false);
 }
 
 static bool is_empty(int folder) {

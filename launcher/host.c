@@ -20,7 +20,6 @@ static int with_pid(struct run *run, char *out, size_t size, const char *s, size
     put_number(&t, (uint64_t)run->shared->pid);
   }
   put_bytes(&t, s, (size_t)(end - s));
-  *t.at = 0;
   return t.full ? -E2BIG : (int)(t.at - out);
 }
 
@@ -33,13 +32,11 @@ int op_write(struct run *run, const struct arg *a) {
     if (n < 0 || (len = with_pid(run, data, sizeof data, what, a[1].len)) < 0) return -E2BIG;
     to = path, what = data;
   }
-  int fd = check(open(to, O_WRONLY | O_CLOEXEC | O_NOCTTY | (a[3].n ? O_CREAT | O_TRUNC : 0), 0644));
+  closing fd = check(open(to, O_WRONLY | O_CLOEXEC | O_NOCTTY | (a[3].n ? O_CREAT | O_TRUNC : 0), 0644));
   if (fd < 0) return fd;
   /* One write: the files of cgroupfs and procfs take a value whole. */
   ssize_t n = write(fd, what, (size_t)len);
-  int error = n < 0 ? -errno : n < len ? -EIO : 0;
-  close(fd);
-  return error;
+  return n < 0 ? -errno : n < len ? -EIO : 0;
 }
 
 void become_helper(struct run *run, char **argv, uint32_t count) {
@@ -73,18 +70,15 @@ int op_spawn(struct run *run, const struct arg *a) { return execute(run, a[0].li
 
 static int file_in(const char *folder, const char *name, int flags) {
   char path[4096 + 64];
-  struct text t = text_in(path, sizeof path - 1);
-  put(&t, folder), put(&t, "/"), put(&t, name);
-  *t.at = 0;
+  struct text t = text_in(path, sizeof path);
+  put_all(&t, folder, "/", name);
   return t.full ? -ENAMETOOLONG : check(open(path, flags | O_CLOEXEC));
 }
 
 static int write_in(const char *folder, const char *name, const char *data) {
-  int fd = file_in(folder, name, O_WRONLY);
+  closing fd = file_in(folder, name, O_WRONLY);
   if (fd < 0) return fd;
-  int error = check(write(fd, data, strlen(data)));
-  close(fd);
-  return error < 0 ? error : 0;
+  return write(fd, data, strlen(data)) < 0 ? -errno : 0;
 }
 
 static void nap(long us) { nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL); }
@@ -96,9 +90,8 @@ static void each_below(const char *path, int depth, int (*act)(const char *path,
   if (all.folder < 0) return;
   for (const struct dirent64 *e; (e = next_entry(&all));) {
     if (e->d_type != DT_DIR) continue;
-    struct text t = text_in(name, sizeof name - 1);
-    put(&t, path), put(&t, "/"), put(&t, e->d_name);
-    *t.at = 0;
+    struct text t = text_in(name, sizeof name);
+    put_all(&t, path, "/", e->d_name);
     if (!t.full) act(name, depth + 1);
   }
   close(all.folder);
@@ -107,7 +100,8 @@ static void each_below(const char *path, int depth, int (*act)(const char *path,
 /* One SIGKILL for each pid of cgroup.procs; how many there were, or -errno. */
 static int signal_all(const char *path) {
   char buffer[4096];
-  int fd = file_in(path, "cgroup.procs", O_RDONLY), count = 0;
+  int count = 0;
+  closing fd = file_in(path, "cgroup.procs", O_RDONLY);
   if (fd < 0) return fd;
   pid_t pid = 0;
   for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0;)
@@ -119,7 +113,6 @@ static int signal_all(const char *path) {
       if (pid > 1) kill(pid, SIGKILL), count++; /* 0: one that this pid namespace does not see */
       pid = 0;
     }
-  close(fd);
   return count;
 }
 
@@ -128,13 +121,8 @@ static int kill_v1(const char *path, int depth) {
   bool frozen = write_in(path, "freezer.state", "FROZEN") == 0;
   for (int i = 0; frozen && i < 50; i++) {
     char state[8] = "";
-    int fd = file_in(path, "freezer.state", O_RDONLY);
-    if (fd >= 0) {
-      ssize_t n = read(fd, state, sizeof state - 1);
-      (void)n;
-      close(fd);
-    }
-    if (!strncmp(state, "FROZEN", 6)) break;
+    closing fd = file_in(path, "freezer.state", O_RDONLY);
+    if (fd < 0 || read(fd, state, sizeof state - 1) < 0 || !strncmp(state, "FROZEN", 6)) break;
     nap(100);
   }
   int count = signal_all(path);
@@ -154,7 +142,6 @@ int cgroup_kill(const char *path) {
 }
 
 int op_kill(struct run *run, const struct arg *a) {
-  (void)run;
   int error = cgroup_kill(a[0].s);
   return error == -ENOENT ? 0 : error;
 }
@@ -168,7 +155,6 @@ static int remove_tree(const char *path, int depth) {
 }
 
 int op_rmdir(struct run *run, const struct arg *a) {
-  (void)run;
   int error = remove_tree(a[0].s, 0);
   /* The last processes of a cgroup leave it a moment after they were reaped. */
   for (int i = 0; i < 200 && error == -EBUSY; i++) nap(i < 20 ? 200 : 5000), error = remove_tree(a[0].s, 0);
@@ -176,23 +162,20 @@ int op_rmdir(struct run *run, const struct arg *a) {
 }
 
 int op_bpf_device(struct run *run, const struct arg *a) {
-  (void)run;
-  int cgroup = check(open(a[0].s, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  closing cgroup = check(open(a[0].s, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (cgroup < 0) return cgroup;
   union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE};
   load.insns = (uintptr_t)a[1].b;
   load.insn_cnt = a[1].len / sizeof(struct bpf_insn);
   load.license = (uintptr_t) "Apache-2.0";
-  int program = a[1].len % sizeof(struct bpf_insn) ? -EINVAL : check(syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load));
+  closing program = a[1].len % sizeof(struct bpf_insn) ? -EINVAL : check(syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load));
   union bpf_attr attach = {0};
   attach.target_fd = (uint32_t)cgroup;
   attach.attach_bpf_fd = (uint32_t)program;
   attach.attach_type = BPF_CGROUP_DEVICE;
   attach.attach_flags = BPF_F_ALLOW_MULTI;
-  int error = program < 0 ? program : check(syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach));
-  if (program >= 0) close(program); /* the cgroup holds it */
-  close(cgroup);
-  return error;
+  /* The cgroup holds it. */
+  return program < 0 ? program : check(syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach));
 }
 
 /* ---- sockets */
@@ -204,7 +187,6 @@ int op_bpf_device(struct run *run, const struct arg *a) {
  * whoever sets it too.
  */
 int op_hold(struct run *run, const struct arg *a) {
-  (void)run;
   return hold((int)a[0].n, (int)a[1].n, a[2].b, a[2].len);
 }
 
@@ -213,15 +195,13 @@ int hold(int type, int protocol, const void *bytes, size_t len) {
   int one = 1;
   if (len < sizeof address.ss_family || len > sizeof address) return -EBADMSG;
   memcpy(&address, bytes, len);
-  int fd = check(socket(address.ss_family, type | SOCK_CLOEXEC, protocol));
+  closing fd = check(socket(address.ss_family, type | SOCK_CLOEXEC, protocol));
   if (fd < 0) return fd;
   if (type != SOCK_DGRAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
   int error = check(bind(fd, (struct sockaddr *)&address, (socklen_t)len));
   if (!error && type != SOCK_DGRAM) error = check(listen(fd, 0));
-  if (!error) error = check(fcntl(fd, F_DUPFD_CLOEXEC, FD_HELD));
-  close(fd);
-  return error;
+  return error ? error : check(fcntl(fd, F_DUPFD_CLOEXEC, FD_HELD));
 }
 
 void release_held(uint32_t protocol, uint32_t port) {

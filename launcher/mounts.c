@@ -78,7 +78,7 @@ static int filesystem(struct run *run, const char *type, const char *source, con
   char options[4096];
   if (strlen(data) >= sizeof options) return -E2BIG;
   strcpy(options, data);
-  int context = check(fsopen(type, FSOPEN_CLOEXEC));
+  closing context = check(fsopen(type, FSOPEN_CLOEXEC));
   if (context < 0) return context;
   int error = *source ? check(fsconfig(context, FSCONFIG_SET_STRING, "source", source, 0)) : 0;
   for (char *rest = options, *option; error >= 0 && (option = next_option(&rest));)
@@ -87,7 +87,6 @@ static int filesystem(struct run *run, const char *type, const char *source, con
   if (error >= 0) error = check(fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
   int mount = error < 0 ? error : check(fsmount(context, FSMOUNT_CLOEXEC, attributes_of(flags)));
   if (mount < 0) kernel_words(run, context);
-  close(context);
   return mount;
 }
 
@@ -137,10 +136,8 @@ static void add_mode(int target, char *data, size_t size) {
 /* proc and sysfs are mounted only on real folders: a symlink there would let an image choose what is written later. */
 static bool is_link(struct run *run, const char *path) {
   struct stat st;
-  int fd = beneath(run, path, O_NOFOLLOW);
-  bool link = fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
-  if (fd >= 0) close(fd);
-  return link;
+  closing fd = beneath(run, path, O_NOFOLLOW);
+  return fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
 int op_mount(struct run *run, const struct arg *a) {
@@ -153,10 +150,10 @@ int op_mount(struct run *run, const struct arg *a) {
   if (kernel && is_link(run, path)) return detail(run, "it is a symbolic link in the image", ""), -ENOTDIR;
   bool modeless = !strcmp(type, "tmpfs") && !strstr(data, "mode=");
   /* One that covers nothing is everybody's, as the kernel has it; its folder says so to the next start. */
-  int target = make(run, path, (enum create)a[5].n, modeless ? 01777 : 0755, NULL);
+  closing target = make(run, path, (enum create)a[5].n, modeless ? 01777 : 0755, NULL);
   if (target < 0) return target;
   if (modeless) add_mode(target, data, sizeof data);
-  int mount = a[9].n ? filesystem_abroad(run, a) : filesystem(run, type, source, data, flags);
+  closing mount = a[9].n ? filesystem_abroad(run, a) : filesystem(run, type, source, data, flags);
   if (a[7].n && (mount == -EINVAL || mount == -EPERM)) {
     *run->shared->detail = 0; /* what the kernel said of the first is no word on what comes after */
     mount = filesystem(run, type, source, a[8].s, flags);
@@ -166,13 +163,10 @@ int op_mount(struct run *run, const struct arg *a) {
   if (!error) error = move_onto(mount, target);
   /* Kept for `proc` steps: the container's own procfs, before anything is bound over parts of it. */
   if (!error && proc && run->procfs < 0) run->procfs = clone_mount(mount, "", false);
-  if (mount >= 0) close(mount);
-  close(target);
   return error;
 }
 
 int op_propagation(struct run *run, const struct arg *a) {
-  (void)run;
   return check(mount(NULL, a[1].s, NULL, (unsigned long)a[0].n, NULL));
 }
 
@@ -183,34 +177,27 @@ int op_propagation(struct run *run, const struct arg *a) {
  * good until the mount exists.
  */
 static const char *layer_name(const char *path, char *name, int *fd) {
-  *fd = -1;
   if (strlen(path) < 256) return path;
   *fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (*fd < 0) return path;
   struct text t = text_in(name, 63);
   put(&t, "/proc/self/fd/");
   put_number(&t, (uint64_t)*fd);
-  *t.at = 0;
   return name;
 }
 
 static int set_layer(int context, const char *key, const char *path) {
   char name[64];
-  int fd;
-  int error = check(fsconfig(context, FSCONFIG_SET_STRING, key, layer_name(path, name, &fd), 0));
-  if (fd >= 0) close(fd);
-  return error;
+  closing fd = -1;
+  return check(fsconfig(context, FSCONFIG_SET_STRING, key, layer_name(path, name, &fd), 0));
 }
 
 static int overlay_by_context(struct run *run, const struct arg *a) {
-  int context = check(fsopen("overlay", FSOPEN_CLOEXEC));
+  closing context = check(fsopen("overlay", FSOPEN_CLOEXEC));
   if (context < 0) return context;
   int error = check(fsconfig(context, FSCONFIG_SET_STRING, "source", "overlay", 0));
   for (uint32_t i = 0; i < a[1].len && error >= 0; i++) error = set_layer(context, "lowerdir+", a[1].list[i]);
-  if (error < 0) {
-    close(context);
-    return error == -EINVAL ? -ENOSYS : error; /* a kernel before 6.7 knows no `lowerdir+` … */
-  }
+  if (error < 0) return error == -EINVAL ? -ENOSYS : error; /* a kernel before 6.7 knows no `lowerdir+` … */
   if (a[2].len && error >= 0) error = set_layer(context, "upperdir", a[2].s);
   if (a[2].len && error >= 0) error = set_layer(context, "workdir", a[3].s);
   for (uint32_t i = 0; i < a[4].len && error >= 0; i++) {
@@ -219,16 +206,11 @@ static int overlay_by_context(struct run *run, const struct arg *a) {
     else error = set_option(context, strcpy(option, a[4].list[i]));
   }
   if (error >= 0) error = check(fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
-  if (error == -EINVAL) return close(context), -ENOSYS; /* … and one before 6.5 says so only here */
-  int mount = error < 0 ? error : check(fsmount(context, FSMOUNT_CLOEXEC, 0));
-  if (mount < 0) kernel_words(run, context);
-  close(context);
-  if (mount < 0) return mount;
-  int target = check(open(a[0].s, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  error = target < 0 ? target : move_onto(mount, target);
-  if (target >= 0) close(target);
-  close(mount);
-  return error;
+  if (error == -EINVAL) return -ENOSYS; /* … and one before 6.5 says so only here */
+  closing mount = error < 0 ? error : check(fsmount(context, FSMOUNT_CLOEXEC, 0));
+  if (mount < 0) return kernel_words(run, context), mount;
+  closing target = check(open(a[0].s, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return target < 0 ? target : move_onto(mount, target);
 }
 
 /*
@@ -240,7 +222,7 @@ static int overlay_by_page(const struct arg *a) {
   int fds[LAYERS + 2], count = 0, error = check(chdir("/proc/self/fd"));
   uint32_t lower = a[1].len, all = a[2].len ? lower + 2 : lower;
   char data[4096];
-  struct text t = text_in(data, sizeof data - 1);
+  struct text t = text_in(data, sizeof data);
   if (lower > LAYERS) return -E2BIG;
   put(&t, "lowerdir=");
   for (uint32_t i = 0; i < all && error >= 0; i++) {
@@ -253,7 +235,6 @@ static int overlay_by_page(const struct arg *a) {
     put_number(&t, (uint64_t)fd);
   }
   for (uint32_t i = 0; i < a[4].len; i++) put(&t, ","), put(&t, a[4].list[i]);
-  *t.at = 0;
   if (error >= 0) error = t.full ? -E2BIG : check(mount("overlay", a[0].s, "overlay", 0, data));
   while (count > 0) close(fds[--count]);
   return check(chdir("/")) < 0 ? -errno : error;
@@ -279,6 +260,7 @@ static int mapped_userns(const char *uids, const char *gids) {
     char self[16];
     ssize_t n = readlink("/proc/self", self, sizeof self);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(line[0]); /* a maker that died before this leaves nobody to write to */
     if (n > 0) write_all(line[1], self, (size_t)n);
     for (;;) pause();
   }
@@ -302,10 +284,9 @@ static int mapped_userns(const char *uids, const char *gids) {
 /* The source of a bind that must not leave its base, and whether it is a folder: that is what its target has to be. */
 static int source_beneath(const char *base, const char *source, enum create *create) {
   struct stat st;
-  int folder = check(open(base, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  closing folder = check(open(base, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (folder < 0) return folder;
   int fd = open_beneath(folder, source, O_PATH, false);
-  close(folder);
   if (fd >= 0 && *create != CREATE_NOTHING && fstat(fd, &st) == 0) *create = S_ISDIR(st.st_mode) ? CREATE_DIR : CREATE_FILE;
   return fd;
 }
@@ -315,11 +296,11 @@ int op_bind(struct run *run, const struct arg *a) {
   const char *source = a[2].s, *path = a[3].s;
   uint64_t set = a[5].n, clear = a[6].n, propagation = a[9].n;
   enum create create = (enum create)a[8].n;
-  int userns = -1, from = -1, error = 0;
+  int error = 0;
+  closing userns = -1, from = -1;
   if (from_root && (from = beneath(run, source, 0)) < 0) return from;
   if (based && (from = source_beneath(a[12].s, source, &create)) < 0) return detail(run, "its source ", source), from;
-  int mount = from >= 0 ? clone_mount(from, "", recursive) : clone_mount(AT_FDCWD, source, recursive);
-  if (from >= 0) close(from);
+  closing mount = from >= 0 ? clone_mount(from, "", recursive) : clone_mount(AT_FDCWD, source, recursive);
   if (mount < 0) return detail(run, "its source ", source), mount;
   if (a[10].len) {
     userns = mapped_userns(a[10].s, a[11].s);
@@ -327,25 +308,20 @@ int op_bind(struct run *run, const struct arg *a) {
     set |= MOUNT_ATTR_IDMAP;
   }
   if (!error && (set || clear)) error = set_attributes(mount, attributes_recursive, set, clear, 0, userns);
-  if (userns >= 0) close(userns);
   if (!error) {
-    int target = in_root ? make(run, path, create, 0755, NULL) : check(open(path, O_PATH | O_CLOEXEC));
+    closing target = in_root ? make(run, path, create, 0755, NULL) : check(open(path, O_PATH | O_CLOEXEC));
     error = target < 0 ? target : move_onto(mount, target);
-    if (target >= 0) close(target);
   }
   /* After the move, which would have made it a peer of a shared parent. */
   if (!error && propagation) error = set_attributes(mount, propagation & MS_REC, 0, 0, propagation & ~(uint64_t)MS_REC, -1);
-  close(mount);
   return error;
 }
 
 int op_attributes(struct run *run, const struct arg *a) {
-  int fd = beneath(run, a[0].s, 0);
+  closing fd = beneath(run, a[0].s, 0);
   if (fd < 0) return fd;
   bool recursive = a[3].n || a[4].n & MS_REC;
-  int error = set_attributes(fd, recursive, a[1].n, a[2].n, a[4].n & ~(uint64_t)MS_REC, -1);
-  close(fd);
-  return error;
+  return set_attributes(fd, recursive, a[1].n, a[2].n, a[4].n & ~(uint64_t)MS_REC, -1);
 }
 
 static bool absent(int error) { return error == -ENOENT || error == -ENOTDIR; }
@@ -368,24 +344,20 @@ static int empty_folder(struct run *run) {
 
 int op_mask(struct run *run, const struct arg *a) {
   struct stat st;
-  int target = beneath(run, a[0].s, 0);
+  closing target = beneath(run, a[0].s, 0);
   if (target < 0) return absent(target) ? 0 : target;
   int null = -1, error = check(fstat(target, &st));
   bool folder = S_ISDIR(st.st_mode);
   int mount = error ? error : folder ? empty_folder(run) : (null = null_device(run)) < 0 ? null : clone_mount(null, "", false);
   error = mount < 0 ? mount : move_onto(mount, target);
   if (mount >= 0 && mount != run->empty) close(mount);
-  close(target);
   return error;
 }
 
 int op_readonly(struct run *run, const struct arg *a) {
-  int target = beneath(run, a[0].s, 0);
+  closing target = beneath(run, a[0].s, 0);
   if (target < 0) return absent(target) ? 0 : target;
-  int mount = clone_mount(target, "", true);
+  closing mount = clone_mount(target, "", true);
   int error = mount < 0 ? mount : set_attributes(mount, true, MOUNT_ATTR_RDONLY, 0, 0, -1);
-  if (!error) error = move_onto(mount, target);
-  if (mount >= 0) close(mount);
-  close(target);
-  return error;
+  return error ? error : move_onto(mount, target);
 }

@@ -41,11 +41,8 @@ static const char *namespace_file(unsigned flag) {
 
 static int join_one(struct target t, unsigned flag) {
   if (t.pidfd >= 0) return check(setns(t.pidfd, (int)flag));
-  int fd = check(openat(t.folder, namespace_file(flag), O_RDONLY | O_CLOEXEC));
-  if (fd < 0) return fd;
-  int error = check(setns(fd, (int)flag));
-  close(fd);
-  return error;
+  closing fd = check(openat(t.folder, namespace_file(flag), O_RDONLY | O_CLOEXEC));
+  return fd < 0 ? fd : check(setns(fd, (int)flag));
 }
 
 /*
@@ -83,12 +80,7 @@ int op_join(struct run *run, const struct arg *a) {
   struct target t = {check(pidfd_open(pid, 0)), -1};
   if (t.pidfd == -ESRCH) {
     /* The pid is the host's, and a child in a pid namespace of its own has no name for it; the host's /proc has. */
-    char path[32];
-    struct text name = text_in(path, sizeof path);
-    put(&name, "/proc/");
-    put_number(&name, (uint64_t)pid);
-    put_bytes(&name, "", 1);
-    t.folder = check(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    t.folder = open_process(pid, "", O_PATH | O_DIRECTORY);
     if (t.folder < 0) return -ESRCH;
   } else if (t.pidfd < 0) {
     return t.pidfd;
@@ -103,11 +95,8 @@ int op_setns(struct run *run, const struct arg *a) {
   prctl(PR_SET_DUMPABLE, 0);
   run->joined = true;
   forget_root(run);
-  int fd = check(open(a[0].s, O_RDONLY | O_CLOEXEC));
-  if (fd < 0) return fd;
-  int error = check(setns(fd, (int)a[1].n));
-  close(fd);
-  return error;
+  closing fd = check(open(a[0].s, O_RDONLY | O_CLOEXEC));
+  return fd < 0 ? fd : check(setns(fd, (int)a[1].n));
 }
 
 int op_unshare(struct run *run, const struct arg *a) {
@@ -116,12 +105,10 @@ int op_unshare(struct run *run, const struct arg *a) {
 }
 
 int op_hostname(struct run *run, const struct arg *a) {
-  (void)run;
   return check(sethostname(a[0].s, a[0].len));
 }
 
 int op_domainname(struct run *run, const struct arg *a) {
-  (void)run;
   return check(setdomainname(a[0].s, a[0].len));
 }
 
@@ -141,9 +128,9 @@ static int is_proc(int fd) {
  */
 static int private_proc(struct run *run) {
   if (run->procfs >= 0) return run->procfs;
-  int context = fsopen("proc", FSOPEN_CLOEXEC), mount = -1;
+  closing context = fsopen("proc", FSOPEN_CLOEXEC);
+  int mount = -1;
   if (context >= 0 && fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0) mount = fsmount(context, FSMOUNT_CLOEXEC, 0);
-  if (context >= 0) close(context);
   if (mount < 0) mount = is_proc(beneath(run, "/proc", O_DIRECTORY));
   return run->procfs = mount;
 }
@@ -157,7 +144,7 @@ static int open_proc(int procfs, const char *path) {
 int op_proc(struct run *run, const struct arg *a) {
   int procfs = private_proc(run);
   if (procfs < 0) return procfs;
-  int fd = open_proc(procfs, a[0].s);
+  closing fd = open_proc(procfs, a[0].s);
   if (fd == -EACCES && !run->joined && !strncmp(a[0].s, "self/", 5)) {
     /* Its own files are the host's root's while it is not dumpable; alone in its namespaces it may be for a moment. */
     prctl(PR_SET_DUMPABLE, 1);
@@ -165,20 +152,16 @@ int op_proc(struct run *run, const struct arg *a) {
     prctl(PR_SET_DUMPABLE, 0);
   }
   if (fd < 0) return fd;
-  int error = check(write(fd, a[1].s, a[1].len));
-  close(fd);
-  return error < 0 ? error : 0;
+  return write(fd, a[1].s, a[1].len) < 0 ? -errno : 0;
 }
 
 /* ---- stdio */
 
 int op_setsid(struct run *run, const struct arg *a) {
-  (void)run, (void)a;
   return check(setsid()) < 0 ? -errno : 0;
 }
 
 int op_stdio(struct run *run, const struct arg *a) {
-  (void)a;
   if (run->tty && run->slave < 0) return -ENOTTY;
   for (int fd = 0; fd < 3; fd++)
     if (dup2(run->tty ? run->slave : FD_STDIN + fd, fd) < 0) return -errno;
@@ -188,7 +171,6 @@ int op_stdio(struct run *run, const struct arg *a) {
 /* ---- limits and rights */
 
 int op_rlimit(struct run *run, const struct arg *a) {
-  (void)run;
   struct rlimit now, limit = {.rlim_cur = a[1].n, .rlim_max = a[2].n};
   int resource = (int)a[0].n;
   if (setrlimit(resource, &limit) == 0) return 0;
@@ -200,13 +182,11 @@ int op_rlimit(struct run *run, const struct arg *a) {
 }
 
 int op_keyring(struct run *run, const struct arg *a) {
-  (void)run;
   enum { JOIN_SESSION_KEYRING = 1 };
   return check(syscall(SYS_keyctl, JOIN_SESSION_KEYRING, a[0].s)) < 0 ? -errno : 0;
 }
 
 int op_bounding(struct run *run, const struct arg *a) {
-  (void)run;
   for (unsigned cap = 0; cap < 64; cap++) {
     if (a[0].n >> cap & 1) continue;
     if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0) continue;
@@ -230,7 +210,6 @@ int op_user(struct run *run, const struct arg *a) {
 }
 
 int op_capabilities(struct run *run, const struct arg *a) {
-  (void)run;
   uint64_t effective = a[0].n, permitted = a[1].n, inheritable = a[2].n, ambient = a[3].n;
   struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct data[2] = {
@@ -245,7 +224,6 @@ int op_capabilities(struct run *run, const struct arg *a) {
 }
 
 int op_no_new_privs(struct run *run, const struct arg *a) {
-  (void)run, (void)a;
   return check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }
 
@@ -288,7 +266,6 @@ int op_seccomp(struct run *run, const struct arg *a) {
 /* ---- becoming the program */
 
 int op_init(struct run *run, const struct arg *a) {
-  (void)a;
   sigset_t all, before;
   sigfillset(&all);
   /* Before the fork: a SIGCHLD that came between fork and mask would be lost, and init would wait for ever. */

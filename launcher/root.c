@@ -58,12 +58,11 @@ static int follow(int parent, const char *name, char *path, size_t done, const c
   char link[PATH_MAX], next[PATH_MAX];
   ssize_t len = readlinkat(parent, name, link, sizeof link);
   if (len < 0) return errno == EINVAL ? 0 : -errno;
-  struct text t = text_in(next, sizeof next - 1);
+  struct text t = text_in(next, sizeof next);
   if (link[0] != '/') put_bytes(&t, path, done), put(&t, "/");
   put_bytes(&t, link, (size_t)len);
   put(&t, rest);
   if (t.full) return -ENAMETOOLONG;
-  *t.at = 0;
   memcpy(path, next, (size_t)(t.at - next) + 1);
   return 0;
 }
@@ -163,30 +162,26 @@ int op_mknod(struct run *run, const struct arg *a) {
   struct stat st;
   mode_t mode = (mode_t)a[1].n;
   dev_t device = makedev((unsigned)a[2].n, (unsigned)a[3].n);
-  int parent = parent_of(run, a[0].s, &name);
+  closing parent = parent_of(run, a[0].s, &name);
   if (parent < 0) return parent;
   int error = check(mknodat(parent, name, mode, device));
   if (error == -EEXIST && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & S_IFMT) == (mode & S_IFMT) &&
       st.st_rdev == device)
     error = 0;
-  if (!error) error = check(fchownat(parent, name, (uid_t)a[4].n, (gid_t)a[5].n, AT_SYMLINK_NOFOLLOW));
-  close(parent);
-  return error;
+  return error ? error : check(fchownat(parent, name, (uid_t)a[4].n, (gid_t)a[5].n, AT_SYMLINK_NOFOLLOW));
 }
 
 int op_symlink(struct run *run, const struct arg *a) {
   const char *name;
-  int parent = parent_of(run, a[0].s, &name);
+  closing parent = parent_of(run, a[0].s, &name);
   if (parent < 0) return parent;
   int error = check(symlinkat(a[1].s, parent, name));
-  close(parent);
   return error == -EEXIST ? 0 : error;
 }
 
 /* ---- entering */
 
 int op_pivot(struct run *run, const struct arg *a) {
-  (void)a;
   if (!run->has_root) return -EINVAL;
   if (fchdir(run->root) < 0) return -errno;
   /* The new root takes the old one's place and lies beneath it for a moment: detached there, no folder is needed. */
@@ -196,7 +191,6 @@ int op_pivot(struct run *run, const struct arg *a) {
 }
 
 int op_chroot(struct run *run, const struct arg *a) {
-  (void)a;
   if (run->has_root && fchdir(run->root) < 0) return -errno;
   if (chroot(".") < 0) return -errno;
   return check(chdir("/"));
