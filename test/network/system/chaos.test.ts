@@ -33,7 +33,8 @@ async function command(roll: (below: number) => number, words: readonly string[]
     env: world.box.env,
   });
   if (roll(4) === 0) {
-    await Promise.race([child.exited, Bun.sleep(roll(60))]);
+    // On a machine that is busy a command takes its time.
+    await Promise.race([child.exited, Bun.sleep(roll(roll(2) === 0 ? 60 : 400))]);
     child.kill("SIGKILL");
   }
   await child.exited;
@@ -56,7 +57,7 @@ async function trouble(seed: number, until: number): Promise<number> {
   const net = (): string => `net${roll(4)}`;
   const name = (): string => `c${roll(6)}`;
   const acts: readonly (() => Promise<void>)[] = [
-    () => command(roll, ["network", "create", net()]),
+    () => command(roll, ["network", "create", ...(roll(2) === 0 ? ["--ipv6"] : []), net()]),
     () => command(roll, ["network", "rm", net()]),
     () =>
       command(roll, [
@@ -76,6 +77,8 @@ async function trouble(seed: number, until: number): Promise<number> {
     () => command(roll, ["network", "connect", net(), name()]),
     () => command(roll, ["network", "disconnect", net(), name()]),
     () => command(roll, ["update", "--publish-add", `${9000 + roll(4)}:81`, name()]),
+    () => command(roll, ["update", "--publish-rm", `${80 + roll(2)}`, name()]),
+    () => command(roll, ["run", "--rm", "-p", `[::1]:${9000 + roll(4)}:80`, "host", "true"]),
     () => killKeeper(roll),
   ];
   let done = 0;

@@ -25,7 +25,7 @@ const keeperOf = async (name: string): Promise<number> => {
   return Number((await Bun.file(`${world.box.root}/run/${id.slice(0, 12)}/pid`).text()).split(" ")[0]);
 };
 
-test("fifty containers started at once have fifty addresses", async () => {
+test("fifty containers started at once have fifty addresses, and each is found by its name", async () => {
   await world.ok("network", "create", "crowd");
   const names = Array.from({ length: 50 }, (_, n) => `crowd${n}`);
   await Promise.all(names.map((name) => sleeper("--name", name, "--network", "crowd")));
@@ -39,6 +39,10 @@ test("fifty containers started at once have fifty addresses", async () => {
   const addresses = shown.trim().split(" ");
   expect(addresses.length).toBe(50);
   expect(new Set(addresses).size).toBe(50);
+  const found = await world.ok("exec", "crowd0", "getent", "ahostsv4", ...names);
+  const streams = found.split("\n").filter((line) => line.includes(" STREAM "));
+  expect(streams.map((line) => line.split(/\s+/)[2])).toEqual(names);
+  expect(new Set(streams.map((line) => `${line.split(" ")[0]}/16`))).toEqual(new Set(addresses));
   await world.ok("rm", "-f", ...names);
   await world.ok("network", "rm", "crowd");
 });
