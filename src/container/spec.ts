@@ -219,6 +219,23 @@ export function foreignNamespaces(config: ContainerConfig): NamespaceName[] {
   return found;
 }
 
+/** What belongs to a network namespace is its owner's to say. */
+function refuseOfOthers({ hostname, dns, extraHosts, expose }: ContainerConfig): void {
+  const conflict = hostname
+    ? "hostname and the network mode"
+    : dns.length > 0
+      ? "dns and the network mode"
+      : extraHosts.length > 0
+        ? "custom host-to-IP mapping and the network mode"
+        : expose.length > 0
+          ? "port exposing and the container type network mode"
+          : undefined;
+  if (conflict !== undefined)
+    throw new SampanError("invalid", `conflicting options: ${conflict}`, {
+      hint: "With --network container:… these are the other container's: give them to that one.",
+    });
+}
+
 /** Namespaces that exclude each other, said before anything is made. */
 export function validateNamespaces(config: ContainerConfig): void {
   if (config.exactly && isRootless() && !config.exactly.includes("user"))
@@ -235,6 +252,7 @@ export function validateNamespaces(config: ContainerConfig): void {
     throw new SampanError("invalid", "conflicting options: hostname and the UTS mode");
   if (config.domainname && host("uts"))
     throw new SampanError("invalid", "conflicting options: domainname and the UTS mode");
+  if (namespaces.net?.mode === "container") refuseOfOthers(config);
   if (config.privileged && namespaces.user?.mode === "private")
     throw new SampanError(
       "invalid",

@@ -108,9 +108,34 @@ function complete(wish: NetworkWish): NetworkConfig {
   };
 }
 
+/** Options of Docker's that change what a network does, and that no network here has: silence about them would be a lie. */
+const ABSENT = [
+  "com.docker.network.bridge.inhibit_ipv4",
+  "com.docker.network.bridge.trusted_host_interfaces",
+  "com.docker.network.container_iface_prefix",
+  "com.docker.network.host_ipv4",
+  "com.docker.network.host_ipv6",
+];
+/** Of what a network's gateway does with packets there is one kind. */
+const GATEWAY_MODES = [
+  "com.docker.network.bridge.gateway_mode_ipv4",
+  "com.docker.network.bridge.gateway_mode_ipv6",
+];
+
 const BOOLEAN = [OPTION.icc, OPTION.masquerade];
 
 function checkOptions(driver: string, options: Readonly<Record<string, string>>): void {
+  for (const name of ABSENT)
+    if (options[name] !== undefined && options[name] !== "false")
+      refuse(`unsupported option: ${name}=${options[name]}`, "Leave it out: networks here do without it.");
+  for (const name of GATEWAY_MODES) {
+    const value = options[name] ?? "nat";
+    if (value !== "nat")
+      refuse(
+        `unsupported option: ${name}=${value}`,
+        "A network's gateway translates addresses (nat), or with --internal leads nowhere.",
+      );
+  }
   const mtu = options[OPTION.mtu];
   if (mtu !== undefined && !(/^\d{1,5}$/.test(mtu) && Number(mtu) >= 68 && Number(mtu) <= 65_535))
     refuse(`invalid MTU: ${OPTION.mtu}=${mtu}`, "It takes a number of bytes from 68 to 65535.");

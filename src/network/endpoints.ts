@@ -90,6 +90,11 @@ export function join(
     throw new SampanError("invalid", "network-scoped aliases are only supported for user-defined networks", {
       hint: `Make a network of your own: sampan network create NAME`,
     });
+  for (const name in asked.driverOptions)
+    if (name.startsWith("com.docker.network.endpoint."))
+      throw new SampanError("invalid", `unsupported driver option: ${name}`, {
+        hint: "Interfaces are eth0, eth1 … in the order of the networks; settings of theirs take --sysctl.",
+      });
   if (asked.mac !== undefined && network.driver === "ipvlan")
     throw new SampanError("invalid", "ipvlan interfaces do not support custom mac address assignment", {
       hint: `They have that of their parent, ${network.options[OPTION.parent]}.`,

@@ -99,6 +99,7 @@ describe("what was asked for", () => {
         [address, first === last ? first : `${first}-${last}`, target, protocol].join(" "),
       );
     expect(ports("-p 80")).toEqual([" 0 80 tcp"]);
+    expect(ports("-p 0:80")).toEqual([" 0 80 tcp"]);
     expect(ports("-p 8080:80")).toEqual([" 8080 80 tcp"]);
     expect(ports("-p 8080:80/udp")).toEqual([" 8080 80 udp"]);
     expect(ports("-p 127.0.0.1:8080:80/sctp")).toEqual(["127.0.0.1 8080 80 sctp"]);
@@ -363,6 +364,20 @@ describe("what is refused, and how", () => {
     ],
     ["--ip 10.0.0", "invalid IPv4 address: 10.0.0"],
     ["--ip6 10.0.0.1", "invalid IPv6 address: 10.0.0.1"],
+    ["--link-local-ip 169.254.1", "invalid link-local IP address: 169.254.1"],
+    ["--network host --ip 10.0.0.5", "user specified IP address is supported on user defined networks only"],
+    [
+      "--network none --network-alias x",
+      "network-scoped aliases are only supported for user-defined networks",
+    ],
+    [
+      "--network container:one --mac-address 02:00:00:00:00:01",
+      "conflicting options: mac-address and the network mode",
+    ],
+    [
+      "--network host --link one",
+      "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+    ],
     ["--mac-address 1:2", "1:2 is not a valid mac address"],
     [
       "--network container:one -p 80",

@@ -135,6 +135,14 @@ test("namespaces that contradict what is asked of them", () => {
   expect(namespaces({ hostname: "x", namespaces: { uts: { mode: "host" } } })).toBe(
     "conflicting options: hostname and the UTS mode",
   );
+  const shared = { namespaces: { net: { mode: "container", container: "one" } } } as const;
+  for (const [part, what] of [
+    [{ hostname: "x" }, "hostname and the network mode"],
+    [{ dns: ["1.1.1.1"] }, "dns and the network mode"],
+    [{ extraHosts: ["a:1.1.1.1"] }, "custom host-to-IP mapping and the network mode"],
+    [{ expose: ["80/tcp"] }, "port exposing and the container type network mode"],
+  ] as const)
+    expect(namespaces({ ...shared, ...part })).toStartWith(`conflicting options: ${what}`);
   expect(namespaces({ privileged: true, namespaces: { user: { mode: "private" } } })).toStartWith(
     "privileged mode is incompatible with user namespaces.",
   );

@@ -53,9 +53,25 @@ export function readNetworking(flags: NetworkFlags): Networking {
     refuse("conflicting options: cannot attach both user-defined and non-user-defined network-modes");
   const first = networks[0] ?? { network: "bridge" };
   const named = addShort(first, flags);
-  if (mode) return { mode, networks: [] };
+  if (mode) {
+    if (named) refuseOnNone(first, mode.mode);
+    return { mode, networks: [] };
+  }
   if (named && networks.length === 0) networks.push(first);
   return { networks };
+}
+
+/** Where there is no network, nothing can be asked of it. */
+function refuseOnNone(asked: Draft, mode: NamespaceMode["mode"]): void {
+  const { ipv4, ipv6, linkLocal, aliases, mac, links } = asked;
+  if (ipv4 ?? ipv6 ?? linkLocal)
+    refuse("user specified IP address is supported on user defined networks only");
+  if (aliases) refuse("network-scoped aliases are only supported for user-defined networks");
+  if (mac && mode !== "none") refuse("conflicting options: mac-address and the network mode");
+  if (links && mode !== "none")
+    refuse(
+      `conflicting options: ${mode === "host" ? "host type networking" : "container type network"} can't be used with links. This would result in undefined behavior`,
+    );
 }
 
 /** The flags that mean the first network; whether there were any. */

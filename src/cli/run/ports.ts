@@ -39,13 +39,14 @@ export function readPublish(given: string): PortBinding[] {
     throw new UsageError(`invalid proto: ${slash.slice(1).join("/")}`);
   const address = readAddress(parts.slice(0, -2).join(":"));
   const [first, last] = range(target, "containerPort");
-  const [from, to] = host === "" ? [0, 0] : range(host, "hostPort");
+  // 0 is any free one, as if none were given.
+  const [from, to] = host === "" || host === "0" ? [0, 0] : range(host, "hostPort");
   const many = last > first;
-  if (many && host !== "" && to - from !== last - first)
+  if (many && from !== 0 && to - from !== last - first)
     throw new UsageError(`invalid ranges specified for container and host Ports: ${target} and ${host}`);
   const bindings: PortBinding[] = [];
   for (let port = first; port <= last; port++) {
-    const offset = many && host !== "" ? port - first : 0;
+    const offset = many && from !== 0 ? port - first : 0;
     bindings.push({
       protocol: protocol as Protocol,
       target: port,

@@ -76,6 +76,14 @@ describe("a network that cannot be", () => {
       "sampan: invalid MTU: com.docker.network.driver.mtu=9\nIt takes a number of bytes from 68 to 65535.",
     ],
     [
+      ["x", "-o", "com.docker.network.bridge.gateway_mode_ipv4=routed"],
+      "sampan: unsupported option: com.docker.network.bridge.gateway_mode_ipv4=routed\n",
+    ],
+    [
+      ["x", "-o", "com.docker.network.container_iface_prefix=lan"],
+      "sampan: unsupported option: com.docker.network.container_iface_prefix=lan\n",
+    ],
+    [
       ["x", "-d", "macvlan"],
       "sampan: a macvlan network needs a parent interface\nName an interface of this machine: -o parent=eth0",
     ],
@@ -579,6 +587,15 @@ test("--link-local-ip: more addresses of an interface, at a start and while it r
     "invalid link-local IP address: 169.254.7",
   );
   await world.ok("rm", "-f", "local");
+  expect(
+    await refusal(
+      "run",
+      "--network",
+      "name=near,driver-opt=com.docker.network.endpoint.ifname=lan0",
+      "host",
+      "true",
+    ),
+  ).toContain("unsupported driver option: com.docker.network.endpoint.ifname");
   await world.ok("network", "rm", "near");
 });
 
