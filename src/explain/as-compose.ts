@@ -73,7 +73,10 @@ const PREDEFINED: readonly string[] = ["bridge", "default", "host", "none"];
 
 export function asCompose(config: ContainerConfig, name: string): string {
   const line = asRun(config, name);
-  const service: Service = { image: config.image, container_name: name };
+  const service: Service = {
+    ...(config.image === "" ? {} : { image: config.image }),
+    container_name: name,
+  };
   const unsaid: string[] = [];
   const networks = network(config, service, unsaid);
   for (const [word = "", value = ""] of line.parts) {

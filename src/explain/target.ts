@@ -117,7 +117,7 @@ export function findTarget(engine: Engine, reference: string): Found {
   const other = NAME.test(reference) ? foreign(reference) : undefined;
   if (other !== undefined) return ofProcess(engine, other);
   throw new SampanError("not-found", `No such container or process: ${reference}`, {
-    hint: "TARGET is a container's name or id (sampan ps), or the pid of any process.",
+    hint: "TARGET is a container's name or id (sampan ps), the id of another engine's container, or the pid of any process.",
   });
 }
 
@@ -126,9 +126,11 @@ function ofContainer(container: ContainerRecord): Found {
   if (pid === 0)
     throw new SampanError("conflict", `container ${container.name} is not running: it is ${status}`, {
       hint:
-        status === "created" || status === "exited"
-          ? `Start it, or see its last start: sampan explain --plan ${container.name}`
-          : "Try again in a moment.",
+        status === "created"
+          ? `Start it first: sampan start ${container.name}`
+          : status === "exited"
+            ? `See how it ended: sampan explain ${container.name}, or how it was started: sampan explain --plan ${container.name}`
+            : "Try again in a moment.",
     });
   const found = read(pid, { maker: "sampan", id: container.id, name: container.name }, container);
   if (!found) throw noSuchContainer(container.name);

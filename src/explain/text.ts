@@ -22,13 +22,13 @@ function processes({ processes: lines }: Explanation, style: Style): string {
   const dash = (value: string | number | undefined): string => (value === undefined ? "-" : String(value));
   const rows = lines
     .slice(0, MOST)
-    .map((line) => [
+    .map((line, index) => [
       String(line.pid.outside),
       dash(line.pid.inside),
       line.user.outside,
       dash(line.user.inside),
       line.state,
-      branch(line) + line.command,
+      branch(line, lines[index + 1]) + line.command,
     ]);
   const more = lines.length - rows.length;
   return (
@@ -38,9 +38,11 @@ function processes({ processes: lines }: Explanation, style: Style): string {
   );
 }
 
-const branch = ({ depth, role, command }: ProcessLine): string => {
+/** What stands before its command; `next` is the line below. */
+const branch = ({ depth, role, command }: ProcessLine, next: ProcessLine | undefined): string => {
   if (depth > 0) return `${"   ".repeat(depth - 1)}└─ `;
-  return role === "parent" && command.endsWith("sampan-launcher") ? "its keeper: " : "";
+  if (role !== "parent" || !command.endsWith("sampan-launcher")) return "";
+  return next?.role === "target" ? "its keeper: " : "came in by exec: ";
 };
 
 const SEES: Readonly<Record<string, string>> = {

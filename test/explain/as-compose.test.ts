@@ -200,3 +200,11 @@ test("what Compose has no key for is said in a comment", async () => {
     "# Compose has no key for: --rm, --timeout.\n# Only sampan knows: the image host.\nservices:\n",
   );
 });
+
+test("a plain folder is no image", async () => {
+  await sandbox.ok("create", "--name", "plain", "--rootfs", "/usr", "true");
+  const text = await sandbox.ok("explain", "--as", "compose", "plain");
+  expect(text).toStartWith(
+    "# Compose has no key for: --rootfs.\nservices:\n  plain:\n    container_name: plain\n",
+  );
+});

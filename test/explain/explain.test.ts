@@ -53,6 +53,9 @@ describe("a running container", () => {
     expect(sleep).toMatchObject({ role: "member", depth: 2, user: { outside: "root", inside: "root" } });
     expect(sleep?.pid.inside).toBeGreaterThan(1);
     expect(processes.some(({ command, role }) => command === "sleep 999" && role === "member")).toBe(true);
+    const text = await sandbox.ok("explain", "web");
+    expect(text).toMatch(/its keeper: .*\n.* └─ sh -c/);
+    expect(text).toMatch(/came in by exec: .*\n.* └─ sleep 999/);
   });
 
   test("its namespaces are the kernel's", async () => {
@@ -402,7 +405,9 @@ describe("nobody there", () => {
     await sandbox.ok("create", "--name", "fresh", "host", "true");
     const { code, stderr } = await sandbox.cli("explain", "fresh");
     expect(code).toBe(1);
-    expect(stderr).toContain("container fresh is not running: it is created");
+    expect(stderr).toBe(
+      "sampan: container fresh is not running: it is created\nStart it first: sampan start fresh\n",
+    );
   });
 
   test("processes that end while they are read: an answer or a clear error, never a crash", async () => {
