@@ -1,8 +1,11 @@
 /** The columns of ps(1): what each is called and how it is made of what /proc says. */
 import { namespaceId, type ProcStat, procFile } from "../kernel/proc.ts";
 
+/** A process, or one of its threads. */
 export interface Process {
   readonly stat: ProcStat;
+  /** The thread; the process's own pid where threads are not told apart. */
+  readonly thread: number;
   /** /proc/PID/status */
   readonly status: ReadonlyMap<string, string>;
   /** Its command line; empty for a zombie. */
@@ -16,6 +19,7 @@ export interface Machine {
   /** Bytes. */
   readonly memory: number;
   readonly userName: (uid: number) => string;
+  readonly groupName: (gid: number) => string;
 }
 
 export interface Column {
@@ -114,7 +118,12 @@ const rss = number("RSS", ({ stat }) => (stat.rss * PAGE) / 1024);
 const pcpu = column("%CPU", (p, m) => cpuShare(p, m).toFixed(1));
 const pmem = column("%MEM", ({ stat }, m) => ((stat.rss * PAGE * 100) / m.memory).toFixed(1));
 const state = column("S", ({ stat }) => stat.state);
-const group = number("PGID", ({ stat }) => stat.pgrp);
+const processGroup = number("PGID", ({ stat }) => stat.pgrp);
+const lwp = (title: string): Column => number(title, ({ thread }) => thread);
+const group = column("GROUP", (p, m) => m.groupName(ids(p, "Gid")[1] ?? 0));
+/** By the number of the scheduling policy. */
+const CLASSES = ["TS", "FF", "RR", "B", "ISO", "IDL", "DLN"];
+const scheduling = column("CLS", ({ stat }) => CLASSES[stat.policy] ?? "?");
 const session = number("SID", ({ stat }) => stat.session);
 
 /** By the names that `ps -o` takes. */
@@ -122,8 +131,11 @@ export const COLUMNS: Readonly<Record<string, Column>> = {
   pid: number("PID", ({ stat }) => stat.pid),
   tgid: number("TGID", ({ stat }) => stat.pid),
   ppid: number("PPID", ({ stat }) => stat.ppid),
-  pgid: group,
-  pgrp: group,
+  pgid: processGroup,
+  pgrp: processGroup,
+  lwp: lwp("LWP"),
+  spid: lwp("SPID"),
+  tid: lwp("TID"),
   sid: session,
   sess: session,
   user,
@@ -136,6 +148,9 @@ export const COLUMNS: Readonly<Record<string, Column>> = {
   gid,
   egid: gid,
   rgid: number("RGID", (p) => ids(p, "Gid")[0] ?? 0),
+  group,
+  egroup: column("EGROUP", group.value),
+  rgroup: column("RGROUP", (p, m) => m.groupName(ids(p, "Gid")[0] ?? 0)),
   comm,
   ucmd: column("CMD", comm.value),
   ucomm: comm,
@@ -168,10 +183,20 @@ export const COLUMNS: Readonly<Record<string, Column>> = {
   stat: column("STAT", stateText),
   s: state,
   state,
-  f: column("F", () => "4"),
+  f: column("F", ({ stat }) => String((stat.flags >> 6) & 7)),
+  flag: column("F", ({ stat }) => String((stat.flags >> 6) & 7)),
   ni: number("NI", ({ stat }) => stat.nice),
   nice: number("NI", ({ stat }) => stat.nice),
   pri: number("PRI", ({ stat }) => 39 - stat.priority),
+  psr: number("PSR", ({ stat }) => stat.processor),
+  cls: scheduling,
+  class: scheduling,
+  rtprio: column("RTPRIO", ({ stat }) => (stat.realtimePriority > 0 ? String(stat.realtimePriority) : "-")),
+  tpgid: number("TPGID", ({ stat }) => stat.tpgid),
+  label: column(
+    "LABEL",
+    ({ stat }) => (procFile(stat.pid, "attr/current") ?? "").replace(/[\0\n]+$/, "") || "-",
+  ),
   nlwp: number("NLWP", ({ stat }) => stat.threads),
   thcount: number("THCNT", ({ stat }) => stat.threads),
   addr: column("ADDR", () => "-"),

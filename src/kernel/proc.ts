@@ -23,6 +23,12 @@ export interface ProcStat {
   readonly vsize: number;
   /** Pages. */
   readonly rss: number;
+  /** The processor that it ran on last. */
+  readonly processor: number;
+  /** Of the real-time classes; 0 elsewhere. */
+  readonly realtimePriority: number;
+  /** SCHED_* of linux/sched.h. */
+  readonly policy: number;
 }
 
 /** The file's text, or undefined if the process is gone. */
@@ -58,6 +64,9 @@ export function parseStat(text: string): ProcStat {
     start: BigInt(rest[22 - 3] ?? 0),
     vsize: n(23),
     rss: n(24),
+    processor: n(39),
+    realtimePriority: n(40),
+    policy: n(41),
   };
 }
 

@@ -135,6 +135,24 @@ describe("ps", () => {
 });
 
 describe("looking into a container", () => {
+  test("top: threads, and lines in the order that was asked for", async () => {
+    // A program with several threads, and one without.
+    const script = `sleep 1000 & exec ${process.execPath} -e 'setInterval(() => {}, 1000)'`;
+    await box.ok("run", "-d", "--name", "many", "host", "sh", "-c", script);
+    const lines = async (...options: string[]): Promise<string[][]> =>
+      (await box.ok("top", "many", ...options))
+        .split("\n")
+        .slice(1)
+        .map((line) => line.split(/ {3,}/));
+    for (const end = Date.now() + 20_000; (await lines("-L", "-o", "pid")).length < 4 && Date.now() < end; );
+    const threads = await lines("-L", "-o", "pid,lwp");
+    expect(new Set(threads.map(([, lwp]) => lwp)).size).toBe(threads.length);
+    expect(threads.length).toBeGreaterThan(new Set(threads.map(([pid]) => pid)).size);
+    const pids = (await lines("-o", "pid")).map(([pid]) => Number(pid)).sort((x, y) => x - y);
+    expect(await lines("-o", "pid", "--sort", "-pid")).toEqual(pids.toReversed().map((pid) => [String(pid)]));
+    await box.ok("rm", "-f", "many");
+  });
+
   test("top: the host's pids, in the columns that were asked for", async () => {
     await idle("busy");
     const pid = await field("busy", "{{.State.Pid}}");
