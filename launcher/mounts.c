@@ -84,6 +84,7 @@ static int filesystem(struct run *run, const char *type, const char *source, con
   for (char *rest = options, *option; error >= 0 && (option = next_option(&rest));)
     if (*option) error = set_option(context, option);
   if (error >= 0 && flags & MS_SYNCHRONOUS) error = check(fsconfig(context, FSCONFIG_SET_FLAG, "sync", NULL, 0));
+  if (error >= 0 && flags & MS_DIRSYNC) error = check(fsconfig(context, FSCONFIG_SET_FLAG, "dirsync", NULL, 0));
   if (error >= 0) error = check(fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
   int mount = error < 0 ? error : check(fsmount(context, FSMOUNT_CLOEXEC, attributes_of(flags)));
   if (mount < 0) kernel_words(run, context);

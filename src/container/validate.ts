@@ -170,10 +170,29 @@ function validateLog(log: ContainerConfig["log"]): void {
 const volumeSpec = ({ source, target, readonly }: Mount): string =>
   `${source === "" ? "" : `${source}:`}${target}${readonly ? ":ro" : ""}`;
 
+/** What mount(8) and the kernel's tmpfs take by themselves, and by a value. */
+const TMPFS_FLAGS =
+  "defaults ro rw suid nosuid dev nodev exec noexec sync async dirsync mand nomand atime noatime diratime nodiratime relatime norelatime strictatime nostrictatime unbindable runbindable private rprivate slave rslave shared rshared inode32 inode64 noswap";
+const TMPFS_VALUES = "size mode uid gid nr_inodes nr_blocks mpol huge";
+
+function validateTmpfs(options: readonly string[]): void {
+  for (const option of options) {
+    const equals = option.indexOf("=");
+    const key = equals < 0 ? option : option.slice(0, equals);
+    if ((equals < 0 ? TMPFS_FLAGS : TMPFS_VALUES).split(" ").includes(key)) continue;
+    const shown = equals < 0 ? `"${key}"` : `"${key}" "${option.slice(equals + 1)}"`;
+    refuse(
+      `invalid tmpfs option [${shown}]`,
+      `It takes what mount(8) takes of any filesystem, such as ro or noexec, and ${TMPFS_VALUES.replaceAll(" ", "=, ")}=.`,
+    );
+  }
+}
+
 function validateMounts(mounts: readonly Mount[]): void {
   const targets = new Map<string, Mount>();
   for (const mount of mounts) {
     const { type, target } = mount;
+    if (mount.tmpfsOptions) validateTmpfs(mount.tmpfsOptions);
     const wrong = (why: string, hint?: string): never =>
       refuse(
         `${mount.short ? `invalid volume specification: '${volumeSpec(mount)}': ` : ""}invalid mount config for type "${type}": ${why}`,

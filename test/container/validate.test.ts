@@ -161,3 +161,12 @@ test("what would set up a network that is another container's", () => {
   );
   expect(config({ namespaces: { net: { mode: "host" } }, hostname: "web" })).toBe("");
 });
+
+test("options of a tmpfs", () => {
+  const tmpfs = (...tmpfsOptions: string[]): string =>
+    config({ mounts: [{ type: "tmpfs", source: "", target: "/t", tmpfsOptions }] });
+  expect(tmpfs("rw", "noexec", "size=64k", "mode=1770", "uid=5", "nr_inodes=10", "huge=never")).toBe("");
+  expect(tmpfs("rw", "fast")).toBe('invalid tmpfs option ["fast"]');
+  expect(tmpfs("fast=1")).toBe('invalid tmpfs option ["fast" "1"]');
+  expect(tmpfs("size")).toBe('invalid tmpfs option ["size"]');
+});

@@ -326,6 +326,26 @@ describe("flags of the root filesystem", () => {
     ).toBe("tmpfs");
   });
 
+  test("--tmpfs with options of the mount, of the filesystem and of the superblock", async () => {
+    const options = "exec,sync,dirsync,noatime,size=1m,nr_inodes=9,mode=770,uid=1,gid=2";
+    const line = await box.ok(
+      "run",
+      "--rm",
+      "--tmpfs",
+      `/srv:${options}`,
+      "host",
+      "grep",
+      " /srv ",
+      "/proc/self/mounts",
+    );
+    expect(line).toBe(
+      "tmpfs /srv tmpfs rw,sync,dirsync,nosuid,nodev,noatime,size=1024k,nr_inodes=9,mode=770,uid=1,gid=2 0 0",
+    );
+    expect((await box.cli("create", "--tmpfs", "/srv:fast", "host")).stderr).toStartWith(
+      'sampan: invalid tmpfs option ["fast"]\n',
+    );
+  });
+
   test("a tmpfs has the mode of the folder that it covers, and one that covers none is everybody's, at each start", async () => {
     const script = "stat -c '%a %n' /new /new/below /root; touch /new/below/file";
     const flags = ["--tmpfs", "/new/below", "--tmpfs", "/root", "-u", "65534"];
