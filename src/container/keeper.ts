@@ -10,7 +10,7 @@ import type { StoredContainer } from "./rows.ts";
 import { isRootless } from "./spec.ts";
 
 /** Below this cgroup every container has its own; `--cgroup-parent` and SAMPAN_CGROUP_PARENT name another. */
-export const cgroupParent = (config: ContainerConfig): string =>
+export const cgroupParent = (config: Pick<ContainerConfig, "cgroupParent"> = {}): string =>
   config.cgroupParent ?? process.env["SAMPAN_CGROUP_PARENT"] ?? "/sampan";
 
 export const cgroupOf = (container: Pick<StoredContainer, "id" | "config">): string =>

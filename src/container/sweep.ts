@@ -1,13 +1,15 @@
 /**
- * What no row points at is garbage: folders of containers and run folders that a command left when it was killed half
- * way. Young ones are left alone, since their command may still be at it.
+ * What no row points at is garbage: folders of containers, run folders and empty cgroups that a command left when it was
+ * killed half way. Young ones are left alone, since their command may still be at it.
  */
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { readdirSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { cgroupFolders, readCgroupHost } from "../runtime/index.ts";
 import { volumeRoom } from "../volume/index.ts";
 import { tryClaim } from "./claim.ts";
 import type { Context } from "./context.ts";
 import { removeFolder } from "./finish.ts";
 import { shortId } from "./ids.ts";
+import { cgroupParent } from "./keeper.ts";
 import { isLocked } from "./live.ts";
 import { removeMapped, removeTrees } from "./remove-mapped.ts";
 import { isRootless } from "./spec.ts";
@@ -49,6 +51,14 @@ export async function sweep({ store, paths, rows }: Context): Promise<void> {
       continue;
     rmSync(folder, { recursive: true, force: true });
   }
+  for (const folder of cgroupFolders(readCgroupHost(), cgroupParent()))
+    for (const name of names(folder))
+      if (/^[0-9a-f]{64}$/.test(name) && !ids.has(name) && isOld(`${folder}/${name}`))
+        try {
+          rmdirSync(`${folder}/${name}`);
+        } catch {
+          // Something lives in it: another engine's container, of another state folder.
+        }
   const { collectGarbage } = await volumeRoom();
   await removeTrees(collectGarbage(store, paths));
 }

@@ -3,7 +3,7 @@
  * stop after a step (SAMPAN_STOP_AFTER), so every point between two steps is tried.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, utimesSync } from "node:fs";
 import { REPO, Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
@@ -232,6 +232,25 @@ test("kill -9 of the keeper between two runs: the container has ended as its las
   kill(keeperOf(id), "SIGKILL");
   expect(await box.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "again")).toBe("exited 3");
   await isClean();
+});
+
+test("a cgroup that no container has goes with the next prune, one in which something lives does not", async () => {
+  const folder = readdirSync("/sys/fs/cgroup").map((name) => `/sys/fs/cgroup/${name}`);
+  const base = [...folder, "/sys/fs/cgroup"].find((path) => existsSync(`${path}/cgroup.procs`)) ?? "";
+  const [empty, young, lived] = ["a", "b", "c"].map(
+    (digit) => `${base}${box.cgroupParent}/${digit.repeat(64)}`,
+  );
+  for (const path of [empty, young, lived] as string[]) mkdirSync(path, { recursive: true });
+  const dweller = Bun.spawn(["sh", "-c", `echo $$ > ${lived}/cgroup.procs; echo in; exec sleep 1000`], {
+    stdout: "pipe",
+  });
+  await dweller.stdout.getReader().read();
+  for (const path of [empty, lived] as string[]) utimesSync(path, 0, 0);
+  await box.ok("container", "prune", "-f");
+  expect([empty, young, lived].map((path) => existsSync(path ?? ""))).toEqual([false, true, true]);
+  dweller.kill("SIGKILL");
+  await dweller.exited;
+  for (const path of [young, lived] as string[]) rmdirSync(path);
 });
 
 test("on a full disk what is there is seen as it is, ends when asked and goes, and then there is room again", async () => {

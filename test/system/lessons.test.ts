@@ -1,7 +1,8 @@
 /** Rules that other engines paid for and that show only in a whole container: each attacked through the command line. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, statSync } from "node:fs";
-import { Sandbox } from "../support/sandbox.ts";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { Pty } from "../support/pty.ts";
+import { SAMPAN, Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
 beforeAll(() => {
@@ -79,4 +80,145 @@ test.each([
   const { code, stderr } = await box.cli("run", "--rm", ...flags.split(" "), "host", "true");
   expect(code).toBe(125);
   expect(stderr).toContain(message);
+});
+
+describe("a process that enters a container", () => {
+  test("shows nothing of the host, not even to one that may trace it (CVE-2016-9962)", async () => {
+    // Looks at everything that appears, as fast as it can, and says what leads anywhere else.
+    const spy =
+      "$| = 1; print qq(ready\\n); my %said; while (1) { for my $l (glob('/proc/[0-9]*/fd/* /proc/[0-9]*/cwd /proc/[0-9]*/root')) " +
+      "{ next if $l =~ m{^/proc/($$|1)/}; my $to = readlink($l) // next; print qq(saw one\n) unless $said{one}++; " +
+      "next if $to =~ m{^(pipe|socket|anon_inode):|^/dev/(null|pts/\\d+)$|^/$|^/proc(/\\d+/fd)?$|^/usr/lib/|^/etc/ld}; " +
+      "print qq($l $to\\n) unless $said{$to}++; } }";
+    const watch = box.spawn(
+      {},
+      "run",
+      "--name",
+      "spied",
+      "--cap-add",
+      "SYS_PTRACE",
+      "host",
+      "perl",
+      "-e",
+      spy,
+    );
+    const reader = watch.stdout.getReader();
+    let seen = new TextDecoder().decode((await reader.read()).value);
+    expect(seen).toBe("ready\n");
+    for (let round = 0; round < 15; round++) await box.ok("exec", "-w", "/", "spied", "true");
+    await box.ok("rm", "-f", "spied");
+    for (let part = await reader.read(); !part.done; part = await reader.read())
+      seen += new TextDecoder().decode(part.value);
+    expect(seen).toBe("ready\nsaw one\n");
+  });
+
+  test("begins in no folder of the host, whatever its working folder is called (CVE-2024-21626)", async () => {
+    await box.ok("run", "-d", "--name", "inside", "host", "sleep", "1000");
+    const inside = await box.ok("exec", "inside", "stat", "-c", "%d:%i", "/");
+    for (let fd = 3; fd < 24; fd++) {
+      const where = ["-w", `/proc/self/fd/${fd}`];
+      const look = ["sh", "-c", "cd ../../../../../../..; stat -c %d:%i ."];
+      const entered = await box.cli("exec", ...where, "inside", ...look);
+      if (entered.code === 0) expect(entered.stdout.trim()).toBe(inside);
+      const made = await box.cli("run", "--rm", "--network", "none", ...where, "host", "pwd");
+      if (made.code === 0) expect(made.stdout).toStartWith("/");
+    }
+    await box.ok("rm", "-f", "inside");
+  });
+
+  test("inherits no capability, executed as another user neither (CVE-2022-29162)", async () => {
+    await box.ok("run", "-d", "--name", "inside", "--cap-add", "SYS_ADMIN", "host", "sleep", "1000");
+    const sets = await box.ok(
+      "exec",
+      "-u",
+      "65534",
+      "inside",
+      "grep",
+      "-E",
+      "^Cap(Inh|Prm|Eff|Amb)",
+      "/proc/self/status",
+    );
+    expect(sets.split("\n").map((line) => line.split("\t")[1])).toEqual(Array(4).fill("0".repeat(16)));
+    await box.ok("rm", "-f", "inside");
+  });
+});
+
+test("the caller's terminal cannot be typed into (CVE-2017-5226)", async () => {
+  const type =
+    "for my $f (0, 1, 2) { open(my $t, '+<&=', $f); my $c = 'x'; print qq(a terminal at $f\n) if -t $t; print qq(typed by $f\\n) if ioctl($t, 0x5412, $c); } " +
+    "print qq(opened\\n) if open(my $t, '+<', '/dev/tty');";
+  const quoted = type.replaceAll("$", "\\$");
+  const command = `${SAMPAN} run --rm -i --network none host perl -e "${quoted}"; echo end`;
+  const pty = new Pty(["sh", "-c", command], { env: box.env });
+  await pty.expect("end");
+  expect(pty.seen.trim()).toBe("end");
+  pty.close();
+});
+
+test("a mount target that another container swaps for a link all the time leads nowhere (CVE-2021-30465)", async () => {
+  const shared = `${box.root}/shared`;
+  const victim = `${box.root}/victim`;
+  mkdirSync(shared);
+  mkdirSync(victim);
+  const swap =
+    `mkdir /s/a; ln -s ${victim} /s/b; ln -s /../../../../../..${victim} /s/c; echo; ` +
+    "while :; do mv -T /s/a /s/t; mv -T /s/t /s/a; mv -T /s/b /s/t; mv -T /s/t /s/b; mv -T /s/c /s/t; mv -T /s/t /s/c; done";
+  const swapping = box.spawn({}, "run", "--name", "swaps", "-v", `${shared}:/s`, "host", "sh", "-c", swap);
+  await swapping.stdout.getReader().read();
+  const mounts = [
+    "--tmpfs",
+    "/s/t/deep",
+    "-v",
+    "/usr:/s/t/usr",
+    "--mount",
+    "type=bind,src=/etc/hostname,dst=/s/t/file",
+  ];
+  for (let round = 0; round < 12; round++)
+    await box.cli("run", "--rm", "--network", "none", "-v", `${shared}:/s`, ...mounts, "host", "true");
+  expect(readdirSync(victim)).toEqual([]);
+  await box.ok("rm", "-f", "swaps");
+});
+
+test("one sysctl is one key, and the host's are not written (CVE-2022-0811)", async () => {
+  const pattern = readFileSync("/proc/sys/kernel/core_pattern", "utf8");
+  for (const sysctl of [
+    "kernel.shm_rmid_forced=1+kernel.core_pattern=|/evil",
+    "kernel.core_pattern=|/evil",
+    "net.ipv4.ip_forward=1\nkernel.core_pattern=|/evil",
+    "net/../kernel/core_pattern=|/evil",
+    "net.ipv4...kernel.core_pattern=|/evil",
+  ]) {
+    const { code } = await box.cli("run", "--rm", "--network", "none", "--sysctl", sysctl, "host", "true");
+    expect(code, sysctl).not.toBe(0);
+    expect(readFileSync("/proc/sys/kernel/core_pattern", "utf8")).toBe(pattern);
+  }
+});
+
+test("with no_new_privs the filter comes last: one that forbids what the launcher itself needs is no hindrance", async () => {
+  const filter = `${box.root}/strict.json`;
+  const forbidden = [
+    "capset",
+    "setresuid",
+    "setresgid",
+    "setgroups",
+    "prctl",
+    "umask",
+    "chdir",
+    "close_range",
+  ];
+  writeFileSync(
+    filter,
+    JSON.stringify({
+      defaultAction: "SCMP_ACT_ALLOW",
+      syscalls: [{ names: forbidden, action: "SCMP_ACT_ERRNO", errnoRet: 71 }],
+    }),
+  );
+  const options = ["--security-opt", `seccomp=${filter}`, "--security-opt", "no-new-privileges"];
+  const run = ["run", "--rm", "-u", "65534", "--network", "none", ...options, "host"];
+  expect(await box.ok(...run, "sh", "-c", "id -u; cd /tmp 2>/dev/null || echo refused")).toBe(
+    "65534\nrefused",
+  );
+  // Without, it is there before the rights are given up, which it forbids.
+  const early = run.filter((word, i) => word !== "no-new-privileges" && run[i + 1] !== "no-new-privileges");
+  expect((await box.cli(...early, "true")).code).toBe(125);
 });
