@@ -129,6 +129,22 @@ describe("with one id", () => {
   });
 });
 
+test("kill -9 of a user's keeper takes all with it, who carries its packets too", async () => {
+  const children = (pid: string): string => `$(cat /proc/${pid}/task/*/children)`;
+  const said = await asUser(
+    `${UID}:700000:65536\n`,
+    "sampan run -d --name web -p 127.0.0.1:8199:80 host sleep 1000 > /dev/null",
+    "keeper=$(cut -d' ' -f1 $XDG_RUNTIME_DIR/sampan/*/pid)",
+    `own="${children("$keeper")}"; for p in $own; do own="$own ${children("$p")}"; done; echo $own | wc -w`,
+    "kill -9 $keeper; for p in $own; do while [ -d /proc/$p ]; do sleep 0.02; done; done",
+    "sampan ps -a --format '{{.Names}} {{.State}}'",
+    "sampan start web > /dev/null; sampan exec web echo again; sampan port web; sampan rm -f web",
+  );
+  // The process, the nurse, and the program that it looks after.
+  expect(said).toEqual(["3", "web exited", "again", "80/tcp -> 127.0.0.1:8199", "web"]);
+  expect(readdirSync(containers)).toEqual([]);
+});
+
 describe("volumes of a user", () => {
   const volumes = containers.replace(/containers$/, "volumes");
   const script = [
