@@ -1,5 +1,5 @@
 /**
- * Decompression by what the bytes are, never by what somebody calls them: gzip, zstd or none. Streaming, with 1 MiB
+ * Decompression by what the bytes are, never by what somebody calls them: gzip, zstd, bzip2, xz or none. Streaming, with 1 MiB
  * pieces, since zlib's own thread then works while ours uses the piece before. zlib and streams cost 25 ms to load: only
  * what is compressed pays for them.
  */
@@ -81,29 +81,13 @@ async function* inflated(
   packed: () => number,
   { ratio, free }: InflateLimits,
 ): AsyncGenerator<Uint8Array> {
-  if (compression === "bzip2" || compression === "xz")
-    throw new SampanError("invalid", `it is compressed with ${compression}, which is not supported`, {
-      hint: `Decompress it on the way: ${compression} -dc FILE | sampan …`,
-    });
-  const [{ pipeline, Readable }, { constants, createGunzip, createZstdDecompress }] = await Promise.all([
-    import("node:stream"),
-    import("node:zlib"),
-  ]);
-  const inflate =
-    compression === "gzip"
-      ? createGunzip({ chunkSize: PIECE })
-      : createZstdDecompress({
-          chunkSize: PIECE,
-          // Windows up to 128 MiB, as zstd's own tool takes them without being asked.
-          params: { [constants.ZSTD_d_windowLogMax]: 27 },
-        });
   let failure: unknown;
-  pipeline(Readable.from(all, { objectMode: true, highWaterMark: 1 }), inflate, (error) => {
+  const inflate = await inflater(all, compression, (error) => {
     failure = error;
   });
   let unpacked = 0;
   try {
-    for await (const piece of inflate as AsyncIterable<Uint8Array>) {
+    for await (const piece of inflate) {
       unpacked += piece.length;
       if (unpacked > free && unpacked > packed() * ratio)
         throw new SampanError(
@@ -122,6 +106,30 @@ async function* inflated(
     throw new SampanError("invalid", "the zstd data is truncated");
 }
 
+/** Its output; `ended` hears what ended it, where the output does not say so itself. */
+async function inflater(
+  all: AsyncIterable<Uint8Array>,
+  compression: Exclude<Compression, "none">,
+  ended: (error: unknown) => void,
+): Promise<AsyncIterable<Uint8Array>> {
+  if (compression === "bzip2") return (await import("./bzip2.ts")).unbzip2(all);
+  if (compression === "xz") return (await import("./xz.ts")).unxz(all);
+  const [{ pipeline, Readable }, { constants, createGunzip, createZstdDecompress }] = await Promise.all([
+    import("node:stream"),
+    import("node:zlib"),
+  ]);
+  const inflate =
+    compression === "gzip"
+      ? createGunzip({ chunkSize: PIECE })
+      : createZstdDecompress({
+          chunkSize: PIECE,
+          // Windows up to 128 MiB, as zstd's own tool takes them without being asked.
+          params: { [constants.ZSTD_d_windowLogMax]: 27 },
+        });
+  pipeline(Readable.from(all, { objectMode: true, highWaterMark: 1 }), inflate, ended);
+  return inflate as AsyncIterable<Uint8Array>;
+}
+
 async function* counted(
   source: AsyncIterable<Uint8Array>,
   count: (length: number) => void,
@@ -133,6 +141,12 @@ async function* counted(
 }
 
 function damaged(compression: Compression, error: unknown): unknown {
+  if (error instanceof Error && error.name === "TruncatedError")
+    return new SampanError("invalid", `the ${compression} data is truncated`, { cause: error });
+  if (error instanceof Error && error.name === "DamagedError")
+    return new SampanError("invalid", `the ${compression} data is damaged: ${error.message}`, {
+      cause: error,
+    });
   if (!(error instanceof Error) || !("code" in error)) return error;
   const code = String(error.code);
   if (!code.startsWith("Z_") && !code.startsWith("ZSTD_") && !code.startsWith("ERR_")) return error;

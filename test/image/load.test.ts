@@ -291,12 +291,8 @@ describe("bad archives", () => {
   refuses("cut gzip", gzip(good).subarray(0, 300), "the gzip data is truncated");
   refuses("cut zstd", zstdCompressSync(good).subarray(0, 300), "the zstd data is truncated");
   refuses("damaged gzip", Buffer.from(gzip(good)).fill(0xff, 100, 200), /^the gzip data is damaged: /);
-  refuses("bzip2", Buffer.from("BZh91AY&SY..."), "it is compressed with bzip2, which is not supported");
-  refuses(
-    "xz",
-    Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 1, 2]),
-    "it is compressed with xz, which is not supported",
-  );
+  refuses("cut bzip2", Buffer.from("BZh91AY&SY"), "the bzip2 data is truncated");
+  refuses("cut xz", Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0, 4]), "the xz data is truncated");
   refuses(
     "a root filesystem",
     A,
