@@ -8,6 +8,7 @@ import type { Resources, RestartPolicy } from "./config.ts";
 import { attributesOf, type Context, places } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
 import type { Unpublish } from "./publish.ts";
+import { isAlive } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
 import { specResources } from "./resources.ts";
 import type { StoredContainer } from "./rows.ts";
@@ -54,7 +55,7 @@ export async function update(
   if (restart) validateRestart(restart, container.config.autoRemove);
   const alive = container.state.status === "running" || container.state.status === "paused";
   if (alive && Object.keys(given).length > 0) writeLimits(container, given, resources);
-  if (restart && alive) await tellKeeper(context, container.id, restart);
+  if (restart && isAlive(container.state)) await tellKeeper(context, container.id, restart);
   const ports =
     publish.length + unpublish.length > 0
       ? await (await import("./publish.ts")).changePorts(context, container, publish, unpublish)
@@ -65,6 +66,9 @@ export async function update(
     ...stored,
     config: { ...stored.config, resources, ...(restart ? { restart } : {}), ...(ports ? { ports } : {}) },
   });
+  // When it starts again by its policy, its keeper must not go by the limits of before.
+  if (Object.keys(given).length > 0 && isAlive(container.state))
+    await (await import("./publish.ts")).renewKeeper(context, container.id);
   note(context, container, "update");
   return [];
 }

@@ -109,6 +109,32 @@ describe("a restart policy", () => {
     });
     await box.ok("rm", "-f", "fed");
   });
+
+  test("is changed between two runs, too", async () => {
+    await box.ok("run", "-d", "--name", "circling", "--restart", "always", "host", "false");
+    for (const end = Date.now() + 20_000; Date.now() < end; )
+      if ((await field("circling", "{{.State.Status}}")) === "restarting") break;
+    await box.ok("update", "--restart", "no", "circling");
+    // It may be started once more, and then no more.
+    for (const end = Date.now() + 30_000; Date.now() < end; )
+      if ((await field("circling", "{{.State.Status}}")) === "exited") break;
+    expect(await field("circling", "{{.State.Status}}")).toBe("exited");
+    await box.ok("rm", "circling");
+  });
+
+  test("limits that were changed while it ran are those of its next run", async () => {
+    const limit =
+      "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; sleep 1000";
+    const flags = ["--restart", "always", "-m", "64m", "--memory-swap", "64m"];
+    await box.ok("run", "-d", "--name", "raised", ...flags, "host", "sh", "-c", limit);
+    const told = async (): Promise<string[]> => (await box.ok("logs", "raised")).split("\n").filter(Boolean);
+    for (const end = Date.now() + 20_000; (await told()).length < 1 && Date.now() < end; );
+    await box.ok("update", "-m", "128m", "--memory-swap", "128m", "raised");
+    process.kill(Number(await field("raised", "{{.State.Pid}}")), "SIGKILL");
+    for (const end = Date.now() + 20_000; (await told()).length < 2 && Date.now() < end; );
+    expect(await told()).toEqual([String(64 << 20), String(128 << 20)]);
+    await box.ok("rm", "-f", "raised");
+  });
 });
 
 describe("ps", () => {

@@ -13,7 +13,7 @@ export async function reap([id = "", root, run]: readonly string[]): Promise<num
   delete process.env["SAMPAN_AGAIN"];
   const engine = Engine.open({ ...(root ? { root } : {}), ...(run ? { run } : {}) });
   await engine.containers.reap(id);
-  // Its networks or ports were changed while it ran, and its restart policy wants it back.
+  // Its networks, ports or limits were changed while it ran, and its restart policy wants it back.
   if (again) {
     await Bun.sleep(PAUSE);
     await engine.containers.start(id, { restarts: Number(again) }).catch(() => {});
