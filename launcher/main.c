@@ -18,10 +18,11 @@
 
 extern char **environ;
 
+/* A file of a tmpfs has seals too, which say nothing there: its mount does, as of any other. */
 static bool sealed(int exe) {
   struct statfs fs;
   int seals = fcntl(exe, F_GET_SEALS);
-  if (seals >= 0) return seals & F_SEAL_WRITE;
+  if (seals >= 0 && seals & F_SEAL_WRITE) return true;
   return fstatfs(exe, &fs) == 0 && fs.f_flags & ST_RDONLY;
 }
 

@@ -110,6 +110,29 @@ describe("the launcher's executable", () => {
     connection.close();
   });
 
+  test("is the file's own on a tmpfs too, where any file may have seals", async () => {
+    const own = `/dev/shm/sampan-test-${process.pid}`;
+    copyFileSync(launcherPath(), own);
+    try {
+      process.env["SAMPAN_LAUNCHER"] = own;
+      const dir = place.container();
+      const connection = await launch(plan(container(place, dir, ["sleep", "1000"]), kept(dir)));
+      delete process.env["SAMPAN_LAUNCHER"];
+      const keeper = connection.report?.keeper ?? 0;
+      const exe = `/proc/${keeper}/exe`;
+      expect(statSync(exe).ino).toBe(statSync(own).ino);
+      // Its text is busy as long as it runs; what is left behind when it ends can be opened for reading alone.
+      const fd = openSync(exe, "r");
+      process.kill(keeper, "SIGKILL");
+      await until(() => !alive(keeper));
+      expect(() => openSync(`/proc/self/fd/${fd}`, "r+")).toThrow("EROFS");
+      closeSync(fd);
+      connection.close();
+    } finally {
+      rmSync(own);
+    }
+  });
+
   test("is a sealed copy where mounts cannot be cloned", async () => {
     const child = Bun.spawn({
       cmd: ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", launcherPath()],
