@@ -45,9 +45,8 @@ if (missing.length > 0 && !inside) {
 }
 
 const args = process.argv.slice(2);
-// What a guest is made of is downloaded out here.
-if (!inside && args.some((path) => path.includes("test/v2")))
-  (await import("../test/support/guest/packages.ts")).prepare();
+// What a guest is made of is downloaded and built out here.
+if (!inside) (await import("../test/support/guest/prepare.ts")).prepareGuests(args);
 // As root the suite has a network namespace of its own: no bridge, rule or packet of a test ever meets the machine's.
 if (process.getuid?.() === 0 && !inside) {
   const script = 'ip link set lo up && exec "$0" "$@"';

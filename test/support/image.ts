@@ -90,17 +90,26 @@ export interface BusyboxOptions {
 export const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"].find((path) => existsSync(path));
 export const NO_BUSYBOX = BUSYBOX === undefined ? "busybox-static is not installed" : undefined;
 
-/** The members of a small but complete system on busybox: applets, users, groups, /tmp, /root. */
-export function busyboxMembers(): Member[] {
+/** What busybox can be called, as this machine's lists it. */
+export function busyboxApplets(): string[] {
   if (BUSYBOX === undefined) throw new Error("busybox-static is not installed");
-  const applets = Bun.spawnSync([BUSYBOX, "--list"]).stdout.toString().split("\n").filter(Boolean);
+  const names = Bun.spawnSync([BUSYBOX, "--list"]).stdout.toString().split("\n");
+  return names.filter((name) => name && name !== "busybox");
+}
+
+/**
+ * The members of a small but complete system on busybox: applets, users, groups, /tmp, /root. `program`: another
+ * architecture's busybox, which has the same applets.
+ */
+export function busyboxMembers(program: string | undefined = BUSYBOX): Member[] {
+  if (program === undefined) throw new Error("busybox-static is not installed");
   const dir = (name: string, mode = 0o755): Member => ({ name, type: "dir", mode });
   return [
     dir("bin"),
-    { name: "bin/busybox", type: "file", mode: 0o755, content: readFileSync(BUSYBOX) },
-    ...applets
-      .filter((name) => name !== "busybox")
-      .map((name): Member => ({ name: `bin/${name}`, type: "link", link: "bin/busybox", mode: 0o755 })),
+    { name: "bin/busybox", type: "file", mode: 0o755, content: readFileSync(program) },
+    ...busyboxApplets().map(
+      (name): Member => ({ name: `bin/${name}`, type: "link", link: "bin/busybox", mode: 0o755 }),
+    ),
     dir("dev"),
     dir("etc"),
     {

@@ -5,13 +5,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Architecture } from "./architecture.ts";
 import type { Kernel } from "./kernel.ts";
-import { QEMU } from "./packages.ts";
 
-const MACHINE = ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536"];
+const SIZE = ["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1536"];
 const BARE = ["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"];
 /** The loglevel lets only panics onto the console; panic=-1 with -no-reboot ends the emulator on one. */
-const KERNEL_OPTIONS = "console=ttyS0 loglevel=1 panic=-1";
+const KERNEL_OPTIONS = "loglevel=1 panic=-1";
 
 export interface BootOptions {
   /** Milliseconds after which a guest that has not ended is ended. */
@@ -21,19 +21,32 @@ export interface BootOptions {
 }
 
 /** The console's text, once the guest has powered off. */
-export async function boot(kernel: Kernel, initramfs: Uint8Array, options: BootOptions): Promise<string> {
+export async function boot(
+  { emulator, machine: model, console }: Architecture,
+  kernel: Kernel,
+  initramfs: Uint8Array,
+  options: BootOptions,
+): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "sampan-guest-"));
   try {
     const image = join(folder, "initramfs");
     await Bun.write(image, initramfs);
-    const machine = Bun.spawn(
-      [QEMU, ...MACHINE, ...BARE, "-kernel", kernel.image, "-initrd", image, "-append", KERNEL_OPTIONS],
-      { stdio: ["ignore", "pipe", "pipe"], timeout: options.timeout },
-    );
+    const start = [
+      "-kernel",
+      kernel.image,
+      "-initrd",
+      image,
+      "-append",
+      `console=${console} ${KERNEL_OPTIONS}`,
+    ];
+    const machine = Bun.spawn([emulator, ...model, ...SIZE, ...BARE, ...start], {
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: options.timeout,
+    });
     const errors = new Response(machine.stderr).text();
     const text = await listen(machine.stdout, options.onLine);
     const code = await machine.exited;
-    if (code !== 0) throw new Error(`${QEMU} ended with ${code}\n${await errors}\n${text}`);
+    if (code !== 0) throw new Error(`${emulator} ended with ${code}\n${await errors}\n${text}`);
     return text;
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The guest's first process: a machine with nothing but cgroup v2, on which the checks run one after the other.
-# What the console says is what main.test.ts reads: `check N`, the check's output, `ok N` or `not ok N CODE`.
+# What the console says is what report.ts reads: `check N`, the check's output, `ok N` or `not ok N CODE`.
 export PATH=/bin HOME=/root
 
 # The kernel's first root has no parent mount and cannot be pivoted away from, so make it one that has.

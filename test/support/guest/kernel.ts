@@ -1,6 +1,7 @@
 /** Debian's cloud kernel, unpacked: an image to boot in an emulator, and its modules. */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import type { Architecture } from "./architecture.ts";
 import { unpacked } from "./packages.ts";
 
 export interface Kernel {
@@ -10,8 +11,8 @@ export interface Kernel {
   modules(...names: string[]): string[];
 }
 
-export function kernel(): Kernel {
-  const folder = unpacked("kernel");
+export function kernel(architecture: Architecture): Kernel {
+  const folder = unpacked("linux", architecture);
   const image = readdirSync(join(folder, "boot")).find((name) => name.startsWith("vmlinuz-"));
   if (!image) throw new Error(`${folder}/boot has no vmlinuz-*: remove ${folder} and try again`);
   const release = image.slice("vmlinuz-".length);
