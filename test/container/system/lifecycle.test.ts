@@ -293,12 +293,18 @@ describe("the end", () => {
   });
 });
 
+/** Whoever waits is told of the first end; this is the last, after which nothing starts it again. */
+async function ended(id: string): Promise<void> {
+  while (engine.containers.get(id).state.status !== "exited") await Bun.sleep(10);
+}
+
 describe("restart policies", () => {
   test("on-failure starts again, as often as it may", async () => {
     const { id } = await detached(["sh", "-c", "exit 9"], {
       restart: { name: "on-failure", maximumRetryCount: 2 },
     });
     expect(await engine.containers.wait(id)).toBe(9);
+    await ended(id);
     expect(engine.containers.get(id).state).toMatchObject({ status: "exited", exitCode: 9, restartCount: 2 });
   });
 
@@ -343,6 +349,7 @@ describe("asked for at the start, done by the keeper", () => {
     const { id } = await detached(["sh", "-c", "sleep 0.2; exit 1"]);
     await engine.containers.update(id, { restart: { name: "on-failure", maximumRetryCount: 1 } });
     expect(await engine.containers.wait(id)).toBe(1);
+    await ended(id);
     expect(engine.containers.get(id).state.restartCount).toBe(1);
   });
 });
