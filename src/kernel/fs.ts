@@ -38,6 +38,7 @@ export const constants = {
   O_RDONLY: 0,
   O_NONBLOCK: 0o4000,
   O_NOFOLLOW: ARM ? 0o100000 : 0o400000,
+  R_OK: 4,
   W_OK: 2,
   X_OK: 1,
 } as const;

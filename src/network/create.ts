@@ -1,6 +1,6 @@
 /** A new network: what was asked for is checked, what was left open is chosen, and it is written down. The kernel hears of it
  * when a container starts on it. */
-import { readFileSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
 import {
   type Cidr,
@@ -12,6 +12,7 @@ import {
   parseCidr,
   parseIp,
 } from "../common/ip.ts";
+import { readFileSync } from "../kernel/fs.ts";
 import type { Place } from "./attach.ts";
 import { isPredefined } from "./endpoints.ts";
 import { bridgeOf, OPTION } from "./names.ts";

@@ -2,7 +2,7 @@
  * The end of what networks have in the kernel. Deleting a bridge waits 40 ms there, which nobody need wait for: it is noted, and
  * whoever next changes what all containers share makes sure that it was done.
  */
-import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from "../kernel/fs.ts";
 import { NETLINK, NetlinkWriter } from "../kernel/netlink.ts";
 import { beginBatch, deleteTable, elements, endBatch, ensureTable } from "../kernel/nftables.ts";
 import { deleteLink } from "../kernel/rtnetlink.ts";
@@ -18,7 +18,9 @@ const file = ({ paths }: Place): string => `${paths.root}/network.leaving`;
 
 /** Before its row is deleted. */
 export function noteLeaving(place: Place, network: Network): void {
-  appendFileSync(file(place), `${JSON.stringify(network)}\n`, { mode: 0o600 });
+  const fd = openSync(file(place), "a", 0o600);
+  writeSync(fd, `${JSON.stringify(network)}\n`);
+  closeSync(fd);
 }
 
 /** After its row is deleted. */

@@ -2,9 +2,10 @@
  * Which subnet a new network gets: the first of Docker's default pools that meets no other network and no route of this
  * machine, so that nothing that it reaches today is lost to it.
  */
-import { readFileSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
 import { type Cidr, formatCidr, overlap, parseCidr } from "../common/ip.ts";
+import { readFileSync } from "../kernel/fs.ts";
 import type { Network } from "./types.ts";
 
 function read(path: string): string {

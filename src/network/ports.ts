@@ -3,10 +3,11 @@
  * container's keeper, so that no process of the host has it or gets it. Who has it instead is found out when that fails:
  * the kernel takes milliseconds to list its sockets.
  */
-import { readFileSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
 import { formatIp } from "../common/ip.ts";
 import { mapped } from "../common/loops.ts";
+import { readFileSync } from "../kernel/fs.ts";
 import { processOfSocket, procFile } from "../kernel/proc.ts";
 import { carriedAddress } from "./carried.ts";
 import type { NetworkRows } from "./rows.ts";

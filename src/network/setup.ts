@@ -3,8 +3,9 @@
  * Nobody makes it beforehand: the first start that misses something has it all made here, from what the store says, and so
  * it comes back after a reboot or after somebody removed it. One process at a time does this.
  */
-import { readFileSync } from "node:fs";
+
 import { type Cidr, parseCidr, parseIp } from "../common/ip.ts";
+import { readFileSync } from "../kernel/fs.ts";
 import { NETLINK, NetlinkWriter } from "../kernel/netlink.ts";
 import {
   beginBatch,

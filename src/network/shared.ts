@@ -1,8 +1,9 @@
 /** Changes of what all containers share: one process at a time, by plans that have no container. */
-import { closeSync, openSync, readFileSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
 import { errnoName, errnoText } from "../kernel/errno.ts";
 import { flock, LOCK_EX } from "../kernel/flock.ts";
+import { closeSync, openSync, readFileSync } from "../kernel/fs.ts";
 import { NETLINK, NetlinkWriter } from "../kernel/netlink.ts";
 import { launchNow, type Step } from "../launch/index.ts";
 import type { Place } from "./attach.ts";

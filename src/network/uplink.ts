@@ -4,8 +4,9 @@
  * addresses and is the quicker; slirp4netns makes a small network of its own. Either is the container's companion: it
  * is started by the plan, so also when the keeper starts the container again, and goes with it.
  */
-import { accessSync, constants, readFileSync } from "node:fs";
+
 import { SampanError } from "../common/error.ts";
+import { accessSync, constants, readFileSync } from "../kernel/fs.ts";
 import { findProgram } from "../kernel/programs.ts";
 import type { Report, Step } from "../launch/index.ts";
 import type { EndpointConfig, PublishedPort } from "./types.ts";

@@ -66,6 +66,10 @@ describe("a command loads no more than it needs", () => {
     expect([...files].filter((file) => /^kernel\/.*netlink|^kernel\/nftables/.test(file))).toEqual([]);
   });
 
+  test.each(["attach", "uplink", "create", "remove"])("networks, %s: Bun's own too", (name) => {
+    expect([...loaded(`network/${name}.ts`).builtin].filter((module) => module !== "bun:ffi")).toEqual([]);
+  });
+
   test("ps: no templates, no filters", () => {
     expect([...command("ps").files].filter((file) => file.startsWith("docker/")).sort()).toEqual([
       "docker/human.ts",
