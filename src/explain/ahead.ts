@@ -27,10 +27,9 @@ export async function explainAhead(
   config: ContainerConfig,
   where: { readonly root?: string } = {},
 ): Promise<Ahead> {
-  const [{ steps, id, makes }, { findings }] = await Promise.all([
-    engine.containers.preview(config),
-    doctor(where),
-  ]);
+  // One after the other: a wish that is refused ends the command, and what the doctor makes would stay.
+  const { steps, id, makes } = await engine.containers.preview(config);
+  const { findings } = await doctor(where);
   const report = { ok: true, keeper: 0, pid: 0, startedAt: 0, startedNs: "0", steps: [] };
   const { lines } = planLines({ steps, report }, { id, name: "new", run: engine.paths.run, config });
   const obstacles = findings.flatMap((row): Obstacle[] => {

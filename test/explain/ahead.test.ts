@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import type { Ahead, Diagnosis, PlanExplanation } from "../../src/explain/index.ts";
 import { doctorRows, type Step } from "../../src/launch/index.ts";
-import { SAMPAN, Sandbox } from "../support/sandbox.ts";
+import { SAMPAN, Sandbox, triedCgroups } from "../support/sandbox.ts";
 
 let sandbox: Sandbox;
 beforeAll(async () => {
@@ -59,13 +59,15 @@ describe("before there is a container", () => {
     expect(readdirSync(tmpdir()).filter((name) => name.startsWith("sampan-preview"))).toEqual([]);
   });
 
-  test("what run refuses is refused", async () => {
+  test("what run refuses is refused, and nothing of what was tried stays", async () => {
+    const before = triedCgroups();
     const { code, stderr } = await sandbox.cli("explain", "run", "--cap-add", "NOPE", "host");
     expect([code, stderr]).toEqual([
       1,
       expect.stringContaining('invalid CapAdd: unknown capability: "CAP_NOPE"'),
     ]);
     expect((await sandbox.cli("explain", "run", "--nope", "host")).stderr).toContain("unknown flag: --nope");
+    expect(triedCgroups()).toEqual(before);
   });
 
   test("as text it fits 100 columns", async () => {

@@ -135,3 +135,11 @@ export class Sandbox {
     rmSync(this.root, { recursive: true, force: true });
   }
 }
+
+/** The cgroups that `doctor` has made to try it and not removed, in every hierarchy of this host. */
+export function triedCgroups(): string[] {
+  const root = "/sys/fs/cgroup";
+  const folders = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const found = folders.flatMap(({ name }) => [name, ...readdirSync(`${root}/${name}`)]);
+  return found.filter((name) => name.startsWith("sampan-doctor-")).toSorted();
+}
