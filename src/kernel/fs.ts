@@ -1,7 +1,7 @@
 /**
- * Files, by libc, with node:fs's names, arguments and errors: of it just what the hot commands use. Loading node:fs costs
+ * Files, by libc, with node:fs's names, arguments and errors: of it just what commands use that are waited for. Loading node:fs costs
  * a command 1.5 ms, more than all the files that it touches; this costs nothing beside the libc that is opened anyway.
- * Everything that no `run`, `exec` or `ps` passes takes node:fs itself.
+ * What nobody waits for takes node:fs itself.
  *
  * Text is read as UTF-8, or as Latin-1, one character a byte. Every fd is close-on-exec. A call that a signal
  * interrupts is made again.
