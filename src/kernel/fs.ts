@@ -85,10 +85,17 @@ const view = new DataView(room);
 const common = new Uint8Array(8192);
 const commonAt = ptr(common);
 
+/** What a call reads must not be collected before it is made: an address keeps nothing. */
+const kept = [place, place];
+
 /** The path where one call finds it: in a place of its own, or in the common one until the next call. */
 function at(path: string, own = false): Pointer {
   if (path.includes("\0")) throw new TypeError("a path must not hold a NUL byte");
-  if (own || path.length * 3 >= place.length) return ptr(encoder.encode(`${path}\0`));
+  if (own || path.length * 3 >= place.length) {
+    const bytes = encoder.encode(`${path}\0`);
+    kept[own ? 1 : 0] = bytes;
+    return ptr(bytes);
+  }
   const { written } = encoder.encodeInto(path, place);
   place[written] = 0;
   return placeAt;
