@@ -35,10 +35,14 @@ function packed(steps: readonly Step[]): unknown[] {
   return all;
 }
 
-function unpack(_: string, value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if ("$big" in value) return BigInt(String(value.$big));
-  return "$bytes" in value ? Uint8Array.fromBase64(String(value.$bytes)) : value;
+/** A step as it was; it is changed in place. Not by a reviver either. */
+function unpack(step: Record<string, unknown>): void {
+  for (const key in step) {
+    const value = step[key];
+    if (typeof value !== "object" || value === null) continue;
+    if ("$big" in value) step[key] = BigInt(String(value.$big));
+    else if ("$bytes" in value) step[key] = Uint8Array.fromBase64(String(value.$bytes));
+  }
 }
 
 /** A container that goes away when it ends, and is watched, is mostly gone before anybody could ask. */
@@ -75,7 +79,9 @@ export function keepPlan(
 /** Of the last start; undefined: it has never been started, or by an engine that kept none. */
 export function readPlan(context: Context, id: string): KeptPlan | undefined {
   try {
-    return JSON.parse(readFileSync(places(context.paths, id).plan, "utf8"), unpack) as KeptPlan;
+    const kept = JSON.parse(readFileSync(places(context.paths, id).plan, "utf8")) as KeptPlan;
+    for (const step of kept.steps) unpack(step as unknown as Record<string, unknown>);
+    return kept;
   } catch {
     return undefined;
   }

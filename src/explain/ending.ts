@@ -11,6 +11,7 @@ import { signalName } from "../kernel/signals.ts";
 import type { Exit } from "../launch/index.ts";
 import { oomKills } from "../runtime/index.ts";
 import { duration, microseconds, size } from "./layout.ts";
+import { containerOf } from "./target.ts";
 
 export type Cause =
   /** The program ended by itself, with its exit code. */
@@ -87,7 +88,8 @@ const FAULTS: readonly string[] = ["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIG
 
 /** Undefined: there is no such container, or it has not ended. */
 export async function explainEnd(engine: Engine, reference: string): Promise<Ending | undefined> {
-  const ended = await engine.containers.ended(reference);
+  // Mostly it runs: then nothing is loaded for this.
+  const ended = runs(engine, reference) ? undefined : await engine.containers.ended(reference);
   if (!ended) return undefined;
   const { container, exit } = ended;
   const { state, config } = container;
@@ -110,6 +112,9 @@ export async function explainEnd(engine: Engine, reference: string): Promise<End
     log: lines(ended.log),
   };
 }
+
+const runs = (engine: Engine, reference: string): boolean =>
+  (containerOf(engine, reference)?.state.pid ?? 0) !== 0;
 
 async function eventsOf(engine: Engine, id: string): Promise<Ending["events"]> {
   const found: { time: string; action: string; signal?: string }[] = [];

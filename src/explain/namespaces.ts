@@ -2,7 +2,7 @@
 
 import type { Engine } from "../engine.ts";
 import { readNumbers } from "../kernel/fs.ts";
-import { linkWords, newLinkWords, readNamespace, sameLink } from "../kernel/namespace-link.ts";
+import { linkWords, processesElsewhere, readNamespace, sameLink } from "../kernel/namespace-link.ts";
 import { namespaceId, procFile } from "../kernel/proc.ts";
 import type { NamespaceName } from "../launch/index.ts";
 import type { Look } from "./look.ts";
@@ -18,7 +18,7 @@ const inode = (id: string | undefined): number | undefined =>
 interface Asked {
   readonly name: NamespaceName;
   readonly id: string;
-  readonly reader: string | undefined;
+  readonly reader: string;
 }
 
 interface Others {
@@ -37,14 +37,11 @@ export function namespaces(
     const reader = namespaceId("self", name);
     return { name, inside, reader, own: inside === undefined ? undefined : inside !== reader };
   });
-  const own = lines.flatMap(({ name, inside, reader, own }): Asked[] =>
-    own && inside !== undefined ? [{ name, id: inside, reader }] : [],
-  );
+  const own: Asked[] = [];
+  for (const { name, inside, reader, own: differs } of lines)
+    if (differs && inside !== undefined && reader !== undefined) own.push({ name, id: inside, reader });
   const strangers = (seenInside(pid) ?? Number.POSITIVE_INFINITY) > members.size;
-  const first = strangers ? [...FIRST, "pid"] : FIRST;
-  // Those that are asked of everybody come first.
-  const sorted = own.toSorted((a, b) => Number(first.includes(b.name)) - Number(first.includes(a.name)));
-  const others = shared(engine, sorted, sorted.filter(({ name }) => first.includes(name)).length, members);
+  const others = shared(engine, own, strangers ? [...FIRST, "pid"] : FIRST, members);
   return lines.map(({ name, inside, reader, own }) => {
     const there = inode(inside);
     return {
@@ -58,7 +55,7 @@ export function namespaces(
 }
 
 /**
- * A look at one of these links costs the kernel 2 microseconds, and a machine has a thousand processes. So each is asked for its mounts and its
+ * A look at one of these links costs the kernel 4 microseconds, and a machine has a thousand processes. So each is asked for its mounts and its
  * network, and for its process ids only where the container sees more processes than are known to be its own.
  */
 const FIRST: readonly NamespaceName[] = ["mnt", "net"];
@@ -82,34 +79,17 @@ function kernelThreads(): ReadonlySet<number> {
 
 /**
  * Every other process of the machine is asked for the `first` of these kinds, and for the rest where one of them is not the
- * reader's: whoever has the machine's mounts and network is taken for one of the machine's own.
+ * reader's: whoever has the machine's mounts and network is taken for one of the machine's own. Of other containers one process
+ * is enough: who has the mounts and the network of one that shares nothing shares nothing either.
  */
 function shared(
   engine: Engine,
   own: readonly Asked[],
-  first: number,
+  first: readonly NamespaceName[],
   members: ReadonlySet<number>,
 ): ReadonlyMap<NamespaceName, Others> {
   const found = new Map<NamespaceName, Others>();
   if (own.length === 0) return found;
-  const asked = own.map(({ name, id, reader }) => ({
-    name,
-    id: linkWords(id),
-    reader: reader === undefined ? undefined : linkWords(reader),
-  }));
-  const kernel = kernelThreads();
-  const there = newLinkWords();
-  const look = (pid: number): void => {
-    let strange = false;
-    for (let index = 0; index < asked.length; index++) {
-      if (index >= first && !strange) return;
-      const { name, id, reader } = asked[index] as (typeof asked)[number];
-      // It ended, or is nobody's whom this reader may ask; a zombie has none.
-      if (!readNamespace(pid, name, there)) return;
-      strange ||= reader === undefined || !sameLink(there, reader);
-      if (strange && sameLink(there, id)) add(pid, name);
-    }
-  };
   const add = (pid: number, name: NamespaceName): void => {
     let others = found.get(name);
     if (!others) found.set(name, (others = { containers: new Set(), processes: [] }));
@@ -117,7 +97,27 @@ function shared(
     if (who === undefined) others.processes.push(pid);
     else others.containers.add(nameOf(engine, who));
   };
-  for (const pid of readNumbers("/proc")) if (!members.has(pid) && !kernel.has(pid)) look(pid);
+  const asked = own.filter(({ name }) => first.includes(name));
+  // Who has none of these kinds of its own may still share one of the others.
+  const few = asked.length > 0 ? asked : own;
+  const skip = new Set([...members, ...kernelThreads()]);
+  const ids = own.map(({ name, id }) => ({ name, id: linkWords(id) }));
+  const apart = new Set<string>();
+  for (const pid of processesElsewhere(
+    few.map(({ name, reader }) => [name, reader]),
+    skip,
+  )) {
+    const kin = few.map(({ name }) => readNamespace(pid, name)?.join()).join(" ");
+    if (apart.has(kin)) continue;
+    let shares = false;
+    for (const { name, id } of ids) {
+      const there = readNamespace(pid, name);
+      if (!there || !sameLink(there, id)) continue;
+      shares = true;
+      add(pid, name);
+    }
+    if (!shares) apart.add(kin);
+  }
   return found;
 }
 

@@ -1,6 +1,10 @@
-/** Which system calls a container's seccomp filter refuses, by what they are for. */
+/**
+ * Which system calls a container's seccomp filter refuses, by what they are for. What the default profile's filters refuse was found out
+ * when they were made; any other filter is run.
+ */
 import type { KeptPlan } from "../container/index.ts";
-import { judgeSeccomp } from "../runtime/index.ts";
+import { judgeSeccomp, type Verdict } from "../runtime/index.ts";
+import { READY } from "./refusals-ready.ts";
 import type { Refusals } from "./types.ts";
 
 /** The first pattern that fits names the family. */
@@ -20,11 +24,21 @@ const FAMILIES: readonly (readonly [family: string, names: RegExp])[] = [
   ["file handles", /handle_at|^fanotify_init$|^userfaultfd$/],
 ];
 
+/** By its bytes. */
+export const filterKey = (program: Uint8Array): string => Bun.hash(program).toString(16);
+
 /** Undefined: there is no filter that this engine made, or it cannot be read. */
 export async function refusalsOf(kept: KeptPlan | undefined): Promise<Refusals | undefined> {
   const step = kept?.steps.find(({ call }) => call === "seccomp");
-  const verdicts = step?.call === "seccomp" ? await judgeSeccomp(step.program) : undefined;
-  if (!verdicts) return undefined;
+  if (step?.call !== "seccomp") return undefined;
+  const ready = READY[filterKey(step.program)];
+  if (ready) return ready;
+  const verdicts = await judgeSeccomp(step.program);
+  return verdicts && sorted(verdicts);
+}
+
+/** What a filter's answers come to. */
+export function sorted(verdicts: ReadonlyMap<string, Verdict>): Refusals {
   const families: Record<string, string[]> = {};
   const depends: string[] = [];
   let refused = 0;

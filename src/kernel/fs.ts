@@ -395,7 +395,7 @@ const D_NAME = 19;
 export const ENTRY = { unknown: 0, character: 2, directory: 4 } as const;
 
 /** Calls `each` with every entry of a folder, in the order in which it has them: where its name begins in `bytes`, and its type. */
-function eachEntry(path: string, each: (bytes: Uint8Array, at: number, type: number) => void): void {
+export function eachEntry(path: string, each: (bytes: Uint8Array, at: number, type: number) => void): void {
   const fd = openFolder(path);
   try {
     const bytes = new Uint8Array(32_768);

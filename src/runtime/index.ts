@@ -55,6 +55,7 @@ export {
   parseSeccomp,
   type SeccompChoice,
   seccompFilter,
+  type Verdict,
 } from "./seccomp/index.ts";
 export type * from "./spec.ts";
 export { sysctlNamespace } from "./sysctls.ts";

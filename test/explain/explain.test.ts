@@ -76,10 +76,45 @@ describe("a running container", () => {
     await sandbox.ok("rm", "-f", "side");
   });
 
+  test("whatever it shares, and beside containers that share nothing", async () => {
+    const run = (name: string, ...flags: string[]): Promise<string> =>
+      sandbox.ok("run", "-d", "--name", name, "--network", "none", ...flags, "host", "sleep", "1000");
+    for (const name of ["a", "b"]) await run(name);
+    await run("watcher", "--pid", "container:web");
+    await run("c");
+    const { namespaces } = await explain("web");
+    expect(namespaces.filter(({ containers }) => containers.length > 0)).toMatchObject([
+      { name: "pid", containers: ["watcher"] },
+    ]);
+    await sandbox.ok("rm", "-f", "a", "b", "watcher", "c");
+  });
+
+  test("one that has nothing but a host name of its own", async () => {
+    const lone = ["--name", "lone", "--namespaces", "uts", "--rootfs", "/"];
+    await sandbox.ok("run", "-d", ...lone, "sleep", "1000");
+    const visitor = Bun.spawn(
+      ["nsenter", "-t", await pidOf("lone"), "--uts", "sh", "-c", "echo in; read -r end"],
+      { stdin: "pipe", stdout: "pipe" },
+    );
+    await visitor.stdout.getReader().read();
+    const { namespaces } = await explain("lone");
+    expect(namespaces.find(({ name }) => name === "uts")).toMatchObject({
+      own: true,
+      processes: [visitor.pid],
+    });
+    expect(namespaces.find(({ name }) => name === "mnt")?.own).toBe(false);
+    await Promise.all([visitor.stdin.end(), visitor.exited]);
+    await sandbox.ok("rm", "-f", "lone");
+  });
+
   test("also with processes of this machine that joined a single one of them", async () => {
     const pid = await pidOf("web");
-    for (const name of ["net", "pid"]) {
-      const visitor = Bun.spawn(["nsenter", "-t", pid, `--${name}`, "sh", "-c", "echo in; sleep 100; true"], {
+    for (const [name, flag] of [
+      ["net", "--net"],
+      ["pid", "--pid"],
+      ["mnt", "--mount"],
+    ]) {
+      const visitor = Bun.spawn(["nsenter", "-t", pid, `${flag}`, "sh", "-c", "echo in; sleep 100; true"], {
         stdin: "ignore",
         stdout: "pipe",
       });

@@ -2,8 +2,14 @@ import { describe, expect, test } from "bun:test";
 import { fit, plain, size, table, words } from "../../src/explain/layout.ts";
 import { address, parseSockets } from "../../src/explain/ports.ts";
 import { idMap } from "../../src/explain/processes.ts";
+import { filterKey, sorted } from "../../src/explain/refusals.ts";
+import { READY } from "../../src/explain/refusals-ready.ts";
 import { list } from "../../src/explain/summary.ts";
 import { recognise } from "../../src/explain/target.ts";
+import { DEFAULT_CAPABILITIES } from "../../src/runtime/index.ts";
+import { assemble } from "../../src/runtime/seccomp/assemble.ts";
+import { judge } from "../../src/runtime/seccomp/judge.ts";
+import { profileFor } from "../../src/runtime/seccomp/profile.ts";
 
 const ID = "0123456789abcdef".repeat(4);
 const style = { columns: 40, colour: false };
@@ -28,6 +34,17 @@ describe("whose container a cgroup is", () => {
 
   test("a session of a user is no container", () => {
     expect(recognise("0::/user.slice/user-1000.slice/session-3.scope\n")).toBeUndefined();
+  });
+});
+
+describe("what the default profile's filters refuse is what they answer", () => {
+  test.each(["x86_64", "aarch64"] as const)("%s", (arch) => {
+    for (const capabilities of [DEFAULT_CAPABILITIES, []]) {
+      const program = assemble(profileFor(capabilities, arch));
+      const verdicts = judge(program, arch);
+      expect(READY[filterKey(program)]).toEqual(sorted(verdicts ?? new Map()));
+      expect(READY[filterKey(program)]?.refused).toBeGreaterThan(50);
+    }
   });
 });
 

@@ -7,6 +7,8 @@ import type { SpecSeccomp } from "../spec.ts";
 import { PROGRAMS } from "./builtin.ts";
 import type { Verdict } from "./judge.ts";
 
+export type { Verdict };
+
 /** A seccomp filter as a plan carries it. */
 export interface Filter {
   /** An array of struct sock_filter. */

@@ -13,8 +13,10 @@ export type Verdict =
   /** By its arguments. */
   | "depends";
 
-const AUDIT_ARCH = process.arch === "arm64" ? 0xc00000b7 : 0xc000003e;
-const TABLE = process.arch === "arm64" ? "aarch64" : "x86_64";
+const ARCHES = { x86_64: 0xc000003e, aarch64: 0xc00000b7 } as const;
+/** This machine's. */
+const ARCH = process.arch === "arm64" ? "aarch64" : "x86_64";
+
 /** struct seccomp_data: number, architecture, instruction pointer, six arguments. */
 const DATA = 64;
 const ARGUMENTS = 16;
@@ -96,13 +98,16 @@ function verdict(answer: number): Verdict {
 const TRIES: readonly number[] = [0, 0xffffffff, 12];
 
 /** Undefined: the program has an instruction that is not read here. */
-export function judge(program: Uint8Array): ReadonlyMap<string, Verdict> | undefined {
+export function judge(
+  program: Uint8Array,
+  arch: keyof typeof ARCHES = ARCH,
+): ReadonlyMap<string, Verdict> | undefined {
   // A copy lies where 32-bit words may lie; both of this machine's kinds have the least byte first.
   const code = new Uint32Array(program.slice().buffer);
   const data = new Uint32Array(DATA / 4);
-  data[1] = AUDIT_ARCH;
+  data[1] = ARCHES[arch];
   const found = new Map<string, Verdict>();
-  for (const [name, number] of syscallNumbers(TABLE)) {
+  for (const [name, number] of syscallNumbers(arch)) {
     data[0] = number;
     let said: Verdict | undefined;
     for (const value of TRIES) {
