@@ -210,6 +210,7 @@ void put_duration(struct text *t, uint64_t ms);
 void put_json(struct text *t, const char *s, size_t len);
 /* Writes by a temporary name and a rename, so that a reader sees the old text or the new. */
 int write_file(const char *path, const char *data, size_t len);
+int write_link(const char *path, const char *text);
 bool write_all(int fd, const void *data, size_t len);
 int open_process(pid_t pid, const char *name, int flags); /* /proc/PID/name */
 uint64_t process_start(pid_t pid); /* field 22 of /proc/PID/stat; 0 if it is gone */

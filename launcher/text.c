@@ -81,6 +81,15 @@ int write_file(const char *path, const char *data, size_t len) {
   return error;
 }
 
+/* Whole or not at all, as above, and read in one call. */
+int write_link(const char *path, const char *text) {
+  char name[4096 + 8];
+  struct text t = text_in(name, sizeof name);
+  put_all(&t, path, ".new");
+  unlink(name); /* of one who was killed here */
+  return check(symlink(text, name)) < 0 || rename(name, path) < 0 ? -errno : 0;
+}
+
 int open_process(pid_t pid, const char *name, int flags) {
   char path[64];
   struct text t = text_in(path, sizeof path);

@@ -20,6 +20,7 @@ import {
   version,
 } from "./container/index.ts";
 import { Images } from "./image/index.ts";
+import { startEngine } from "./launch/index.ts";
 import { Networks, reviveNames } from "./network/index.ts";
 import { Store } from "./store/index.ts";
 import { Volumes } from "./volume/index.ts";
@@ -29,6 +30,15 @@ export interface EngineOptions {
   readonly root?: string;
   /** What must not outlast a reboot; default: goes with the root. */
   readonly run?: string;
+}
+
+/** Nobody waits for it, and nothing is lost where it does not come about. */
+function tidyUp({ root, run }: Paths): void {
+  try {
+    startEngine("ignore", "tidy", root, run).unref();
+  } catch {
+    // The next to write finds the log as long.
+  }
 }
 
 export class Engine {
@@ -42,7 +52,7 @@ export class Engine {
 
   private constructor(at: Paths) {
     this.paths = at;
-    this.store = Store.open(at);
+    this.store = Store.open(at, () => tidyUp(at));
     const events = new Events(at);
     this.events = events;
     this.images = new Images(this.store, at, undefined, (event) =>

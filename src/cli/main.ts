@@ -18,9 +18,10 @@ interface Global {
 }
 
 async function main(words: readonly string[]): Promise<number> {
-  // The own ways in of the keeper and of the processes that touch files; no flags, no help.
+  // The own ways in of the keeper and of processes that work for others; no flags, no help.
   if (words[0] === "repair") return (await import("./commands/repair.ts")).repair(words.slice(1));
   if (words[0] === "names") return (await import("./commands/names.ts")).names(words.slice(1));
+  if (words[0] === "tidy") return (await import("./commands/tidy.ts")).tidy(words.slice(1));
   if (words[0] === "reap") return (await import("./commands/reap.ts")).reap(words.slice(1));
   if (words[0] === "unpack") return (await import("../image/index.ts")).unpackMain(words.slice(1));
   if (words[0] === "tree") return (await import("../image/index.ts")).treeMain(words.slice(1));

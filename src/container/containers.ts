@@ -20,7 +20,7 @@ import type { Ended } from "./ended.ts";
 import type { ExecConfig } from "./exec.ts";
 import { clearCgroup, discard } from "./finish.ts";
 import type { Info } from "./info.ts";
-import { hasRunFolder, runFolders } from "./live.ts";
+import { hasRunFolder, keepersAlive, runFolders } from "./live.ts";
 import type { LogChunk, LogQuery } from "./logs.ts";
 import { loadNetwork, releaseNetwork, takeNetwork } from "./networking.ts";
 import type { Bundle } from "./oci.ts";
@@ -163,8 +163,7 @@ export class Containers {
     await recordEnd(this.#context, id, exit, true);
     await connection.gone;
     await this.#removeRest(id);
-    // From time to time the keeper's command has something else to do, while nobody waits any more.
-    if (!this.#context.store.overgrown) connection.taken();
+    connection.taken();
     connection.close();
     return exit;
   }
@@ -173,7 +172,6 @@ export class Containers {
   async reap(id: string): Promise<void> {
     await recordEnd(this.#context, id);
     await this.#removeRest(id);
-    if (this.#context.store.overgrown) this.#context.store.checkpoint();
   }
 
   // ---- networks
@@ -203,11 +201,12 @@ export class Containers {
   /** Those that run, or with `all` every one; the newest first. */
   list(options: { readonly all?: boolean } = {}): ContainerRecord[] {
     const folders = runFolders(this.#context.paths);
+    const alive = keepersAlive();
     const found: ContainerRecord[] = [];
     for (const container of this.#context.rows.all()) {
       const hasRun = hasRunFolder(folders, container.id);
       if (!options.all && !hasRun && container.state.status !== "starting") continue;
-      const state = look(this.#context, container, hasRun);
+      const state = look(this.#context, container, hasRun, alive);
       if (!state) continue;
       if (options.all || isAlive(state)) found.push({ ...container, state });
     }

@@ -1,13 +1,15 @@
 /**
  * Whether a container lives, by what cannot lie: its keeper holds a lock as long as it lives, and has written who it and
- * the process are. All of it lies in the run folder, which a reboot empties.
+ * the process are: as the text of a link, which is there whole or not at all and is read in one call. All of it lies in the
+ * run folder, which a reboot empties.
  */
 
 import type { Paths } from "../common/paths.ts";
-import { readdirSync, readFileSync } from "../kernel/fs.ts";
+import { exclusiveFlocks, isLocked } from "../kernel/flock.ts";
+import { readdirSync, readlinkSync } from "../kernel/fs.ts";
 import { shortId } from "./ids.ts";
 
-export { isLocked } from "../kernel/flock.ts";
+export { isLocked };
 
 export interface Live {
   readonly keeper: number;
@@ -18,6 +20,8 @@ export interface Live {
   /** Nanoseconds since 1970, decimal. */
   readonly startedAt: string;
   readonly restarts: number;
+  /** The inode of its lock. */
+  readonly lock: string;
   readonly restarting: boolean;
 }
 
@@ -25,11 +29,11 @@ export interface Live {
 export function readPidFile(path: string): Live | undefined {
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readlinkSync(path);
   } catch {
     return undefined;
   }
-  const [keeper, keeperStart, pid, start, startedAt = "0", restarts, state] = text.trim().split(" ");
+  const [keeper, keeperStart, pid, start, startedAt = "0", restarts, lock = "", state] = text.split(" ");
   return {
     keeper: Number(keeper),
     keeperStart: BigInt(keeperStart ?? 0),
@@ -37,7 +41,20 @@ export function readPidFile(path: string): Live | undefined {
     start: BigInt(start ?? 0),
     startedAt,
     restarts: Number(restarts),
+    lock,
     restarting: state === "restarting",
+  };
+}
+
+/**
+ * Says of any number of keepers whether they live: the kernel lists all locks at once. One that is not in its list, since this
+ * process does not see the keeper's pid or the filesystem calls inodes otherwise, is asked for by itself.
+ */
+export function keepersAlive(): (live: Live, lock: string) => boolean {
+  let held: ReadonlySet<string> | undefined;
+  return ({ keeper, lock: inode }, lock) => {
+    held ??= exclusiveFlocks();
+    return held.has(`${keeper} ${inode}`) || isLocked(lock);
   };
 }
 

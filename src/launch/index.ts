@@ -1,7 +1,7 @@
 export { ATTACH, Connection, connect } from "./connection.ts";
 export { doctorRows } from "./doctor-row.ts";
 export { FRAME } from "./frame.ts";
-export { enginePath, LaunchError, Launcher, launch, launcherPath, launchNow } from "./launch.ts";
+export { enginePath, LaunchError, Launcher, launch, launcherPath, launchNow, startEngine } from "./launch.ts";
 export {
   type Exit,
   type HealthPlan,

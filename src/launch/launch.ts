@@ -28,6 +28,15 @@ export function enginePath(): string {
   return new URL("../../dist/sampan", import.meta.url).pathname;
 }
 
+/** Starts a command of the engine's own that lives on by itself, also after the caller has left. */
+export const startEngine = <Out extends "pipe" | "ignore">(stdout: Out, ...words: readonly string[]) =>
+  Bun.spawn([enginePath(), ...words], {
+    stdio: ["ignore", stdout, "ignore"],
+    cwd: "/",
+    env: {},
+    detached: true,
+  });
+
 /** What the command at a container's end needs to find the same engine. The rest of the caller's stays with the caller. */
 const KEPT = [
   "HOME",

@@ -16,20 +16,27 @@ const RESERVE = 256 * 1024;
 /** What changes is a row or two, and a changed page is written whole: with 1 KB the log grows a third as fast as with 4. */
 const PAGE = 1024;
 
+const SETTINGS = "PRAGMA busy_timeout = 10000; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON";
+
 export class Store {
   readonly db: Database;
   readonly #file: string;
   readonly #root: string;
+  readonly #overgrown: () => void;
   #gate: number | undefined;
 
-  private constructor(db: Database, root: string) {
+  private constructor(db: Database, root: string, overgrown: () => void) {
     this.db = db;
     this.#root = root;
     this.#file = `${root}/sampan.db`;
+    this.#overgrown = overgrown;
   }
 
-  /** Opens the database of this state folder; makes it and brings its schema up to date first where needed. */
-  static open(paths: Paths): Store {
+  /**
+   * Opens the database of this state folder; makes it and brings its schema up to date first where needed. `overgrown` is
+   * called where a first transaction finds the write-ahead log long: `tidy`, in a process that nobody waits for, is wanted.
+   */
+  static open(paths: Paths, overgrown: () => void = () => {}): Store {
     let db: Database;
     const file = `${paths.root}/sampan.db`;
     try {
@@ -38,8 +45,8 @@ export class Store {
       mkdirSync(paths.root, { recursive: true, mode: 0o711 });
       db = new Database(file, { create: true, readwrite: true, strict: true });
     }
-    db.run("PRAGMA busy_timeout = 10000; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON");
-    const store = new Store(db, paths.root);
+    db.run(SETTINGS);
+    const store = new Store(db, paths.root, overgrown);
     if (store.#version() < MIGRATIONS.length) store.#migrate();
     return store;
   }
@@ -49,8 +56,9 @@ export class Store {
    * use the reserve on a full disk: it is then run once more.
    */
   transaction<T>(work: () => T, frees = false): T {
+    const first = this.#gate === undefined;
     this.#gate ??= openSync(`${this.#root}/sampan.lock`, "a", 0o600);
-    return flock(this.#gate, LOCK_EX, () => {
+    const result = flock(this.#gate, LOCK_EX, () => {
       try {
         return this.#attempt(work);
       } catch (error) {
@@ -58,6 +66,8 @@ export class Store {
         return this.#attempt(work);
       }
     });
+    if (first && this.#isOvergrown) this.#overgrown();
+    return result;
   }
 
   #attempt<T>(work: () => T): T {
@@ -97,21 +107,30 @@ export class Store {
   }
 
   /**
-   * Whether the write-ahead log should go back into the database soon. Whoever opens the database alone reads the whole
-   * log first, about 3 µs a kilobyte, and a command mostly is alone.
+   * Whoever opens the database alone reads the whole log first, about 3 µs a kilobyte, and a command mostly is alone. None
+   * can put it back by the way, either: that waits for the disk, and SQLite begins a log anew only for who stays.
    */
-  get overgrown(): boolean {
+  get #isOvergrown(): boolean {
     return (statSync(`${this.#file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > OVERGROWN;
   }
 
   /**
-   * Puts the log back, which waits for the disk: for those whom nobody waits for. Who first writes into the empty log
-   * waits for the disk too, so that is done here as well.
+   * Puts the log back into the database, for those whom nobody waits for. First beside all others, which is where the disk
+   * is waited for; then what came meanwhile, with writers at the gate. Who first writes into the empty log waits for the
+   * disk too, so that is done here as well. What was never made, or is gone by now, is not made.
    */
-  checkpoint(): void {
-    this.db.run("PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 10000");
-    this.transaction(() => this.db.run(`PRAGMA user_version = ${this.#version()}`));
-    this.#keepReserve();
+  static tidy(paths: Paths): void {
+    let db: Database;
+    try {
+      db = new Database(`${paths.root}/sampan.db`, { create: false, readwrite: true, strict: true });
+    } catch {
+      return;
+    }
+    const store = new Store(db, paths.root, () => {});
+    db.run(`${SETTINGS}; PRAGMA wal_checkpoint(PASSIVE)`);
+    db.run("PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 10000");
+    store.transaction(() => db.run(`PRAGMA user_version = ${store.#version()}`));
+    store.#keepReserve();
   }
 
   #version(): number {

@@ -56,13 +56,13 @@ const ended = (live: Live): Promise<unknown> => until(() => !alive(live.keeper))
 describe("a detached container", () => {
   test("goes on without its caller, and its end is written down", async () => {
     const live = await detach("echo one; sleep 0.2; echo two >&2; exit 3");
-    const words = read(`${live.dir}/pid`).trim().split(" ");
-    expect(words).toHaveLength(7);
+    const words = readlinkSync(`${live.dir}/pid`).split(" ");
+    expect(words).toHaveLength(8);
     expect(words[0]).toBe(String(live.keeper));
     expect(words[1]).toBe(read(`/proc/${live.keeper}/stat`).split(" ")[21] ?? "");
     expect(words[2]).toBe(String(live.pid));
     expect(words[3]).toBe(read(`/proc/${live.pid}/stat`).split(" ")[21] ?? "");
-    expect(words.slice(5)).toEqual(["0", "running"]);
+    expect(words.slice(5)).toEqual(["0", String(statSync(`${live.dir}/lock`).ino), "running"]);
     await ended(live);
     expect(exitOf(live.dir)).toMatchObject({
       code: 3,
@@ -408,8 +408,8 @@ describe("a restart", () => {
     expect(exitOf(done.dir)).toMatchObject({ code: 0, restarts: 0 });
     const live = await detach("echo run", { restart: { policy: "always", maximum: 0 } });
     const words = await until(() => {
-      const line = read(`${live.dir}/pid`).trim().split(" ");
-      return line[6] === "restarting" && line;
+      const line = readlinkSync(`${live.dir}/pid`).split(" ");
+      return line[7] === "restarting" && line;
     });
     expect(words[2]).toBe("0");
     await until(() => log(`${live.dir}/log`).length >= 3);

@@ -3,7 +3,15 @@
  * stop after a step (SAMPAN_STOP_AFTER), so every point between two steps is tried.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, utimesSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  utimesSync,
+} from "node:fs";
 import { REPO, Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
@@ -57,7 +65,7 @@ async function until(what: string, condition: () => boolean, patience = 30_000):
 
 /** The keeper's pid as it wrote it, for a container that runs. */
 const keeperOf = (id: string): number =>
-  Number(readFileSync(`${box.root}/run/${id.slice(0, 12)}/pid`, "utf8").split(" ")[0]);
+  Number(readlinkSync(`${box.root}/run/${id.slice(0, 12)}/pid`).split(" ")[0]);
 
 async function isClean(when = ""): Promise<void> {
   const ids = (await box.ok("ps", "-aq")).split("\n").filter(Boolean);
@@ -226,7 +234,7 @@ test("kill -9 of the keeper between two runs: the container has ended as its las
   await until(
     "a pause",
     () =>
-      readFileSync(`${box.root}/run/${id.slice(0, 12)}/pid`, "utf8").includes("restarting") &&
+      readlinkSync(`${box.root}/run/${id.slice(0, 12)}/pid`).includes("restarting") &&
       existsSync(`${box.root}/containers/${id}/exit.json`),
   );
   kill(keeperOf(id), "SIGKILL");

@@ -1,6 +1,6 @@
 /** Rules that other engines paid for and that show only in a whole container: each attacked through the command line. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { Pty } from "../support/pty.ts";
 import { SAMPAN, Sandbox } from "../support/sandbox.ts";
 
@@ -16,7 +16,7 @@ async function until(condition: () => boolean): Promise<void> {
     if (Date.now() > end) throw new Error("waited too long");
 }
 const runFolder = (id: string): string => `${box.root}/run/${id.slice(0, 12)}`;
-const keeperOf = (id: string): number => Number(readFileSync(`${runFolder(id)}/pid`, "utf8").split(" ")[0]);
+const keeperOf = (id: string): number => Number(readlinkSync(`${runFolder(id)}/pid`).split(" ")[0]);
 
 function isAlive(pid: number): boolean {
   try {

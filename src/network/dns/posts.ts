@@ -3,7 +3,7 @@
 import type { Paths } from "../../common/paths.ts";
 import { isLocked } from "../../kernel/flock.ts";
 import { existsSync, readFileSync } from "../../kernel/fs.ts";
-import { enginePath } from "../../launch/index.ts";
+import { startEngine } from "../../launch/index.ts";
 
 /** On the bridges' addresses. Not 53, which a resolver of the host may have on all of them; not one that the kernel hands out. */
 export const PORT = 20053;
@@ -46,13 +46,7 @@ export function standing(posts: Posts, wanted: readonly string[]): Standing {
 }
 
 /** Starts one that lives on by itself; what it says is that it is ready. */
-export const spawnResponder = ({ root, run }: Paths) =>
-  Bun.spawn([enginePath(), "names", root, run], {
-    stdio: ["ignore", "pipe", "ignore"],
-    cwd: "/",
-    env: {},
-    detached: true,
-  });
+export const spawnResponder = ({ root, run }: Paths) => startEngine("pipe", "names", root, run);
 
 /**
  * Starts it again if it was killed: one that leaves in order takes its file along. Every command asks, so that it costs one

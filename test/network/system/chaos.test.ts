@@ -5,6 +5,7 @@
  */
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readlinkSync } from "node:fs";
 import { World } from "./world.ts";
 
 const SECONDS = Number(process.env["SAMPAN_CHAOS"] ?? 15);
@@ -45,7 +46,7 @@ async function killKeeper(roll: (below: number) => number): Promise<void> {
   const id = ids[roll(ids.length)];
   if (id === undefined) return;
   try {
-    const pid = Number((await Bun.file(`${world.box.root}/run/${id}/pid`).text()).split(" ")[0]);
+    const pid = Number(readlinkSync(`${world.box.root}/run/${id}/pid`).split(" ")[0]);
     process.kill(pid, "SIGKILL");
   } catch {
     // It has ended.

@@ -1,6 +1,6 @@
 /** Addresses, ports and links from a container's making to its end, and what the next command finds after something broke. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmdirSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readlinkSync, renameSync, rmdirSync } from "node:fs";
 import { LOCK_EX, tryFlock } from "../../../src/kernel/flock.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 import { World } from "./world.ts";
@@ -22,7 +22,7 @@ const refusal = async (...words: readonly string[]): Promise<string> => {
 };
 const keeperOf = async (name: string): Promise<number> => {
   const id = await world.ok("inspect", "-f", "{{.Id}}", name);
-  return Number((await Bun.file(`${world.box.root}/run/${id.slice(0, 12)}/pid`).text()).split(" ")[0]);
+  return Number(readlinkSync(`${world.box.root}/run/${id.slice(0, 12)}/pid`).split(" ")[0]);
 };
 
 test("fifty containers started at once have fifty addresses, and each is found by its name", async () => {

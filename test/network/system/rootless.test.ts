@@ -107,7 +107,7 @@ test("a keeper that is killed leaves nobody behind, and one that starts the cont
     process.kill(engine.containers.get(first.container.id).state.pid, "SIGKILL");
     while (["", before].includes(carriers())) await Bun.sleep(5);
     console.log(hear("127.0.0.1", 8081));
-    process.kill(Number(sh("cut -d' ' -f1 $XDG_RUNTIME_DIR/sampan/*/pid")), "SIGKILL");
+    process.kill(Number(sh("readlink $XDG_RUNTIME_DIR/sampan/*/pid | cut -d' ' -f1")), "SIGKILL");
     while (carriers() !== "") await Bun.sleep(5);
     const status = () => engine.containers.get(first.container.id).state.status;
     while (status() === "running") await Bun.sleep(5);

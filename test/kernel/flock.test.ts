@@ -1,0 +1,45 @@
+/** Who holds a lock, as the kernel lists it. */
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { exclusiveFlocks, flockHolder, isLocked } from "../../src/kernel/flock.ts";
+import { readFileSync } from "../../src/kernel/fs.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "sampan-flock-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A program that takes the lock and holds it until its stdin ends. */
+const lock = (path: string, ...flags: string[]) =>
+  Bun.spawn(["flock", ...flags, path, "sh", "-c", "echo locked; exec cat"], {
+    stdin: "pipe",
+    stdout: "pipe",
+  });
+
+test("an exclusive lock is listed with its holder; a shared one, one that is waited for and a freed one are not", async () => {
+  const [mine, shared] = [join(folder, "mine"), join(folder, "shared")];
+  for (const path of [mine, shared]) writeFileSync(path, "");
+  const entry = (pid: number, path: string): string => `${pid} ${statSync(path).ino}`;
+  const holder = lock(mine);
+  const reader = lock(shared, "--shared");
+  for (const { stdout } of [holder, reader]) await stdout.getReader().read();
+  const waiter = lock(mine);
+  const waits = (): boolean =>
+    readFileSync("/proc/locks", "latin1")
+      .split("\n")
+      .some((line) => line.includes("->") && line.includes(` ${waiter.pid} `));
+  while (!waits()) await Bun.sleep(1);
+
+  // flock(1) starts the program as its child, which has the lock's fd too: the pid is that of who took it.
+  expect(exclusiveFlocks().has(entry(holder.pid, mine))).toBe(true);
+  expect(exclusiveFlocks().has(entry(reader.pid, shared))).toBe(false);
+  expect(exclusiveFlocks().has(entry(waiter.pid, mine))).toBe(false);
+  expect([flockHolder(mine), flockHolder(shared)]).toEqual([holder.pid, undefined]);
+
+  holder.stdin.end();
+  await waiter.stdout.getReader().read();
+  expect(flockHolder(mine)).toBe(waiter.pid);
+  for (const { stdin } of [reader, waiter]) stdin.end();
+  for (const { exited } of [holder, reader, waiter]) await exited;
+  expect([flockHolder(mine), isLocked(mine)]).toEqual([undefined, false]);
+});
