@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -113,16 +114,24 @@ void companion_end(struct run *run) {
   while (waitpid(run->nurse, NULL, 0) < 0 && errno == EINTR) continue;
 }
 
-/* socket, text: what is said to a companion, whose answer must not speak of an error */
+/* Seconds for an answer: a server that hangs keeps no container from its end. */
+enum { PATIENCE = 5 };
+
+/* socket, text: what is said to a server of the container's, whose answer must not speak of an error */
 int op_ask(struct run *run, const struct arg *a) {
   struct sockaddr_un to = {.sun_family = AF_UNIX};
-  char answer[200];
+  struct timeval patience = {.tv_sec = PATIENCE};
+  char answer[200], text[4096];
+  int len = with_pid(run, text, sizeof text, a[1].s, a[1].len);
+  if (len < 0) return len;
   if (a[0].len >= sizeof to.sun_path) return -ENAMETOOLONG;
   memcpy(to.sun_path, a[0].s, a[0].len);
   int fd = check(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (fd < 0) return fd;
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   int error = check(connect(fd, (struct sockaddr *)&to, sizeof to));
-  if (!error && !write_all(fd, a[1].s, a[1].len)) error = -EPIPE;
+  if (!error && !write_all(fd, text, (size_t)len)) error = -EPIPE;
   ssize_t n = error || shutdown(fd, SHUT_WR) < 0 ? 0 : read(fd, answer, sizeof answer - 1);
   close(fd);
   if (error) return error;

@@ -11,8 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* `{pid}` becomes the child's pid. */
-static int with_pid(struct run *run, char *out, size_t size, const char *s, size_t len) {
+int with_pid(struct run *run, char *out, size_t size, const char *s, size_t len) {
   struct text t = text_in(out, size - 1);
   const char *end = s + len;
   for (const char *found; (found = memmem(s, (size_t)(end - s), "{pid}", 5)); s = found + 5) {

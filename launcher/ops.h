@@ -60,6 +60,6 @@
   X(rmdir, "p", O | A)                  /* path */                                                   \
   X(copy, "spsp", I)                    /* base or "", path, volume or "", target */                 \
   X(companion, "ls", O)                 /* argv, the file that says that it is ready, or "": fd 3 */ \
-  X(ask, "ps", O)                       /* unix socket, text */                                      \
+  X(ask, "ps", O | A)                   /* unix socket, text with {pid} in it */                     \
   X(hold, "uub", O)                     /* socket type, protocol, address */                         \
   X(apply, "ppp?", I)                   /* upper, folder, path below both, remove? */

@@ -216,6 +216,8 @@ int open_process(pid_t pid, const char *name, int flags); /* /proc/PID/name */
 uint64_t process_start(pid_t pid); /* field 22 of /proc/PID/stat; 0 if it is gone */
 /* What a keeper does not end by; its children take the default back. */
 void keeper_signals(void (*disposition)(int));
+/* `{pid}` becomes the container's; the length, or -E2BIG. */
+int with_pid(struct run *run, char *out, size_t size, const char *s, size_t len);
 /* Becomes a program of the host's: {pid} among its words is the container's, and it dies with whoever made it. */
 void become_helper(struct run *run, char **argv, uint32_t count) __attribute__((noreturn));
 

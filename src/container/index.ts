@@ -60,6 +60,12 @@ export const version = async () => (await import("./info.ts")).version();
 export const startTree = async (job: TreeJob): Promise<TreeStreams> =>
   (await import("./reach.ts")).startPlainly(job);
 
+/** The process of a container that runs, as its keeper wrote it down. */
+export const processOf = async (paths: Paths, id: string) => {
+  const [{ readPidFile }, { places }] = await Promise.all([import("./live.ts"), import("./context.ts")]);
+  return readPidFile(places(paths, id).pid);
+};
+
 /** Containers that run say a volume's new name in case that they start again. */
 export const relinkVolume = async (
   paths: Paths,

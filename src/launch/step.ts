@@ -71,7 +71,10 @@ export type Call =
    * has written the file `ready`, or a byte to fd 3. It ends with the process, and with the keeper. `{pid}` as in `spawn`.
    */
   | { readonly call: "companion"; readonly argv: readonly string[]; readonly ready?: string }
-  /** Says `text` on the unix socket of a companion; an answer with `"error"` in it is a failure. */
+  /**
+   * Says `text` on the unix socket of a companion or of the responder and waits some seconds for an answer; one with `"error"` in it is a
+   * failure. `{pid}` in it is the child's pid as the host sees it.
+   */
   | { readonly call: "ask"; readonly socket: string; readonly text: string }
   // ---- files of the host
   /**

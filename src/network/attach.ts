@@ -9,7 +9,8 @@ import { enginePath, type LaunchError, type Step } from "../launch/index.ts";
 import type { Store } from "../store/index.ts";
 import { carriedKey } from "./carried.ts";
 import { postsOf, standing } from "./dns/posts.ts";
-import { resolverGateway, SERVER } from "./dns/rules.ts";
+import { resolverOf, SERVER } from "./dns/rules.ts";
+import { WITHIN } from "./dns/whom.ts";
 import { activate, join, subnetOf } from "./endpoints.ts";
 import { OPTION, tableName } from "./names.ts";
 import { allExposed, portInUse, spoken, takePorts } from "./ports.ts";
@@ -166,7 +167,7 @@ export function surroundingsOf({ store }: Place, { endpoints }: Attached): Surro
   const links: Links[number][] = [];
   for (const { network, asked } of endpoints)
     if (asked.links && network.name === "bridge") links.push(...linksOf(rows, network, asked.links));
-  const server = resolverGateway(endpoints);
+  const server = resolverOf(endpoints);
   return {
     addresses,
     ...(gateway === undefined ? {} : { gateway }),
@@ -210,12 +211,12 @@ function linksOf(rows: NetworkRows, network: Network, links: readonly string[]):
 
 /**
  * Makes sure that somebody answers for names, and carries ports that the kernel cannot, before anybody can notice. False: the
- * bridge is not there yet, so that this has to be asked once more when it is.
+ * bridge, or the container, is not there yet, so that this has to be asked once more when it is.
  */
 export async function ensureResponder({ paths }: Place, { endpoints, ports }: Attached): Promise<boolean> {
   const wanted: string[] = [];
-  const gateway = resolverGateway(endpoints);
-  if (gateway !== undefined) wanted.push(gateway);
+  const whom = resolverOf(endpoints);
+  if (whom !== undefined) wanted.push(whom === WITHIN ? (endpoints[0]?.container ?? "") : whom);
   for (const port of ports) {
     const key = carriedKey(port);
     if (key !== undefined) wanted.push(key);
@@ -238,6 +239,7 @@ export const wiringOf = ({ paths }: Place, { endpoints, ports }: Attached): Wiri
   endpoints,
   ports,
   repair: [enginePath(), "repair", paths.root, paths.run],
+  names: postsOf(paths).socket,
 });
 
 export const stepsOf = (place: Place, attached: Attached): NetworkSteps =>

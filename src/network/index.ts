@@ -1,6 +1,7 @@
 /** Networks: bridges, who has which address on them, and published ports. What is not needed at once is loaded when it is. */
 import type { Place } from "./attach.ts";
 import { postsOf } from "./dns/posts.ts";
+import type { ProcessOf } from "./dns/responder.ts";
 
 export type { Attached, Place, Wishes } from "./attach.ts";
 export type { NetworkWish } from "./create.ts";
@@ -26,8 +27,15 @@ export const loadConnecting = () => import("./connect.ts");
 /** What a user's container needs instead. */
 export const loadUplink = () => import("./uplink.ts");
 
-/** Answers questions for names until no container needs it; false: another process does already. */
-export async function serveNames({ paths, store }: Place, ready: () => void): Promise<boolean> {
+/**
+ * Answers questions for names until no container needs it; false: another process does already. `processOf`: of a container that
+ * runs.
+ */
+export async function serveNames(
+  { paths, store }: Place,
+  processOf: ProcessOf,
+  ready: () => void,
+): Promise<boolean> {
   const { serve } = await import("./dns/responder.ts");
-  return serve(store, postsOf(paths), ready);
+  return serve(store, postsOf(paths), processOf, ready);
 }

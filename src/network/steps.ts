@@ -23,7 +23,9 @@ import {
 } from "../kernel/rtnetlink.ts";
 import type { Fill, Step } from "../launch/index.ts";
 import { carriedAddress } from "./carried.ts";
-import { resolverSteps } from "./dns/rules.ts";
+import { resolverOf, resolverSteps } from "./dns/rules.ts";
+import { WITHIN } from "./dns/whom.ts";
+import { leaveText, serveText } from "./dns/words.ts";
 import { nameBytes, publishedElement } from "./elements.ts";
 import { macBytes, subnetOf } from "./endpoints.ts";
 import { bridgeOf, hasIcc, mtuOf, OPTION } from "./names.ts";
@@ -32,7 +34,7 @@ import type { Endpoint, Network, PublishedPort } from "./types.ts";
 export interface NetworkSteps {
   /** After the child is there, before its barrier. */
   readonly outside: readonly Step[];
-  /** After that barrier. */
+  /** After that barrier; the keeper may have a part in it. */
   readonly inside: readonly Step[];
   readonly after: readonly Step[];
 }
@@ -45,6 +47,8 @@ export interface Wiring {
   readonly ports: readonly PublishedPort[];
   /** The command that makes what is missing. */
   readonly repair: readonly string[];
+  /** The responder's socket. */
+  readonly names: string;
 }
 
 export function networkSteps(wiring: Wiring): NetworkSteps {
@@ -56,10 +60,37 @@ export function networkSteps(wiring: Wiring): NetworkSteps {
   for (const endpoint of wiring.endpoints)
     outside.push(...linkSteps(wiring, endpoint, wiring.ports.length > 0));
   outside.push(...publishSteps(wiring, "add"));
+  const inside = [
+    ...insideSteps(wiring.endpoints, wiring.endpoints, true),
+    ...resolverSteps(wiring.endpoints),
+  ];
+  const after = publishSteps(wiring, "delete");
+  if (resolverOf(wiring.endpoints) === WITHIN) {
+    // There must be a loopback, and no process that could ask.
+    inside.push(barrier("outside"), namesStep(wiring, "outside"), barrier("inside"));
+    after.push(namesStep(wiring, "after"));
+  }
+  return { outside, inside, after };
+}
+
+const barrier = (waits: "inside" | "outside"): Step => ({
+  call: "barrier",
+  column: waits,
+  waits,
+  why: "--network",
+});
+
+/** The responder has sockets in the container's own namespace: before its process runs, and no longer than that. */
+function namesStep({ names, endpoints }: Wiring, column: "outside" | "after"): Step {
+  const container = endpoints[0]?.container ?? "";
   return {
-    outside,
-    inside: [...insideSteps(wiring.endpoints, wiring.endpoints, true), ...resolverSteps(wiring.endpoints)],
-    after: publishSteps(wiring, "delete"),
+    call: "ask",
+    column,
+    why: "--network",
+    socket: names,
+    text: column === "outside" ? serveText(container) : leaveText(container),
+    // Without it the container has no names until somebody starts the responder again.
+    optional: true,
   };
 }
 

@@ -13,5 +13,6 @@ export async function names([root = "", run = ""]: readonly string[]): Promise<n
     closeSync(1);
   };
   const paths = { root, run };
-  return (await serveNames({ paths, store: Store.open(paths) }, ready)) ? 0 : 1;
+  const processOf = async (id: string) => (await import("../../container/index.ts")).processOf(paths, id);
+  return (await serveNames({ paths, store: Store.open(paths) }, processOf, ready)) ? 0 : 1;
 }

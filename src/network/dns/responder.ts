@@ -2,17 +2,22 @@
  * The responder: one process for all of an engine's networks. It listens on the bridges' own addresses, where a question's
  * source says which container asks, and is led there from 127.0.0.11 by rules in the container's network namespace
  * (see rules.ts). So it may die and come back at any time: containers notice no more than a question that has to be put again.
+ * A container whose networks have no such address has it on its own loopback: by two sockets that were made in there.
  */
 import { closeSync, mkdirSync, openSync, renameSync, rmSync, watch, writeFileSync } from "node:fs";
 import type { Socket, TCPSocketListener, udp } from "bun";
 import { LOCK_EX, tryFlock } from "../../kernel/flock.ts";
+import { socketsIn } from "../../kernel/netns.ts";
+import { isAlive, processStart } from "../../kernel/proc.ts";
 import type { Store } from "../../store/index.ts";
 import { type Carried, carriedAddress, carriedKey } from "../carried.ts";
 import { decide } from "./decide.ts";
 import { forward, frame, framed, hostServers, joined, type Way } from "./forward.ts";
 import { isRefusal, type Question, RCODE, read, refuse, reply, udpLimit } from "./message.ts";
 import { PORT, type Posts } from "./posts.ts";
-import { Names } from "./zone.ts";
+import { SERVER_BYTES } from "./rules.ts";
+import { parseSaid, type Said } from "./words.ts";
+import { type Asker, Names } from "./zone.ts";
 
 /** A container that opens connections and says nothing holds so many, so long (seconds). */
 const MOST_CONNECTIONS = 256;
@@ -35,18 +40,55 @@ interface Listener {
   readonly tcp: TCPSocketListener<Peer>;
 }
 
+function end({ udp, tcp }: Listener): void {
+  udp.close();
+  tcp.stop(true);
+}
+
+/** A container's process, which a pid alone does not tell for ever. */
+export interface Process {
+  readonly pid: number;
+  readonly start: bigint;
+}
+/** That of a container that runs. */
+export type ProcessOf = (container: string) => Promise<Process | undefined>;
+
+/** Where to listen: at an address of this host's, or by sockets that somebody has made. */
+type Place = { readonly hostname: string } | { readonly udp: number; readonly tcp: number };
+/** Who asks, by the address that he asks from. */
+type Who = (source: string) => Asker | undefined;
+
 export class Responder {
   readonly #names: Names;
   readonly #posts: Posts;
   readonly #listeners = new Map<string, Listener>();
+  readonly #within = new Map<string, Listener & Process>();
   readonly #carried = new Map<string, { readonly port: Carried; end(): void }>();
+  readonly #processOf: ProcessOf;
   #refreshing: Promise<unknown> = Promise.resolve();
   #turn = 0;
   #connections = 0;
 
-  constructor(store: Store, posts: Posts) {
+  constructor(store: Store, posts: Posts, processOf: ProcessOf) {
     this.#names = new Names(store);
     this.#posts = posts;
+    this.#processOf = processOf;
+  }
+
+  /** Does what is said on its socket. */
+  hear(said: Said): Promise<unknown> {
+    if (said.what === "look") return this.refresh();
+    const next = this.#refreshing.then(() => this.#hear(said));
+    this.#refreshing = next;
+    return next;
+  }
+
+  async #hear(said: Exclude<Said, { what: "look" }>): Promise<void> {
+    this.#leave(said.container);
+    const start = said.what === "serve" ? processStart(said.pid) : undefined;
+    if (said.what === "serve" && start !== undefined)
+      await this.#enter(said.container, { pid: said.pid, start });
+    this.#write();
   }
 
   /** Listens where somebody may ask or connect and nowhere else, and says so; at how many places. One at a time. */
@@ -58,22 +100,56 @@ export class Responder {
 
   async #refresh(): Promise<number> {
     const wanted = new Set(this.#names.gateways());
-    for (const [address, { udp, tcp }] of this.#listeners) {
+    for (const [address, listener] of this.#listeners) {
       if (wanted.has(address)) continue;
-      udp.close();
-      tcp.stop(true);
+      end(listener);
       this.#listeners.delete(address);
     }
     for (const address of wanted)
       if (!this.#listeners.has(address)) {
-        const listener = await this.#listen(address);
+        const asker: Who = (source) => this.#names.asker(address, source);
+        const listener = await this.#listen({ hostname: address }, asker);
         if (listener) this.#listeners.set(address, listener);
       }
+    const within = await this.#refreshWithin();
     const carried = await this.#refreshCarried();
+    this.#write();
+    return wanted.size + within + carried;
+  }
+
+  /** Says where it listens. */
+  #write(): void {
     const temporary = `${this.#posts.ready}.new`;
-    writeFileSync(temporary, [...this.#listeners.keys(), ...this.#carried.keys(), ""].join("\n"));
+    const places = [...this.#listeners.keys(), ...this.#within.keys(), ...this.#carried.keys(), ""];
+    writeFileSync(temporary, places.join("\n"));
     renameSync(temporary, this.#posts.ready);
-    return wanted.size + carried;
+  }
+
+  // ---- within containers
+
+  async #refreshWithin(): Promise<number> {
+    const wanted = this.#names.within();
+    // The namespace of one that has ended would stay, and in it an interface with its address.
+    for (const [container, { pid, start }] of this.#within)
+      if (!wanted.has(container) || !isAlive(pid, start)) this.#leave(container);
+    for (const container of wanted.keys()) {
+      if (this.#within.has(container)) continue;
+      const process = await this.#processOf(container);
+      if (process && isAlive(process.pid, process.start)) await this.#enter(container, process);
+    }
+    return wanted.size;
+  }
+
+  async #enter(container: string, process: Process): Promise<void> {
+    const sockets = socketsIn(process.pid, SERVER_BYTES, PORT);
+    const listener = sockets && (await this.#listen(sockets, () => this.#names.within().get(container)));
+    if (listener) this.#within.set(container, { ...listener, ...process });
+  }
+
+  #leave(container: string): void {
+    const listener = this.#within.get(container);
+    if (listener) end(listener);
+    this.#within.delete(container);
   }
 
   async #refreshCarried(): Promise<number> {
@@ -94,14 +170,14 @@ export class Responder {
   }
 
   /** undefined: the bridge is not there (yet). */
-  async #listen(address: string): Promise<Listener | undefined> {
+  async #listen(place: Place, who: Who): Promise<Listener | undefined> {
+    const there = "hostname" in place ? { ...place, port: PORT } : undefined;
     try {
       const tcp = Bun.listen<Peer>({
-        hostname: address,
-        port: PORT,
+        ...(there ?? adopted(place, "tcp")),
         socket: {
           open: (socket) => this.#open(socket),
-          data: (socket, data) => this.#tcp(address, socket, data),
+          data: (socket, data) => this.#tcp(who, socket, data),
           drain: (socket) => pay(socket),
           close: () => {
             this.#connections--;
@@ -111,10 +187,9 @@ export class Responder {
       });
       try {
         const udp = await Bun.udpSocket({
-          hostname: address,
-          port: PORT,
+          ...(there ?? adopted(place, "udp")),
           socket: {
-            data: (socket, data, port, source) => this.#udp(address, socket, data, port, source),
+            data: (socket, data, port, source) => this.#udp(who, socket, data, port, source),
           },
         });
         return { udp, tcp };
@@ -129,8 +204,8 @@ export class Responder {
 
   // ---- by UDP
 
-  #udp(gateway: string, socket: Udp, message: Uint8Array, port: number, source: string): void {
-    const answer = this.#answer(gateway, source, message, "udp");
+  #udp(who: Who, socket: Udp, message: Uint8Array, port: number, source: string): void {
+    const answer = this.#answer(who(source), message, "udp");
     if (answer instanceof Uint8Array) socket.send(answer, port, source);
     else
       void answer?.then((late) => {
@@ -147,12 +222,12 @@ export class Responder {
     else socket.timeout(PATIENCE);
   }
 
-  #tcp(gateway: string, socket: Socket<Peer>, data: Uint8Array): void {
+  #tcp(who: Who, socket: Socket<Peer>, data: Uint8Array): void {
     const peer = socket.data;
     peer.held = joined(peer.held, data);
     for (let next = frame(peer.held); next; next = frame(peer.held)) {
       peer.held = next.rest;
-      const answer = this.#answer(gateway, socket.remoteAddress, next.message, "tcp");
+      const answer = this.#answer(who(socket.remoteAddress), next.message, "tcp");
       if (answer instanceof Uint8Array) {
         if (!owe(socket, answer)) return;
       } else if (answer) void answer.then((late) => owe(socket, late));
@@ -164,17 +239,14 @@ export class Responder {
 
   // ---- answers
 
+  /** No asker: nobody of ours, a stranger on the bridge or one that has ended. */
   #answer(
-    gateway: string,
-    source: string,
+    asker: Asker | undefined,
     message: Uint8Array,
     way: Way,
   ): Uint8Array | Promise<Uint8Array> | undefined {
-    const question = read(message);
+    const question = asker && read(message);
     if (!question) return undefined;
-    const asker = this.#names.asker(gateway, source);
-    // Nobody of ours: a stranger on the bridge, or one that has ended.
-    if (!asker) return undefined;
     if (isRefusal(question)) return refuse(question);
     const configuration = () => this.#names.configuration(asker.container);
     const decision = decide(question, asker, this.#turn++, () => configuration().ndots);
@@ -198,6 +270,10 @@ export class Responder {
   }
 }
 
+/** Sockets that are there already; Bun's types do not know that it takes them over. */
+const adopted = (place: Place, which: "udp" | "tcp"): { readonly hostname: string; readonly port: number } =>
+  ({ fd: (place as { readonly udp: number; readonly tcp: number })[which] }) as never;
+
 /** Sends what it can at once, the rest when the peer has taken that. False: it takes nothing, and is left. */
 function owe(socket: Socket<Peer>, message: Uint8Array): boolean {
   if (socket.data.owed.length > MOST_OWED) {
@@ -218,19 +294,28 @@ function pay(socket: Socket<Peer>): void {
  * Runs the responder until no container needs it. False: another one does already. What tells the starter that it may go is
  * whatever `ready` does.
  */
-export async function serve(store: Store, posts: Posts, ready: () => void): Promise<boolean> {
+export async function serve(
+  store: Store,
+  posts: Posts,
+  processOf: ProcessOf,
+  ready: () => void,
+): Promise<boolean> {
   mkdirSync(posts.folder, { recursive: true, mode: 0o700 });
   const lock = openSync(posts.lock, "a", 0o600);
   if (!tryFlock(lock, LOCK_EX)) {
     closeSync(lock);
     return false;
   }
-  const responder = new Responder(store, posts);
+  const responder = new Responder(store, posts, processOf);
   rmSync(posts.socket, { force: true });
-  // Whoever connects is answered when what they have written down has been seen.
+  // Whoever says something is answered when what they have written down has been seen.
   Bun.listen({
     unix: posts.socket,
-    socket: { open: (socket) => void responder.refresh().then(() => socket.end("ready\n")), data() {} },
+    allowHalfOpen: true,
+    socket: {
+      data: (socket, said) =>
+        void responder.hear(parseSaid(said.toString())).then(() => socket.end("ready\n")),
+    },
   });
   await responder.refresh();
   ready();

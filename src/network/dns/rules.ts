@@ -3,6 +3,9 @@
  * gateway's address and the responder's port, and the answer comes back from 127.0.0.11, as programs expect that look at
  * it. For that a packet from 127.0.0.0/8 may leave (route_localnet), so that what comes in for it has to be thrown away:
  * without that rule a neighbour could reach what listens on this container's loopback (CVE-2020-8558).
+ *
+ * Where no network of the container's has an address of this host (macvlan, ipvlan) the responder has sockets in that namespace
+ * itself, and the question stays on its loopback: there is nothing to guard. The keeper asks for them before the process runs.
  */
 import { parseIp } from "../../common/ip.ts";
 import { NETLINK, NetlinkWriter } from "../../kernel/netlink.ts";
@@ -19,31 +22,27 @@ import type { Step } from "../../launch/index.ts";
 import { isPredefined, subnetOf } from "../endpoints.ts";
 import type { Endpoint } from "../types.ts";
 import { PORT } from "./posts.ts";
+import { type Way, WITHIN, whomToAsk } from "./whom.ts";
 
 /** Whom programs in the container ask. */
 export const SERVER = "127.0.0.11";
+export const SERVER_BYTES = Uint8Array.of(127, 0, 0, 11);
 const TABLE = "sampan";
 const IPV4 = 2;
 const TCP = 6;
 const UDP = 17;
 const DNS = 53;
 
-/**
- * The gateway that a container's questions go to; undefined: it has none that is this host's (macvlan), or only Docker's
- * default network, which has no names. One that leads out comes first, since nothing that arrives at an internal one's is sent
- * on; that may be the default network's, where there are names on an internal one.
- */
-export function resolverGateway(endpoints: readonly Endpoint[]): string | undefined {
-  let internal: string | undefined;
-  let unnamed: string | undefined;
-  for (const { network, ipv4 } of endpoints) {
-    const gateway = subnetOf(network, 4)?.gateway;
-    if (network.driver !== "bridge" || !ipv4 || !gateway) continue;
-    if (isPredefined(network.name)) unnamed = gateway;
-    else if (!network.internal) return gateway;
-    else internal ??= gateway;
-  }
-  return internal && (unnamed ?? internal);
+/** A gateway's address, WITHIN, or undefined: see `whomToAsk`. */
+export function resolverOf(endpoints: readonly Endpoint[]): string | undefined {
+  const ways: Way[] = [];
+  for (const { network, ipv4 } of endpoints)
+    ways.push({
+      named: !isPredefined(network.name),
+      internal: network.internal,
+      gateway: network.driver === "bridge" && ipv4 ? subnetOf(network, 4)?.gateway : undefined,
+    });
+  return whomToAsk(ways);
 }
 
 const ipv4: Expression[] = [
@@ -60,7 +59,7 @@ const port = (number: number): Uint8Array => Uint8Array.of(number >> 8, number &
 
 const led = (protocol: number, gateway: Uint8Array): Expression[] => [
   ...ipv4,
-  ...address(DESTINATION, 4, Uint8Array.of(127, 0, 0, 11)),
+  ...address(DESTINATION, 4, SERVER_BYTES),
   { expr: "meta", key: "l4proto", to: 1 },
   { expr: "cmp", from: 1, value: Uint8Array.of(protocol) },
   { expr: "payload", base: "transport", offset: 2, length: 2, to: 1 },
@@ -79,21 +78,23 @@ function loopbackName(): Uint8Array {
 
 /** Inside, once the loopback is up. */
 export function resolverSteps(endpoints: readonly Endpoint[]): Step[] {
-  const gateway = parseIp(resolverGateway(endpoints) ?? "");
-  return gateway ? steps(gateway, false) : [];
+  const whom = resolverOf(endpoints);
+  return whom === undefined ? [] : steps(whom, false);
 }
 
 /** In a container that runs, whose networks have changed. */
 export const newResolverSteps = (endpoints: readonly Endpoint[]): Step[] =>
-  steps(parseIp(resolverGateway(endpoints) ?? ""), true);
+  steps(resolverOf(endpoints), true);
 
-function steps(gateway: Uint8Array | undefined, instead: boolean): Step[] {
+function steps(whom: string | undefined, instead: boolean): Step[] {
+  const gateway = whom === undefined || whom === WITHIN ? undefined : parseIp(whom);
   const w = new NetlinkWriter(2048);
   beginBatch(w);
   ensureTable(w, TABLE);
   if (instead) deleteTable(w, TABLE);
-  if (instead && gateway) ensureTable(w, TABLE);
+  if (instead && whom !== undefined) ensureTable(w, TABLE);
   if (gateway) fillTable(w, rules(gateway));
+  else if (whom === WITHIN) fillTable(w, rulesWithin);
   endBatch(w);
   const route: Step = {
     call: "proc",
@@ -109,9 +110,19 @@ function steps(gateway: Uint8Array | undefined, instead: boolean): Step[] {
     protocol: NETLINK.netfilter,
     messages: w.done(),
   };
+  if (whom === WITHIN && !instead) return [table];
   // In neither order is there a moment in which neighbours reach the loopback.
   return gateway ? [table, route] : [route, table];
 }
+
+/** `to`: the responder's address. */
+const output = (to: Uint8Array): NftTable["chains"][number] => ({
+  name: "output",
+  hook: { type: "nat", hook: "output", priority: -100 },
+  rules: [led(UDP, to), led(TCP, to)],
+});
+
+const rulesWithin: NftTable = { name: TABLE, sets: [], chains: [output(SERVER_BYTES)] };
 
 const rules = (gateway: Uint8Array): NftTable => ({
   name: TABLE,
@@ -130,11 +141,7 @@ const rules = (gateway: Uint8Array): NftTable => ({
         ],
       ],
     },
-    {
-      name: "output",
-      hook: { type: "nat", hook: "output", priority: -100 },
-      rules: [led(UDP, gateway), led(TCP, gateway)],
-    },
+    output(gateway),
     {
       name: "postrouting",
       hook: { type: "nat", hook: "postrouting", priority: 100 },

@@ -6,6 +6,7 @@ import { SampanError } from "../../common/error.ts";
 import type { Paths } from "../../common/paths.ts";
 import { enginePath } from "../../launch/index.ts";
 import { type Posts, postsOf, spawnResponder, standing } from "./posts.ts";
+import { LOOK } from "./words.ts";
 
 /** Milliseconds between looks at one that another command is starting, and how long in all. */
 const PAUSE = 5;
@@ -39,7 +40,12 @@ function refreshed({ socket }: Posts): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   Bun.connect({
     unix: socket,
-    socket: { data: () => resolve(true), close: () => resolve(false), error: () => resolve(false) },
+    socket: {
+      open: (socket) => void socket.write(LOOK),
+      data: () => resolve(true),
+      close: () => resolve(false),
+      error: () => resolve(false),
+    },
   }).catch(() => resolve(false));
   return promise;
 }

@@ -5,6 +5,7 @@
 import { parseIp } from "../../common/ip.ts";
 import type { Store } from "../../store/index.ts";
 import { type Carried, carriedKey } from "../carried.ts";
+import { type Way, WITHIN, whomToAsk } from "./whom.ts";
 
 interface MemberRow {
   readonly container: string;
@@ -39,12 +40,13 @@ export interface NamedNetwork {
   readonly owners: Map<string, string>;
 }
 
-/** A container that asks at a gateway. */
+/** A container that asks, at a gateway or on its own loopback. */
 export interface Asker {
   readonly container: string;
   /**
    * Whether that is the gateway of a network with a way out: whoever has none has none by questions either (CVE-2024-29018),
-   * nor by those in the name of a neighbour that has one. The neighbour itself asks elsewhere (see resolverGateway).
+   * nor by those in the name of a neighbour that has one. The neighbour itself asks elsewhere (see whomToAsk). On its own
+   * loopback nobody else asks, and one way out is enough.
    */
   readonly leadsOut: boolean;
   /** In its own order. */
@@ -61,6 +63,8 @@ interface Zone {
   readonly gateways: string[];
   /** Gateway and the asker's address, with a space between. */
   readonly askers: Map<string, Asker>;
+  /** Those that ask on their own loopback, by their ids. */
+  readonly within: Map<string, Asker>;
 }
 
 /**
@@ -89,7 +93,7 @@ export class Names {
   readonly #store: Store;
   #version = -1;
   #looked = -RECENT;
-  #zone: Zone = { carried: [], gateways: [], askers: new Map() };
+  #zone: Zone = { carried: [], gateways: [], askers: new Map(), within: new Map() };
 
   constructor(store: Store) {
     this.#store = store;
@@ -98,6 +102,11 @@ export class Names {
   /** On which addresses there is somebody who might ask. */
   gateways(): readonly string[] {
     return this.#current().gateways;
+  }
+
+  /** The containers that are to be answered on their own loopback. */
+  within(): ReadonlyMap<string, Asker> {
+    return this.#current().within;
   }
 
   /** Published ports that the kernel cannot lead to their containers. */
@@ -169,11 +178,12 @@ export class Names {
         "SELECT protocol, address, port, destination, target FROM ports WHERE address LIKE '%:%'",
       )
       .all();
-    const askers = this.#askers(members, networks, gateways);
+    const { askers, within } = this.#askers(members, networks, gateways);
     return {
       carried: ports.filter((port) => carriedKey(port) !== undefined),
       gateways: [...new Set([...askers.keys()].map((key) => key.slice(0, key.indexOf(" "))))],
       askers,
+      within,
     };
   }
 
@@ -181,13 +191,24 @@ export class Names {
     members: readonly MemberRow[],
     networks: ReadonlyMap<string, NamedNetwork>,
     gateways: ReadonlyMap<string, string>,
-  ): Map<string, Asker> {
+  ): Pick<Zone, "askers" | "within"> {
     const byContainer = new Map<string, Member>();
     const askers = new Map<string, Asker>();
     const isNamed = ({ network }: MemberRow): boolean => networks.get(network)?.name !== DEFAULT_BRIDGE;
     // The others have no rules that lead a question here.
     const asking = new Set<string>();
-    for (const row of members) if (isNamed(row) && gateways.has(row.network)) asking.add(row.container);
+    const ways = new Map<string, Way[]>();
+    for (const row of members) {
+      if (isNamed(row) && gateways.has(row.network)) asking.add(row.container);
+      const way: Way = {
+        named: isNamed(row),
+        internal: networks.get(row.network)?.internal === true,
+        gateway: row.ipv4 ? gateways.get(row.network) : undefined,
+      };
+      const list = ways.get(row.container);
+      if (list) list.push(way);
+      else ways.set(row.container, [way]);
+    }
     for (const row of members) {
       const network = networks.get(row.network);
       if (!network || !(isNamed(row) || asking.has(row.container))) continue;
@@ -208,7 +229,13 @@ export class Names {
         askers.set(`${gateway} ${row.ipv4}`, { ...asker, leadsOut: !network.internal });
       if (isNamed(row)) enter(network, row, asked.aliases ?? []);
     }
-    return askers;
+    const within = new Map<string, Asker>();
+    for (const [container, list] of ways) {
+      const asker = byContainer.get(container);
+      if (asker && whomToAsk(list) === WITHIN)
+        within.set(container, { ...asker, leadsOut: list.some(({ internal }) => !internal) });
+    }
+    return { askers, within };
   }
 }
 
