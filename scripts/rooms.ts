@@ -8,6 +8,7 @@ const ROOMS = [
   "cli",
   "docker",
   "index.ts",
+  "library.ts",
   "explain",
   "engine.ts",
   "container",

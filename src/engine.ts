@@ -10,6 +10,7 @@
 import { type Paths, paths } from "./common/paths.ts";
 import {
   Containers,
+  type Context,
   Events,
   type Info,
   Rows,
@@ -50,7 +51,7 @@ export class Engine {
   readonly volumes: Volumes;
   readonly networks: Networks;
 
-  private constructor(at: Paths) {
+  protected constructor(at: Paths) {
     this.paths = at;
     this.store = Store.open(at, () => tidyUp(at));
     const events = new Events(at);
@@ -59,7 +60,7 @@ export class Engine {
       events.append({ type: "image", ...event }),
     );
     const rows = new Rows(this.store);
-    this.containers = new Containers({
+    this.containers = this.containersOf({
       paths: at,
       store: this.store,
       rows,
@@ -84,7 +85,12 @@ export class Engine {
     const own = paths(root);
     const found = run === undefined ? own : { ...own, run };
     reviveNames(found);
-    return new Engine(found);
+    return new this(found);
+  }
+
+  /** The library has containers that can say more of themselves. */
+  protected containersOf(context: Context): Containers {
+    return new Containers(context);
   }
 
   /** What this machine and this engine are. */

@@ -20,7 +20,6 @@ export {
   type ContainerConfig,
   type ContainerRecord,
   type ContainerState,
-  type Containers,
   type CopyOptions,
   type CreateOptions,
   DEFAULTS,
@@ -38,23 +37,29 @@ export {
   type StopOptions,
   type Version,
 } from "./container/index.ts";
-export { Engine, type EngineOptions } from "./engine.ts";
+export type { EngineOptions } from "./engine.ts";
+export type {
+  Ahead,
+  Comparison,
+  Diagnosis,
+  Ending,
+  Explanation,
+  PathExplanation,
+  PlanExplanation,
+} from "./explain/index.ts";
+export type { Change, ImageConfig, ImageRecord, Images, PathStat } from "./image/index.ts";
+export { ATTACH, type Connection, type Exit, type Report, type Step } from "./launch/index.ts";
 export {
-  type Ahead,
-  type Comparison,
+  type Container,
+  type Containers,
   compare,
-  type Diagnosis,
   doctor,
-  type Ending,
-  type Explanation,
+  Engine,
   explain,
   explainAhead,
   explainEnd,
   explainPath,
   explainPlan,
-  type PathExplanation,
-  type PlanExplanation,
-} from "./explain/index.ts";
-export type { Change, ImageConfig, ImageRecord, Images, PathStat } from "./image/index.ts";
-export { ATTACH, type Connection, type Exit, type Report, type Step } from "./launch/index.ts";
+  type RunningContainer,
+} from "./library.ts";
 export type { PrunedVolumes, VolumeRecord, Volumes, VolumeWish } from "./volume/index.ts";

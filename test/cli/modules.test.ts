@@ -70,6 +70,12 @@ describe("a command loads no more than it needs", () => {
     expect([...loaded(`network/${name}.ts`).builtin].filter((module) => module !== "bun:ffi")).toEqual([]);
   });
 
+  test("the library: nothing that explains, until it is asked", () => {
+    const { files, builtin } = loaded("index.ts");
+    expect([...files].filter((file) => /^(explain|cli|docker)\//.test(file))).toEqual([]);
+    expect([...builtin].filter((module) => !["bun:sqlite", "bun:ffi"].includes(module))).toEqual([]);
+  });
+
   test("ps: no templates, no filters", () => {
     expect([...command("ps").files].filter((file) => file.startsWith("docker/")).sort()).toEqual([
       "docker/human.ts",
