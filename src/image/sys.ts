@@ -241,12 +241,12 @@ export function names(dir: number): string[] {
 }
 const entries = Buffer.alloc(65536);
 
-/** Both ends close-on-exec; the one that is written to does not block. */
-export function pipe(): { readonly read: number; readonly write: number } {
+/** Both ends close-on-exec; the one that is written to does not block, unless it is to. */
+export function pipe({ blocking = false } = {}): { readonly read: number; readonly write: number } {
   const F_SETFL = 4;
   check(c().pipe2(ends, O.cloexec), "pipe", "");
   const [read = -1, write = -1] = ends;
-  c().fcntl(write, F_SETFL, O.nonblock);
+  if (!blocking) c().fcntl(write, F_SETFL, O.nonblock);
   return { read, write };
 }
 const ends = new Int32Array(2);
@@ -354,7 +354,7 @@ export const mknod = (path: string, mode: number, major: number, minor: number):
   check(c().mknod(put(first, path, "mknod"), mode, makedev(major, minor)), "mknod", path);
 };
 /** glibc's makedev: both numbers are cut in two. */
-const makedev = (major: number, minor: number): bigint =>
+export const makedev = (major: number, minor: number): bigint =>
   (BigInt(major & 0xfff) << 8n) |
   (BigInt(major & ~0xfff) << 32n) |
   BigInt(minor & 0xff) |

@@ -31,27 +31,31 @@ export async function main(args: readonly string[]): Promise<number> {
   busy();
   sys.load();
   process.umask(0);
-  const answer = await work(job).catch((error: unknown) => refusal(error, job));
+  const answer = await work(job, args[1] ?? "").catch((error: unknown) => refusal(error, job));
   send(2, `${JSON.stringify(answer)}\n`);
   return 0;
 }
 
-async function work(job: TreeJob): Promise<TreeAnswer> {
+/** `launcher`: its path. */
+async function work(job: TreeJob, launcher: string): Promise<TreeAnswer> {
   if (job.do === "changes") return changes(job.uppers);
   sys.widenPipe(job.do === "put" ? 0 : 1, PIPE);
   if (job.do === "layer" || job.do === "merged") return archive(packHost(job));
-  const root = enter(job.root);
+  const root = openRoot(job.root);
   const path = absolute(job.path);
-  if (job.do === "stat") return { ok: true, stat: statPath(root, path) };
-  return job.do === "pack" ? pack(root, path, job.as) : put(root, path, job);
+  // Outside the launcher has a name.
+  const folder = job.do === "put" ? folderFor(job, launcher, root, path) : undefined;
+  enter(root, job.root);
+  if (folder) return put(root, path, folder);
+  return job.do === "pack" ? pack(root, path, job.as) : { ok: true, stat: statPath(root, path) };
 }
 
-/** Opens the root and goes in. After this the host's files have no names. */
-function enter(root: TreeRoot): number {
-  const fd = "path" in root ? openPath(root.path) : rootOfProcess(root.pid, root.start);
+const openRoot = (root: TreeRoot): number =>
+  "path" in root ? openPath(root.path) : rootOfProcess(root.pid, root.start);
+
+/** After this the host's files have no names. */
+const enter = (fd: number, root: TreeRoot): void =>
   sys.chrootTo(fd, "path" in root ? root.path : `/proc/${root.pid}/root`);
-  return fd;
-}
 
 class Gone extends Error {}
 
@@ -118,11 +122,14 @@ const notAFile = (path: string): SampanError =>
     hint: `Read it in the container: sampan exec CONTAINER cat ${path}`,
   });
 
-async function put(
+const folderFor = (
+  { owner, whole = false }: TreeJob & { do: "put" },
+  launcher: string,
   root: number,
   path: string,
-  { owner, whole = false }: TreeJob & { do: "put" },
-): Promise<TreeAnswer> {
+): TreeFolder => new TreeFolder({ launcher, root, at: path, shown: path, links: "inside", owner, whole });
+
+async function put(root: number, path: string, folder: TreeFolder): Promise<TreeAnswer> {
   try {
     sys.close(folderIn(root, path));
   } catch (error) {
@@ -130,15 +137,18 @@ async function put(
     throw new SampanError("invalid", "extraction point is not a directory");
   }
   send(2, `${JSON.stringify({ ok: true })}\n`);
-  const folder = new TreeFolder({ root, at: path, shown: path, links: "inside", owner, whole });
-  const reader = new TarReader(folder);
-  const memory = { reused: false };
-  const input = pieces(0, undefined, memory);
-  const archive = await openCompressed(input, { free: Number.POSITIVE_INFINITY });
-  memory.reused = archive.compression === "none";
-  for await (const piece of archive.pieces) reader.push(piece);
-  reader.finish();
-  folder.finish();
+  try {
+    const reader = new TarReader(folder);
+    const memory = { reused: false };
+    const input = pieces(0, undefined, memory);
+    const archive = await openCompressed(input, { free: Number.POSITIVE_INFINITY });
+    memory.reused = archive.compression === "none";
+    for await (const piece of archive.pieces) reader.push(piece);
+    reader.finish();
+    await folder.finish();
+  } catch (error) {
+    throw await folder.reason(error);
+  }
   return { ok: true };
 }
 

@@ -1,5 +1,6 @@
 /** Trees of this machine, packed and put by the caller itself: what `cp` has on its other side. */
 import { SampanError } from "../../common/error.ts";
+import { launcherPath } from "../../launch/index.ts";
 import * as sys from "../sys.ts";
 import { SysError } from "../sys.ts";
 import { type Entry, TarError } from "../tar/entry.ts";
@@ -49,17 +50,16 @@ export async function putInto(
 ): Promise<void> {
   busy();
   const root = openPath(folder);
-  const tree = new TreeFolder({ root, at: "", shown: folder, links: "refused", owner });
+  const launcher = launcherPath();
+  const tree = new TreeFolder({ launcher, root, at: "", shown: folder, links: "refused", owner });
+  sys.close(root);
   try {
     const reader = new TarReader(from === name ? tree : renaming(tree, from, name));
     for await (const piece of archive) reader.push(piece);
     reader.finish();
-    tree.finish();
+    await tree.finish();
   } catch (error) {
-    throw inWords(error);
-  } finally {
-    tree.close();
-    sys.close(root);
+    throw inWords(await tree.reason(error));
   }
 }
 

@@ -3,6 +3,7 @@
  * right place (a mount namespace, a user namespace) and hand over its streams.
  */
 import { SampanError } from "../../common/error.ts";
+import { launcherPath } from "../../launch/index.ts";
 import { ChildPipe } from "../pipe.ts";
 import { SHORT } from "../unpack/start.ts";
 import type { TreeAnswer, TreeJob } from "./job.ts";
@@ -25,7 +26,7 @@ export function treeCommand(job: TreeJob): string[] {
   const own = import.meta.path.startsWith("/$bunfs/")
     ? ["tree"]
     : [new URL("./child.ts", import.meta.url).pathname];
-  return [process.execPath, ...own, JSON.stringify(job)];
+  return [process.execPath, ...own, JSON.stringify(job), ...(job.do === "put" ? [launcherPath()] : [])];
 }
 
 /** Starts it as this process's child. */

@@ -1,18 +1,22 @@
 /**
  * Puts the members of an archive into a folder that exists already, by the rules of `docker cp`: folders are merged and get
- * the archive's mode and time, everything else takes the place of what was there, and neither kind takes the other's. Each
- * member is made as one name in its open parent. Parents are looked up beneath a root that is held open, so that nothing
- * is ever made outside of it, whatever links there are and whoever exchanges them meanwhile.
+ * the archive's mode and time, everything else takes the place of what was there, and neither kind takes the other's. What
+ * is to be made is told to the launcher (put.c), which makes it while the next piece of the archive is read here.
  */
+import { writeSync } from "node:fs";
+import { SampanError } from "../../common/error.ts";
+import { errnoName } from "../../kernel/errno.ts";
 import * as sys from "../sys.ts";
-import { O, RESOLVE, S_IF, S_IFMT, SysError } from "../sys.ts";
+import { S_IF, SysError } from "../sys.ts";
 import { type Entry, TarError } from "../tar/entry.ts";
 import { quote } from "../tar/header.ts";
+import { encodeName } from "../tar/name.ts";
 import type { TarSink } from "../tar/reader.ts";
 import { split } from "../unpack/folders.ts";
-import { isDir } from "./folder.ts";
 
 export interface PutOptions {
+  /** The launcher's path. */
+  readonly launcher: string;
   /** Beneath what nothing leads out: an open folder. */
   readonly root: number;
   /** The folder to put things into, seen from the root. */
@@ -27,7 +31,31 @@ export interface PutOptions {
   readonly whole?: boolean;
 }
 
-const SETGID = 0o2000;
+// The records of put.c.
+const OP = {
+  start: 0,
+  parent: 1,
+  data: 2,
+  xattr: 3,
+  done: 4,
+  file: 5,
+  dir: 6,
+  symlink: 7,
+  link: 8,
+  node: 9,
+  again: 10,
+} as const;
+const INSIDE = 1;
+const OWNERS = 2;
+const HEAD = 40;
+/** What is smaller goes through the buffer together with its record, of what is larger only the record. */
+const SMALL = 16 << 10;
+const BUFFER = 256 << 10;
+const PATH_MAX = 4096;
+/** The kernel takes no larger one. */
+const XATTR_MOST = 65536;
+/** Bytes of a pipe: enough for both sides to work at once. */
+const PIPE = 1 << 20;
 
 /** Whether a name is one, and not a way of writing a folder. */
 const isOwnName = (name: string): boolean => name !== "" && name !== "." && name !== "..";
@@ -39,31 +67,49 @@ interface Late {
   readonly entry: Entry;
 }
 
+/** What a record says of a member beside its name. */
+type Said = Pick<Entry, "mode" | "uid" | "gid" | "mtime">;
+const NOTHING: Said = { mode: 0, uid: 0, gid: 0, mtime: 0n };
+
+/** What put.c has to say where it could not do something. `why`: what the errno alone does not say; of a `target`, `call` is its name. */
+interface Refusal {
+  readonly why: "" | "parent" | "target" | "folder" | "file" | "device";
+  readonly call: string;
+  readonly errno: number;
+  readonly path: string;
+}
+
 export class TreeFolder implements TarSink {
   readonly #options: PutOptions;
   readonly #late: Late[] = [];
-  /** The parent of the member before. */
-  #parentPath: string | undefined;
-  #parent = -1;
-  /** That parent as the archive writes it. */
+  /** The parent of the member before, and the same as the archive writes it. */
+  #parent: string | undefined;
   #listed: string | undefined;
-  /** What is made in the parent would belong to another group than the caller's. */
-  #inherits = false;
-  /** Files that are made there with this mode have it: neither the umask nor an ACL of the folder's takes anything away. */
-  #sureMode = -1;
+  /** The file whose content comes. */
+  #file: Entry | undefined;
 
-  #fd = -1;
-  #entry: Entry | undefined;
-  #written = 0;
+  readonly #child: ReturnType<typeof Bun.spawn>;
+  readonly #answer: Promise<string>;
+  #pipe: number;
 
-  readonly #uid = process.geteuid?.() ?? 0;
-  readonly #gid = process.getegid?.() ?? 0;
-
-  /** Bytes of all files. */
-  size = 0;
+  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER);
+  readonly #words = new Uint32Array(this.#buffer.buffer);
+  readonly #longs = new BigInt64Array(this.#buffer.buffer);
+  /** Always a multiple of 8, as records are. */
+  #filled = 0;
 
   constructor(options: PutOptions) {
+    const { launcher, root, at, links, owner } = options;
     this.#options = options;
+    const { read, write } = sys.pipe({ blocking: true });
+    sys.widenPipe(write, PIPE);
+    this.#pipe = write;
+    this.#child = Bun.spawn([launcher, "put"], { stdio: [read, "pipe", "inherit", root], cwd: "/", env: {} });
+    sys.close(read);
+    this.#answer = new Response(this.#child.stdout as ReadableStream).text();
+    const mode = (links === "inside" ? INSIDE : 0) | (owner === "archive" ? OWNERS : 0);
+    const who = owner === "archive" ? {} : owner;
+    this.#record(OP.start, { ...NOTHING, ...who, mode }, 0, at === "." ? "" : at);
   }
 
   entry(entry: Entry): void {
@@ -72,7 +118,7 @@ export class TreeFolder implements TarSink {
     const listed = slash > 0 && isOwnName(last) ? entry.name.slice(0, slash) : undefined;
     // Members of one folder mostly follow each other.
     if (listed !== undefined && listed === this.#listed) {
-      this.#put(this.#parent, this.#parentPath ?? "", last, entry);
+      this.#member(last, entry);
       return;
     }
     const components = split(entry.name);
@@ -82,203 +128,196 @@ export class TreeFolder implements TarSink {
       if (this.#options.whole && entry.type === "dir") this.#late.unshift({ parent: "", name: ".", entry });
       return;
     }
-    const path = components.join("/");
-    const dir = this.#open(path);
+    this.#enter(components.join("/"));
     this.#listed = listed;
-    this.#put(dir, path, name, entry);
+    this.#member(name, entry);
   }
 
-  #put(dir: number, path: string, name: string, entry: Entry): void {
-    const { type } = entry;
-    if (type === "dir") {
-      this.#make(dir, name, entry, () => sys.mkdirat(dir, name, 0o700));
-      this.#late.push({ parent: path, name, entry });
-    } else if (type === "file") {
-      const flags = O.wronly | O.creat | O.excl | O.nofollow;
-      this.#make(dir, name, entry, () => (this.#fd = sys.openat(dir, name, flags, entry.mode & 0o777)));
-      this.#entry = entry;
-      this.#written = 0;
-    } else if (type === "link") this.#link(dir, name, entry);
-    else if (type === "symlink") {
-      this.#make(dir, name, entry, () => sys.symlinkat(entry.link, dir, name));
-      this.#dress(dir, name, entry);
-    } else this.#node(dir, name, entry);
+  #enter(parent: string): void {
+    if (parent !== this.#parent) this.#record(OP.parent, NOTHING, 0, parent);
+    this.#parent = parent;
+  }
+
+  #member(name: string, entry: Entry): void {
+    switch (entry.type) {
+      case "file":
+        this.#record(OP.file, entry, entry.size, name);
+        this.#file = entry;
+        return;
+      case "dir":
+        this.#record(OP.dir, entry, 0, name);
+        this.#late.push({ parent: this.#parent ?? "", name, entry });
+        return;
+      case "symlink":
+        this.#record(OP.symlink, entry, 0, name, entry.link);
+        return;
+      case "link":
+        this.#record(OP.link, entry, 0, name, split(entry.link).join("/"));
+        return;
+      default: {
+        const type = entry.type === "fifo" ? S_IF.fifo : entry.type === "char" ? S_IF.char : S_IF.block;
+        const device = Number(sys.makedev(entry.major, entry.minor));
+        this.#record(OP.node, { ...entry, mode: type | entry.mode }, device, name);
+      }
+    }
   }
 
   data(bytes: Uint8Array, position: number): void {
-    if (this.#fd < 0) return;
-    sys.writeAt(this.#fd, bytes, position, this.#entry?.name ?? "");
-    this.#written = position + bytes.length;
+    if (!this.#file) return;
+    if (bytes.length <= SMALL) {
+      this.#small(bytes, position);
+      return;
+    }
+    // The tail goes the other way, so that what follows is aligned.
+    const whole = bytes.length & ~7;
+    const at = this.#room(HEAD);
+    this.#head(at, OP.data, whole, 0, NOTHING, position);
+    this.#filled = at + HEAD;
+    this.#flush();
+    this.#write(bytes.subarray(0, whole));
+    if (whole < bytes.length) this.#small(bytes.subarray(whole), position + whole);
+  }
+
+  #small(bytes: Uint8Array, position: number): void {
+    const at = this.#room(HEAD + aligned(bytes.length));
+    this.#head(at, OP.data, bytes.length, 0, NOTHING, position);
+    this.#buffer.set(bytes, at + HEAD);
+    this.#filled = at + HEAD + aligned(bytes.length);
   }
 
   end(): void {
-    const entry = this.#entry;
-    const fd = this.#fd;
-    if (fd < 0 || !entry) return;
-    if (this.#written < entry.size) sys.ftruncate(fd, entry.size, entry.name);
-    this.#own(entry, (uid, gid) => sys.fchown(fd, uid, gid, entry.name));
-    // After the owner, whose change takes setuid bits away; and the caller's umask has no say.
-    if (entry.mode !== this.#sureMode && !this.#hasMode(fd, entry.mode))
-      sys.fchmod(fd, entry.mode, entry.name);
-    if (entry.xattrs) this.#xattrs(fd, entry);
-    sys.futimens(fd, entry.mtime, entry.name);
-    sys.close(fd);
-    this.#fd = -1;
-    this.#entry = undefined;
-    this.size += entry.size;
+    if (this.#file?.xattrs) this.#xattrs(this.#file);
+    this.#file = undefined;
   }
 
-  /** Whether it was made with this mode, as the next ones will be then. */
-  #hasMode(fd: number, mode: number): boolean {
-    if (((sys.lstatat(fd, "")?.mode ?? 0) & ~S_IFMT) !== mode) return false;
-    // A change of owner could take setuid bits away from another one.
-    if (mode <= 0o777) this.#sureMode = mode;
-    return true;
-  }
-
-  /** Everything has come: the folders' own metadata, the deepest first. */
-  finish(): void {
-    for (const { parent, name, entry } of this.#late.reverse()) {
-      const fd = sys.openat(this.#open(parent), name, O.rdonly | O.directory | O.nofollow);
-      try {
-        this.#own(entry, (uid, gid) => sys.fchown(fd, uid, gid, entry.name));
-        sys.fchmod(fd, entry.mode, entry.name);
-        this.#xattrs(fd, entry);
-        sys.futimens(fd, entry.mtime, entry.name);
-      } finally {
-        sys.close(fd);
-      }
-    }
-    this.close();
-  }
-
-  /** Lets go of what is open; for an archive that ended in the middle too. */
-  close(): void {
-    if (this.#fd >= 0) sys.close(this.#fd);
-    if (this.#parent >= 0) sys.close(this.#parent);
-    this.#fd = -1;
-    this.#parent = -1;
-    this.#parentPath = undefined;
-    this.#listed = undefined;
-  }
-
-  /** The open folder of this path beneath the one that things are put into; what is missing of it is made. */
-  #open(path: string): number {
-    // Members of one folder mostly follow each other.
-    if (path === this.#parentPath) return this.#parent;
-    const fd = this.#look(path) ?? this.#makeParents(path);
-    if (this.#parent >= 0) sys.close(this.#parent);
-    this.#parent = fd;
-    this.#parentPath = path;
-    this.#listed = undefined;
-    this.#sureMode = -1;
-    this.#inherits = ((sys.lstatat(fd, "")?.mode ?? 0) & SETGID) !== 0;
-    return fd;
-  }
-
-  #look(path: string): number | undefined {
-    const { root, at, links } = this.#options;
-    const resolve =
-      RESOLVE.noMagiclinks | (links === "inside" ? RESOLVE.inRoot : RESOLVE.beneath | RESOLVE.noSymlinks);
-    const whole = path === "" ? at : at === "" || at === "." ? path : `${at}/${path}`;
-    try {
-      return sys.openat2(root, whole || ".", O.path | O.directory, resolve);
-    } catch (error) {
-      if (!(error instanceof SysError)) throw error;
-      if (error.errno === "ENOENT") return undefined;
-      if (error.errno === "ELOOP")
-        throw new TarError(`${quote(path)} leads through a symlink, which is not followed here`);
-      throw new SysError(error.syscall, error.errno, path);
-    }
-  }
-
-  /** Parents that the archive does not list: 0755, of the owner of all. */
-  #makeParents(path: string): number {
-    const slash = path.lastIndexOf("/");
-    if (path === "") throw new SysError("open", "ENOENT", this.#options.at);
-    const parent = this.#open(slash < 0 ? "" : path.slice(0, slash));
-    const name = path.slice(slash + 1);
-    sys.mkdirat(parent, name, 0o755);
-    this.#own({ uid: 0, gid: 0 }, (uid, gid) => sys.lchownat(parent, name, uid, gid));
-    return sys.openat(parent, name, O.path | O.directory | O.nofollow);
-  }
-
-  /** Makes something; what is there goes, unless one of the two is a folder and the other is not. */
-  #make(dir: number, name: string, entry: Entry, make: () => void): void {
-    try {
-      make();
-    } catch (error) {
-      if (!(error instanceof SysError) || error.errno !== "EEXIST") throw error;
-      const there = sys.lstatat(dir, name);
-      const folder = there !== undefined && isDir(there);
-      if (folder && entry.type === "dir") return;
-      const { shown } = this.#options;
-      const path = JSON.stringify(`${shown.replace(/\/$/, "")}/${entry.name.replace(/\/$/, "")}`);
-      if (folder)
-        throw new TarError(`cannot overwrite directory ${path} with non-directory ${JSON.stringify(shown)}`);
-      if (entry.type === "dir")
-        throw new TarError(`cannot overwrite non-directory ${path} with directory ${JSON.stringify(shown)}`);
-      if (there) sys.unlinkat(dir, name);
-      make();
-    }
-  }
-
-  #link(dir: number, name: string, entry: Entry): void {
-    const components = split(entry.link);
-    const target = components.pop();
-    const from = target === undefined ? undefined : this.#look(components.join("/"));
-    try {
-      if (from === undefined || target === undefined || !sys.lstatat(from, target))
-        throw new TarError(`${quote(entry.name)} is a hard link to ${quote(entry.link)}, which is not there`);
-      this.#make(dir, name, entry, () => sys.linkat(from, target, dir, name));
-    } finally {
-      if (from !== undefined) sys.close(from);
-    }
-  }
-
-  #node(dir: number, name: string, entry: Entry): void {
-    const type = entry.type === "fifo" ? S_IF.fifo : entry.type === "char" ? S_IF.char : S_IF.block;
-    try {
-      this.#make(dir, name, entry, () =>
-        sys.mknodat(dir, name, type | (entry.mode & 0o777), entry.major, entry.minor),
-      );
-    } catch (error) {
-      if (!(error instanceof SysError) || error.errno !== "EPERM" || (type & S_IFMT) === S_IF.fifo)
-        throw error;
-      throw new TarError(`${quote(entry.name)} is a device, which only the machine's own root may make`);
-    }
-    this.#dress(dir, name, entry);
-  }
-
-  /** Owner and time of what must not be opened. */
-  #dress(dir: number, name: string, entry: Entry): void {
-    this.#own(entry, (uid, gid) => sys.lchownat(dir, name, uid, gid));
-    sys.lutimensat(dir, name, entry.mtime);
-  }
-
-  #own(entry: Pick<Entry, "uid" | "gid">, chown: (uid: number, gid: number) => void): void {
-    const { owner } = this.#options;
-    const { uid, gid } = owner === "archive" ? entry : owner;
-    if (uid === this.#uid && gid === this.#gid && !this.#inherits) return;
-    try {
-      chown(uid, gid);
-    } catch (error) {
-      // Whom it cannot give to others keeps what it makes, as with `cp -a`; so does an id that has no meaning here.
-      const unmapped = error instanceof SysError && error.errno === "EINVAL";
-      if (this.#uid === 0 && !unmapped) throw error;
-    }
-  }
-
-  #xattrs(fd: number, entry: Entry): void {
-    for (const [key, value] of entry.xattrs ?? []) {
+  #xattrs({ name, xattrs }: Entry): void {
+    for (const [key, value] of xattrs ?? []) {
       if (/^(?:trusted|user)\.overlay\./.test(key) || key === "security.selinux") continue;
-      try {
-        sys.fsetxattr(fd, key, value, entry.name);
-      } catch (error) {
-        // A filesystem may know none, and only root may give all but user.*.
-        if (error instanceof SysError && ["ENOTSUP", "EOPNOTSUPP", "EPERM"].includes(error.errno)) continue;
-        throw error;
-      }
+      if (value.length > XATTR_MOST) throw new SysError("setxattr", "E2BIG", name);
+      const length = this.#begin(HEAD + PATH_MAX + XATTR_MOST, key);
+      this.#buffer.set(value, this.#filled + HEAD + length);
+      this.#head(this.#filled, OP.xattr, length + value.length, length, NOTHING, 0);
+      this.#filled += HEAD + aligned(length + value.length);
     }
+  }
+
+  /** Everything has come: the folders' own metadata, the deepest first. Resolves when all of it is made. */
+  async finish(): Promise<void> {
+    for (const { parent, name, entry } of this.#late.reverse()) {
+      this.#enter(parent);
+      this.#record(OP.again, entry, 0, name);
+      this.#xattrs(entry);
+    }
+    this.#record(OP.done, NOTHING, 0, "");
+    this.#flush();
+    const refusal = await this.#ended();
+    if (refusal) throw refusal;
+  }
+
+  /** Of an archive that could not be put to its end: nobody writes any more when the reason is known. */
+  async reason(error: unknown): Promise<unknown> {
+    const refusal = await this.#ended();
+    const unheard = (error as { code?: string }).code === "EPIPE";
+    return unheard || !(refusal instanceof Vanished) ? (refusal ?? error) : error;
+  }
+
+  // ---- what was refused
+
+  async #ended(): Promise<Error | undefined> {
+    if (this.#pipe >= 0) sys.close(this.#pipe);
+    this.#pipe = -1;
+    const answer = await this.#answer;
+    await this.#child.exited;
+    if (answer === "") {
+      const how = this.#child.signalCode ?? `exit ${this.#child.exitCode}`;
+      return new Vanished(
+        "system",
+        `the process that makes the files ended before its work was done: ${how}`,
+      );
+    }
+    const { why, call, errno, path } = JSON.parse(answer) as Partial<Refusal>;
+    if (errno === undefined) return undefined;
+    return this.#refused({ why: why ?? "", call: call ?? "", errno, path: path ?? "" });
+  }
+
+  #refused({ why, call, errno, path }: Refusal): Error {
+    const { shown } = this.#options;
+    const full = JSON.stringify(`${shown.replace(/\/$/, "")}/${path}`);
+    const folder = JSON.stringify(shown);
+    if (why === "folder")
+      return new TarError(`cannot overwrite directory ${full} with non-directory ${folder}`);
+    if (why === "file")
+      return new TarError(`cannot overwrite non-directory ${full} with directory ${folder}`);
+    if (why === "target")
+      return new TarError(`${quote(path)} is a hard link to ${quote(call)}, which is not there`);
+    if (why === "device")
+      return new TarError(`${quote(path)} is a device, which only the machine's own root may make`);
+    const name = errnoName(errno);
+    if (why === "parent" && name === "ELOOP")
+      return new TarError(`${quote(path)} leads through a symlink, which is not followed here`);
+    return new SysError(call, name, path);
+  }
+
+  // ---- records
+
+  /** A record of one or two texts, each with its NUL. */
+  #record(op: number, said: Said, size: number, first: string, second?: string): void {
+    const one = this.#begin(HEAD + 2 * PATH_MAX, first);
+    const two = second === undefined ? 0 : this.#put(this.#filled + HEAD + one, second);
+    this.#head(this.#filled, op, one + two, one, said, size);
+    this.#filled += HEAD + aligned(one + two);
+  }
+
+  /** Puts the first text where it belongs, in front of what may follow; gives its length. */
+  #begin(most: number, text: string): number {
+    return this.#put(this.#room(most) + HEAD, text);
+  }
+
+  #put(at: number, text: string): number {
+    // Three bytes a character is the most that UTF-8 needs.
+    if (text.length * 3 < PATH_MAX && text.isWellFormed()) {
+      const length = this.#buffer.write(text, at, "utf8");
+      this.#buffer[at + length] = 0;
+      return length + 1;
+    }
+    const bytes = encodeName(text);
+    if (bytes.length >= PATH_MAX) throw new SysError("open", "ENAMETOOLONG", text);
+    this.#buffer.set(bytes, at);
+    this.#buffer[at + bytes.length] = 0;
+    return bytes.length + 1;
+  }
+
+  #head(at: number, op: number, length: number, first: number, said: Said, size: number): void {
+    const words = this.#words;
+    const word = at >> 2;
+    words[word] = op;
+    words[word + 1] = length;
+    words[word + 2] = said.mode;
+    words[word + 3] = first;
+    words[word + 4] = said.uid;
+    words[word + 5] = said.gid;
+    this.#longs[(at >> 3) + 3] = said.mtime;
+    words[word + 8] = size;
+    words[word + 9] = size / 2 ** 32;
+  }
+
+  /** Where so many bytes have room. */
+  #room(bytes: number): number {
+    if (this.#filled + bytes > BUFFER) this.#flush();
+    return this.#filled;
+  }
+
+  #flush(): void {
+    this.#write(this.#buffer.subarray(0, this.#filled));
+    this.#filled = 0;
+  }
+
+  #write(bytes: Uint8Array): void {
+    for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(writeSync(this.#pipe, rest));
   }
 }
+
+/** It has ended and said nothing. */
+class Vanished extends SampanError {}
+
+const aligned = (length: number): number => (length + 7) & ~7;
