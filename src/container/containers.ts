@@ -64,21 +64,20 @@ export class Containers {
 
   /** Makes a container that does not run yet. */
   async create(config: ContainerConfig, options: CreateOptions = {}): Promise<Made> {
-    const { container } = await create(this.#context, config, options, false);
-    return { id: container.id, name: container.name, warnings: warningsOf(config) };
+    const { container, image } = await create(this.#context, config, options, false);
+    return { id: container.id, name: container.name, warnings: warningsOf(config, image?.config) };
   }
 
   /** Makes a container and starts it. Detached, the connection is closed already. */
   async run(config: ContainerConfig, options: CreateOptions & StartOptions = {}): Promise<Running> {
     const launcher = Launcher.start();
-    for (const warning of warningsOf(config)) options.warn?.(warning);
-    const { container, release, attached } = await create(this.#context, config, options, true).catch(
-      (error) => {
-        launcher.abandon();
-        throw error;
-      },
-    );
+    const made = await create(this.#context, config, options, true).catch((error) => {
+      launcher.abandon();
+      throw error;
+    });
+    const { container, release, attached } = made;
     try {
+      for (const warning of warningsOf(config, made.image?.config)) options.warn?.(warning);
       const connection = await this.#launch(container, { ...options, fresh: true, attached }, launcher);
       const live = { ...CREATED, status: "running", pid: connection.report?.pid ?? 0 } as const;
       return { container: { ...container, state: live }, connection };

@@ -105,6 +105,8 @@ function makeFolders(context: Context, id: string, writable: boolean): void {
 
 export interface Created {
   readonly container: StoredContainer;
+  /** undefined: it stands on a folder of the user's. */
+  readonly image: ImageRecord | undefined;
   /** Held with `starting`: nobody else touches it until the caller releases it. */
   readonly release: Release | undefined;
   /** With `starting`: what it has got of its networks. */
@@ -172,7 +174,7 @@ export async function create(
     const container = { ...created, name: called };
     mounting?.tell();
     context.events.append({ type: "container", action: "create", id, attributes: attributesOf(container) });
-    return { container, release, ...(attached ? { attached } : {}) };
+    return { container, image, release, ...(attached ? { attached } : {}) };
   } catch (error) {
     release?.();
     dropFolders(context, id);

@@ -5,7 +5,7 @@ export { type HistoryEntry, Images, type LoadOptions, noSuchImage, type PullRequ
 export type { ImportOptions } from "./import.ts";
 export { type Loaded, loadedText } from "./loaded.ts";
 export { type Look, lookInLayers, readFileInImage, readFileInLayers } from "./lookup.ts";
-export { checkPlatform, parsePlatform } from "./platform.ts";
+export { checkPlatform, hostPlatform, parsePlatform, platformText } from "./platform.ts";
 export type { ImageConfig, ImageRecord, ImageRoot } from "./record.ts";
 export {
   familiarName,

@@ -5,6 +5,7 @@ import { hostsText, resolvText } from "../../src/container/files.ts";
 import { specResources } from "../../src/container/resources.ts";
 import { buildSpec, foreignNamespaces, ownNamespaces } from "../../src/container/spec.ts";
 import { warningsOf } from "../../src/container/warnings.ts";
+import { hostPlatform, platformText } from "../../src/image/index.ts";
 
 const ID = "c".repeat(64);
 const user = { uid: 0, gid: 0, groups: [], home: "/root", name: "root" };
@@ -89,7 +90,24 @@ describe("warnings", () => {
     ],
     [{ resources: { oomKillDisable: true, memory: 1 << 30 } }, []],
   ] as [Partial<ContainerConfig>, string[]][])("%j", (part, warnings) => {
-    expect(warningsOf({ ...DEFAULTS, ...part })).toEqual(warnings);
+    expect(warningsOf({ ...DEFAULTS, ...part }, undefined)).toEqual(warnings);
+  });
+
+  test("an image for another machine, unless its platform was asked for", () => {
+    const host = hostPlatform();
+    const other = host.architecture === "arm64" ? "ppc64le" : "arm64";
+    const of = (architecture: string, part: Partial<ContainerConfig> = {}, variant?: string) =>
+      warningsOf(
+        { ...DEFAULTS, ...part },
+        { os: "linux", architecture, rootfs: { type: "layers", diff_ids: [] }, ...(variant && { variant }) },
+      );
+    expect(of(other, {}, "v8")).toEqual([
+      `The image's platform (linux/${other}/v8) is not this machine's (${platformText(host)}), and no --platform asked for it.`,
+    ]);
+    expect(of(other, { platform: `linux/${other}` })).toEqual([]);
+    // What its kernel runs by itself, and an image that does not say.
+    for (const fine of [host.architecture, host.architecture === "arm64" ? "arm" : "386", ""])
+      expect(of(fine)).toEqual([]);
   });
 });
 

@@ -1,15 +1,8 @@
 /** The script that `--as sh` prints, run by a shell: its process is compared with the original's, as the kernel has both. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Explanation } from "../../src/explain/index.ts";
+import { TestFolder } from "../support/folder.ts";
 import { busyboxArchive } from "../support/image.ts";
 import { REPO, Sandbox } from "../support/sandbox.ts";
 
@@ -157,7 +150,8 @@ describe("of a user who is not root", () => {
     ["with one id, of the host image", "", "host"],
     ["with a carrier for its packets", `${UID}:700000:65536\n`, "--network bridge -p 8078:80 busybox"],
   ])("%s", async (_, ranges, args) => {
-    const folder = mkdtempSync("/tmp/sampan-by-hand-");
+    using place = new TestFolder("by-hand");
+    const folder = place.path;
     for (const name of ["sampan", "sampan-launcher"])
       copyFileSync(`${REPO}/dist/${name}`, `${folder}/${name}`);
     for (const name of ["run", "tmp"]) mkdirSync(`${folder}/${name}`);
@@ -213,7 +207,6 @@ exec setpriv --reuid ${UID} --regid ${UID} --clear-groups sh ${folder}/user`,
       said += new TextDecoder().decode(more.value);
     // And nothing is left of it. (unshare(1) of util-linux 2.38 does not pass on that its child was killed.)
     expect(said).toMatch(/^ended with \d+\n$/);
-    rmSync(folder, { recursive: true, force: true });
   });
 });
 

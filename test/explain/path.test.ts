@@ -1,7 +1,8 @@
 /** Where a path of a container comes from, and two containers side by side. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import type { Comparison, PathExplanation } from "../../src/explain/index.ts";
+import { TestFolder } from "../support/folder.ts";
 import { busyboxMembers, dockerArchive, layerTar } from "../support/image.ts";
 import { SAMPAN, Sandbox } from "../support/sandbox.ts";
 
@@ -154,7 +155,8 @@ describe("two side by side", () => {
 });
 
 test("a user's container: each folder of its root is an overlay of its own", () => {
-  const home = mkdtempSync("/tmp/sampan-path-");
+  using folder = new TestFolder("path");
+  const home = folder.path;
   Bun.spawnSync(["chown", "65534:65534", home]);
   const user = (...args: string[]) => {
     const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", `HOME=${home}`];
@@ -171,5 +173,4 @@ test("a user's container: each folder of its root is an overlay of its own", () 
   expect(user("explain", "--as", "oci", "mine").error).toContain("of which only root can make a layer");
   expect(user("rm", "-f", "mine").code).toBe(0);
   expect(user("explain", "mine").out.replaceAll("\n", " ")).toContain("It has been removed since.");
-  rmSync(home, { recursive: true, force: true });
 });

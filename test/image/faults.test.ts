@@ -24,7 +24,7 @@ const spawn = (place: TestPlace, archive: string) =>
 function bigArchive(place: TestPlace, files = 400): string {
   const layer = (letter: string): Uint8Array =>
     layerTar(Array.from({ length: files }, (_, i) => file(`${letter}/${i % 20}/${i}`, "x".repeat(2000))));
-  const path = `${place.root}.tar`;
+  const path = `${place.root}/big.tar`;
   writeFileSync(path, dockerArchive([{ tags: ["big:1"], layers: [layer("a"), layer("b")] }]));
   return path;
 }

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { familiarName, hostImage, type Images, type Removed } from "../../src/image/index.ts";
 import { readTar } from "../../src/image/tar/reader.ts";
@@ -30,6 +30,7 @@ describe("an image is found", () => {
       image(["cafe:latest"], B),
     );
   });
+  afterAll(() => place[Symbol.dispose]());
   const id = (name: string): string | undefined => place.images.resolve(name)?.id;
 
   test("by its names", () => {

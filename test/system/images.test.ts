@@ -1,7 +1,7 @@
 /** The commands about images and the disk, as Docker has them. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
-import { dockerArchive, layerTar, sha256 } from "../support/image.ts";
+import { busyboxMembers, dockerArchive, layerTar, NO_BUSYBOX, sha256 } from "../support/image.ts";
 import { NO_REGISTRY, TestRegistry } from "../support/registry.ts";
 import { SAMPAN, Sandbox } from "../support/sandbox.ts";
 
@@ -201,6 +201,18 @@ describe("the disk", () => {
     expect(await box.ok("volume", "ls", "-q")).toBe("named");
     await box.ok("volume", "rm", "named");
   });
+});
+
+test.skipIf(NO_BUSYBOX !== undefined)("an image for another machine: create and run say so", async () => {
+  await using box = new Sandbox();
+  const [mine, other] = process.arch === "x64" ? ["amd64", "arm64"] : ["arm64", "amd64"];
+  const root = layerTar(busyboxMembers());
+  await box.cliWith({ stdin: root }, "import", "--platform", `linux/${other}`, "-", "other:1");
+  const warning = `WARNING: The image's platform (linux/${other}) is not this machine's (linux/${mine}), and no --platform asked for it.\n`;
+  const rest = ["--network", "none", "--name", "c", "other:1", "echo", "hi"];
+  expect(await box.cli("run", "--rm", ...rest)).toEqual({ code: 0, stdout: "hi\n", stderr: warning });
+  expect((await box.cli("run", "--rm", "--platform", `linux/${other}`, ...rest)).stderr).toBe("");
+  expect((await box.cli("create", ...rest)).stderr).toBe(warning);
 });
 
 describe.skipIf(NO_REGISTRY !== undefined)("a registry's names and manifests", () => {

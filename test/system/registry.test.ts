@@ -94,6 +94,9 @@ describe.skipIf((NO_REGISTRY ?? NO_BUSYBOX) !== undefined)("a registry, from the
     const again = await cli("run", "--rm", "--pull", "always", `${name}:1`, "echo", "hi");
     expect(again.stderr).toEndWith(`Status: Image is up to date for ${name}:1\n`);
     await cli("rmi", `${name}:1`);
+    const warned = await cli("run", "--rm", "--dns", "127.0.0.1", `${name}:1`, "true");
+    expect(warned.stderr.match(/WARNING: /g)).toHaveLength(1);
+    await cli("rmi", `${name}:1`);
     const quiet = await cli("run", "--rm", "-q", `${name}:1`, "echo", "hi");
     expect(quiet).toMatchObject({ code: 0, stdout: "hi\n", stderr: "" });
     const created = await cli("create", "--pull", "always", `${name}:1`, "true");
