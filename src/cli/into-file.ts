@@ -3,7 +3,7 @@
  * renamed, so that one that was there is the old one or the new one, and never half of it.
  */
 import { closeSync, openSync, renameSync, rmSync, statSync } from "node:fs";
-import { SampanError } from "../common/error.ts";
+import { fileReason, SampanError } from "../common/error.ts";
 import { UsageError } from "./flags.ts";
 import { write } from "./output.ts";
 import { isTerminal } from "./terminal.ts";
@@ -37,6 +37,6 @@ function open(part: string, output: string, fresh: boolean): number {
   try {
     return openSync(part, fresh ? "wx" : "w", 0o600);
   } catch (cause) {
-    throw new SampanError("invalid", `cannot write ${output}: ${(cause as Error).message}`, { cause });
+    throw new SampanError("invalid", `cannot write ${output}: ${fileReason(cause)}`, { cause });
   }
 }

@@ -23,8 +23,11 @@ export async function containerObject(engine: Engine, reference: string, size: b
   return { ...object, SizeRw: writable, SizeRootFs: all };
 }
 
-export const imageObject = (engine: Engine, reference: string): object =>
-  inspectImage(engine.images.get(reference), familiarName);
+export function imageObject(engine: Engine, reference: string): object {
+  const image = engine.images.get(reference);
+  const root = image.config.rootfs.diff_ids.length > 0 ? engine.images.root(image) : undefined;
+  return inspectImage(image, familiarName, root?.kind === "layers" ? root.lower : []);
+}
 
 export async function networkObject(engine: Engine, reference: string): Promise<object> {
   const network = await engine.networks.get(reference);

@@ -43,6 +43,7 @@ export interface ErrorDetail {
 
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
+  EROFS: "read-only file system",
   EISDIR: "is a directory",
   ENOENT: "no such file or directory",
   ENOTDIR: "not a directory",

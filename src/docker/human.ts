@@ -79,14 +79,18 @@ export function goTime(milliseconds: number): string {
 
 /** RFC 3339 with nanoseconds, in local time, `Z` for UTC: as `docker events` and `logs -t` print it. */
 export function rfc3339Nano(nanoseconds: bigint): string {
-  const milliseconds = Number(nanoseconds / 1_000_000n);
   const fraction = String(nanoseconds % 1_000_000_000n).padStart(9, "0");
+  return rfc3339(Number(nanoseconds / 1_000_000n), `.${fraction}`);
+}
+
+/** The same to the second. */
+export function rfc3339(milliseconds: number, fraction = ""): string {
   const offset = -new Date(milliseconds).getTimezoneOffset();
   const local = new Date(milliseconds + offset * 60_000).toISOString();
   const sign = offset < 0 ? "-" : "+";
   const zone =
     offset === 0 ? "Z" : `${sign}${two(Math.trunc(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`;
-  return `${local.slice(0, 19)}.${fraction}${zone}`;
+  return `${local.slice(0, 19)}${fraction}${zone}`;
 }
 
 const two = (n: number): string => String(n).padStart(2, "0");

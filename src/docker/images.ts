@@ -1,8 +1,12 @@
 /** Images as rows of `docker images`, and their history. */
 import type { ImageConfig, ImageRecord } from "../image/record.ts";
-import { ellipsis, goTime, humanDuration, humanSize, humanSize4, shortId } from "./human.ts";
+import { ABSENT_CONFIG, withAbsent } from "./absent.ts";
+import { ellipsis, goTime, humanDuration, humanSize, humanSize4, rfc3339, shortId } from "./human.ts";
 
 const NONE = "<none>";
+
+/** Who builds the same image twice gives it no date, or 1970's first second. */
+const isDated = (created: number): boolean => created > 0;
 
 export interface ImageRowOptions {
   readonly truncate: boolean;
@@ -43,11 +47,11 @@ export class ImageRow {
     return this.#options.digest ?? NONE;
   }
   get CreatedSince(): string {
-    if (this.#image.created === 0) return "N/A";
+    if (!isDated(this.#image.created)) return "N/A";
     return `${humanDuration((this.#options.now ?? Date.now()) - this.#image.created)} ago`;
   }
   get CreatedAt(): string {
-    return this.#image.created === 0 ? "N/A" : goTime(this.#image.created);
+    return isDated(this.#image.created) ? goTime(this.#image.created) : "N/A";
   }
   get Size(): string {
     return humanSize(this.#image.size);
@@ -130,10 +134,11 @@ export class HistoryRow {
     return this.#options.truncate ? ellipsis(text, 45) : text;
   }
   get CreatedAt(): string {
-    return new Date(this.#step.created).toISOString().replace(".000Z", "Z");
+    return rfc3339(this.#step.created);
   }
   get CreatedSince(): string {
     if (!this.#options.human) return this.CreatedAt;
+    if (!isDated(this.#step.created)) return "N/A";
     return `${humanDuration((this.#options.now ?? Date.now()) - this.#step.created)} ago`;
   }
   get Size(): string {
@@ -159,17 +164,26 @@ export const HISTORY_COLUMNS = {
   },
 } as const;
 
-/** An image as `docker image inspect` shows it. `name` turns a full reference into what people write. */
-export function inspectImage(image: ImageRecord, familiar: (reference: string) => string) {
+/** Go's zero time: that of an image without a date. */
+const NO_DATE = "0001-01-01T00:00:00Z";
+
+/**
+ * An image as `docker image inspect` shows it. `familiar` turns a full reference into what people write; `lower` are the
+ * folders of its layers, the top-most first.
+ */
+export function inspectImage(
+  image: ImageRecord,
+  familiar: (reference: string) => string,
+  [upper, ...lower]: readonly string[] = [],
+) {
   const { config } = image;
-  const last = config.history?.findLast(({ comment }) => comment);
-  return {
+  const object = {
     Id: image.id,
     RepoTags: image.tags.map(familiar),
     RepoDigests: image.digests.map(familiar),
     Parent: "",
-    Comment: last?.comment ?? "",
-    Created: config.created ?? new Date(image.created).toISOString(),
+    Comment: config.comment || (config.history?.at(-1)?.comment ?? ""),
+    Created: config.created ?? NO_DATE,
     DockerVersion: "",
     Author: config.author ?? "",
     Config: imageConfig(config.config ?? {}),
@@ -177,14 +191,21 @@ export function inspectImage(image: ImageRecord, familiar: (reference: string) =
     ...(config.variant ? { Variant: config.variant } : {}),
     Os: config.os,
     Size: image.size,
-    GraphDriver: { Data: null, Name: "overlay2" },
+    GraphDriver: {
+      Data:
+        upper === undefined
+          ? null
+          : { ...(lower.length > 0 && { LowerDir: lower.join(":") }), UpperDir: upper },
+      Name: "overlay2",
+    },
     RootFS: { Type: "layers", Layers: config.rootfs.diff_ids },
-    Metadata: { LastTagTime: "0001-01-01T00:00:00Z" },
+    Metadata: { LastTagTime: NO_DATE },
   };
+  return withAbsent(object, { Variant: "", OsVersion: "" });
 }
 
 function imageConfig(config: NonNullable<ImageConfig["config"]>) {
-  return {
+  const object = {
     Hostname: "",
     Domainname: "",
     User: config.User ?? "",
@@ -207,4 +228,5 @@ function imageConfig(config: NonNullable<ImageConfig["config"]>) {
     ...(config.StopSignal ? { StopSignal: config.StopSignal } : {}),
     ...(config.Shell ? { Shell: config.Shell } : {}),
   };
+  return withAbsent(object, ABSENT_CONFIG);
 }

@@ -23,7 +23,16 @@ const MOUNT_POINT = ["Type", "Name", "Source", "Destination", "Driver", "Mode", 
 const members = (struct: Readonly<Record<string, unknown>>): readonly string[] =>
   "Destination" in struct && "Propagation" in struct ? MOUNT_POINT : Object.keys(struct);
 /** Fields that Go holds by pointer: an absent one is `<nil>`; the other nulls are empty lists. */
-const POINTERS = new Set(["Health", "Init", "IPAMConfig", "MemorySwappiness", "OomKillDisable", "PidsLimit"]);
+const POINTERS = new Set([
+  "Health",
+  "Healthcheck",
+  "Init",
+  "IPAMConfig",
+  "MemorySwappiness",
+  "OomKillDisable",
+  "PidsLimit",
+  "StopTimeout",
+]);
 const nil = (field: string): string => (MAPS.has(field) ? "map[]" : POINTERS.has(field) ? "<nil>" : "[]");
 
 /** What is wrong with a template of `inspect`; 64 is the exit code for one that cannot be read. */

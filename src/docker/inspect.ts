@@ -2,11 +2,13 @@
  * A container as `docker inspect` shows it and the Engine API answers it: the API's ContainerJSON, in its order and with
  * its nulls. What only Sampan knows (a timeout, a plain folder as root) stands beside it under names that Docker lacks.
  */
+
 import type { ContainerConfig, Healthcheck, Mount, NamespaceMode } from "../container/config.ts";
 import type { ContainerRecord, ContainerState } from "../container/record.ts";
 import type { NamespaceName } from "../launch/step.ts";
 import type { Attached } from "../network/attach.ts";
 import { canonicalCapabilities } from "../runtime/index.ts";
+import { ABSENT_CONFIG, withAbsent } from "./absent.ts";
 import { portBindings } from "./ports.ts";
 import { networkSettings } from "./settings.ts";
 
@@ -317,7 +319,7 @@ function containerConfig(record: ContainerRecord) {
   const entrypoint = config.entrypoint ?? [];
   const ownEntrypoint = entrypoint.length > 0 && entrypoint.every((word, i) => record.args[i] === word);
   const command = config.command ?? (ownEntrypoint ? record.args.slice(entrypoint.length) : record.args);
-  return {
+  const object = {
     Hostname: record.hostname,
     Domainname: config.domainname ?? "",
     User: record.user,
@@ -342,4 +344,5 @@ function containerConfig(record: ContainerRecord) {
     ...(config.stopSignal ? { StopSignal: config.stopSignal } : {}),
     ...(config.stopTimeout === undefined ? {} : { StopTimeout: Math.ceil(config.stopTimeout / 1000) }),
   };
+  return withAbsent(object, ABSENT_CONFIG);
 }

@@ -34,6 +34,8 @@ export async function importImage(
       hint: "Give the image a tag: its digest comes from its content.",
     });
   const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
+  if (platform.os !== "linux")
+    throw new SampanError("invalid", `an image cannot be for ${platform.os}: containers here run linux`);
   return adding(place.paths, async () => {
     // The layer is kept uncompressed: its digest is then its diffID, which the config must name.
     const writer = place.blobs.create();

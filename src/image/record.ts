@@ -7,6 +7,8 @@ export interface ImageConfig {
   readonly variant?: string;
   readonly created?: string;
   readonly author?: string;
+  /** Docker's own, from before there was a history. */
+  readonly comment?: string;
   readonly config?: {
     readonly User?: string;
     readonly Env?: readonly string[] | null;

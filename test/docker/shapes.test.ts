@@ -141,6 +141,32 @@ describe("images", () => {
     expect(short.CreatedBy).toBe(`/bin/sh -c ${"x".repeat(33)}…`);
     const long = new HistoryRow(step, { truncate: false, human: false, now: NOW });
     expect([long.CreatedSince, long.Size]).toEqual(["2026-11-24T01:27:00Z", "1024"]);
+    const fraction = new HistoryRow(
+      { ...step, created: step.created + 123 },
+      { truncate: true, human: true },
+    );
+    expect(fraction.CreatedAt).toBe("2026-11-24T01:27:00Z");
+  });
+
+  test("of no date, or of 1970's first second", () => {
+    for (const created of [0, Date.parse("0001-01-01T00:00:00Z")]) {
+      const row = new ImageRow(image({ created }), { truncate: true, now: NOW });
+      expect([row.CreatedSince, row.CreatedAt]).toEqual(["N/A", "N/A"]);
+      const step = { id: "<missing>", created, createdBy: "", size: 0, comment: "" };
+      expect(new HistoryRow(step, { truncate: true, human: true, now: NOW }).CreatedSince).toBe("N/A");
+    }
+    const { created: _, ...undated } = image().config;
+    expect(inspectImage(image({ created: 0, config: undated }), String).Created).toBe("0001-01-01T00:00:00Z");
+  });
+
+  test("a comment: the config's own, or the last step's", () => {
+    const history = [{ comment: "first" }, { comment: "last" }, {}];
+    const of = (config: object) =>
+      inspectImage(image({ config: { ...image().config, ...config } }), String).Comment;
+    expect(of({ history })).toBe("");
+    expect(of({ history: history.slice(0, 2) })).toBe("last");
+    expect(of({ history, comment: "own" })).toBe("own");
+    expect(of({})).toBe("");
   });
 
   test("inspect", () =>

@@ -333,6 +333,12 @@ describe("import", () => {
       expect((await failure(imported(place.images, A, { changes: [change] }))).message).toBe(message);
     });
 
+  test("refuses another system", async () => {
+    using place = new TestPlace();
+    const error = await failure(imported(place.images, A, { platform: "windows/amd64" }));
+    expect(error.message).toBe("an image cannot be for windows: containers here run linux");
+  });
+
   test("refuses what is no archive, and names the layer", async () => {
     using place = new TestPlace();
     expect((await failure(imported(place.images, Buffer.from("no archive".repeat(100))))).message).toMatch(

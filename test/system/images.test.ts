@@ -1,6 +1,6 @@
 /** The commands about images and the disk, as Docker has them. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { busyboxMembers, dockerArchive, layerTar, NO_BUSYBOX, sha256 } from "../support/image.ts";
 import { NO_REGISTRY, TestRegistry } from "../support/registry.ts";
 import { SAMPAN, Sandbox } from "../support/sandbox.ts";
@@ -74,6 +74,36 @@ describe("the disk", () => {
     expect(await box.ok("rmi", "--platform", "linux/amd64", "three:1")).toBe("Untagged: three:1");
   });
 
+  test("images -q: an id for each name; a format of one's own says more", async () => {
+    const id = (await box.ok("image", "inspect", "-f", "{{.Id}}", "one:1")).slice(7, 19);
+    expect(await box.ok("images", "-q", "--filter", "reference=one", "--filter", "reference=uno")).toBe(
+      `${id}\n${id}`,
+    );
+    expect(await box.cli("images", "-q", "--format", "{{.Repository}}", "one:1")).toEqual({
+      code: 0,
+      stdout: "one\n",
+      stderr: "",
+    });
+    expect(await box.ok("images", "-q", "--format", "table", "one:1")).toBe(id);
+  });
+
+  test("image inspect: where the layers lie; what is empty is known to templates", async () => {
+    const [image] = JSON.parse(await box.ok("image", "inspect", "one:1")) as [
+      { GraphDriver: { Data: { LowerDir: string; UpperDir: string } }; Config: object },
+    ];
+    const { LowerDir, UpperDir } = image.GraphDriver.Data;
+    expect([existsSync(`${UpperDir}/one`), existsSync(`${LowerDir}/base`)]).toEqual([true, true]);
+    expect(Object.keys(image)).not.toContain("Variant");
+    expect(Object.keys(image.Config)).not.toContain("Healthcheck");
+    const asked =
+      "{{.Variant}}|{{.OsVersion}}|{{with .Config}}{{.Healthcheck}}|{{.ExposedPorts}}|{{.StopSignal}}|{{.Shell}}{{end}}";
+    expect(await box.ok("image", "inspect", "-f", asked, "one:1")).toBe("||<nil>|map[]||[]");
+    expect(
+      await box.ok("container", "inspect", "-f", "{{.Config.Healthcheck}}{{.Config.StopSignal}}", "c"),
+    ).toBe("<nil>");
+    expect(await box.ok("image", "inspect", "-f", "{{json .GraphDriver.Data}}", "host")).toBe("null");
+  });
+
   test("images --tree: with the platform that each is for; not together with what says it otherwise", async () => {
     const text = await box.ok("images", "--tree", "one:1");
     expect(text).toMatch(/^one:1 +[0-9a-f]{12} +\S+B +\S+kB +✔ *\n└─ linux\/amd64 +[0-9a-f]{12} /m);
@@ -117,6 +147,16 @@ describe("the disk", () => {
     >;
     expect(Object.keys(all)).toEqual(["Images", "Containers", "Volumes", "BuildCache"]);
     expect(all["Images"]).toHaveLength(3);
+    // A template sees the same.
+    expect(JSON.parse(await box.ok("system", "df", "-v", "--format", "{{json .}}"))).toEqual(all);
+    const rows = await box.ok("system", "df", "-v", "--format", "{{range .Images}}{{json .}},{{end}}");
+    expect(JSON.parse(`[${rows}0]`)).toEqual([...(all["Images"] ?? []), 0]);
+    expect(all["Images"]?.find((row) => (row as { Tag: string }).Tag === "<none>")).toMatchObject({
+      Repository: "<none>",
+      Digest: "",
+      SharedSize: "0B",
+      UniqueSize: "10B",
+    });
     expect(all["Containers"]?.[0]).toMatchObject({ Names: "c", State: "created" });
   });
 

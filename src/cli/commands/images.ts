@@ -10,7 +10,7 @@ import { readFilter } from "../filter.ts";
 import { type Flags, UsageError } from "../flags.ts";
 import { FORMAT } from "../format.ts";
 import { imageLookup } from "../lookup.ts";
-import { complain, write } from "../output.ts";
+import { write } from "../output.ts";
 import { windowSize } from "../terminal.ts";
 
 const FLAGS = {
@@ -87,12 +87,9 @@ export default command({
       .filter(wanted)
       .flatMap((image) => imageRows(image, wantedName, filters["reference"] !== undefined, digests))
       .map(({ image, ...row }) => new ImageRow(image, { truncate, ...row }));
-    if (flags.quiet) {
-      if (format !== "")
-        complain("WARNING: Ignoring custom format, because both --format and --quiet are set.");
-      const ids = new Set(rows.map((row) => row.ID));
-      write(1, [...ids].map((id) => `${id}\n`).join(""));
-    } else if (format !== "" && format !== "table") write(1, await formatRows(format, rows, IMAGE_COLUMNS));
+    // A format of the user's own says more than --quiet does.
+    if (format !== "" && format !== "table") write(1, await formatRows(format, rows, IMAGE_COLUMNS));
+    else if (flags.quiet) write(1, rows.map((row) => `${row.ID}\n`).join(""));
     else {
       const columns = [
         "Repository",

@@ -2,7 +2,7 @@
 
 import { containerDir } from "../../common/paths.ts";
 import { bytesIn } from "../../common/tree.ts";
-import { type Columns, formatRows, goJson } from "../../docker/format.ts";
+import { type Columns, formatRows } from "../../docker/format.ts";
 import { IMAGE_COLUMNS, ImageRow } from "../../docker/images.ts";
 import { PS_COLUMNS, PsRow } from "../../docker/ps.ts";
 import { table } from "../../docker/table.ts";
@@ -67,27 +67,21 @@ async function verbose(usage: DiskUsage, format: string): Promise<string> {
   const truncate = format === "";
   const images = usage.images.images.map(({ image, ...usage }) => {
     const name = image.tags[0] ?? image.digests[0]?.split("@")[0];
-    return new ImageRow(image, { truncate, usage, ...(name !== undefined && { name: familiarName(name) }) });
+    const row = { truncate, usage, digest: "", ...(name !== undefined && { name: familiarName(name) }) };
+    return new ImageRow(image, row);
   });
   const containers = usage.containers.map(
     ({ container, bytes }) => new PsRow(container, { truncate, size: { writable: bytes, all: 0 } }),
   );
   const volumes = usage.volumes.map(({ volume, ...share }) => new VolumeRow(volume, share));
-  const all = { Images: images, Containers: containers, Volumes: volumes, BuildCache: [] };
-  const columns = { Images: IMAGE_COLUMNS, Containers: PS_COLUMNS, Volumes: VOLUME_COLUMNS };
-  if (format !== "" && format !== "json")
-    return formatRows(format, [all], { ...USAGE_COLUMNS, fields: Object.keys(all) });
-  if (format === "json") {
-    const objects = (rows: readonly object[], { fields }: Columns) =>
-      rows.map((row) =>
-        Object.fromEntries(fields.map((field) => [field, (row as Record<string, unknown>)[field]])),
-      );
-    return `${goJson({
-      Images: objects(images, columns.Images),
-      Containers: objects(containers, columns.Containers),
-      Volumes: objects(volumes, columns.Volumes),
+  if (format !== "") {
+    const all = {
+      Images: images.map((row) => asJson(row, IMAGE_COLUMNS)),
+      Containers: containers.map((row) => asJson(row, PS_COLUMNS)),
+      Volumes: volumes.map((row) => asJson(row, VOLUME_COLUMNS)),
       BuildCache: [],
-    })}\n`;
+    };
+    return formatRows(format, [all], { ...USAGE_COLUMNS, fields: Object.keys(all) });
   }
   const sections = [
     "Images space usage:\n",
@@ -101,6 +95,13 @@ async function verbose(usage: DiskUsage, format: string): Promise<string> {
   ];
   return sections.join("\n");
 }
+
+/** A row that is its columns as JSON, in whatever it lies. */
+const asJson = <R extends object>(row: R, { fields }: Columns): R =>
+  Object.defineProperty(row, "toJSON", {
+    value: () =>
+      Object.fromEntries(fields.map((field) => [field, (row as Readonly<Record<string, unknown>>)[field]])),
+  });
 
 const IMAGE_FIELDS = [
   "Repository",
