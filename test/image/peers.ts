@@ -1,68 +1,17 @@
 /**
  * Images to and from Docker itself: by archives and through a registry, the same bytes on both sides. Not part of the suite, since a
- * dockerd is large: `npm run test:peers` runs it where one is installed. It has folders and a mount namespace of its own, and
- * leaves nothing.
+ * dockerd is large: `npm run test:peers` runs it where one is installed.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
+import { Docker, NO_DOCKER } from "../support/docker.ts";
 import { busyboxArchive, busyboxMembers, layerTar } from "../support/image.ts";
 import { NO_REGISTRY, TestRegistry } from "../support/registry.ts";
 import { Sandbox } from "../support/sandbox.ts";
 
 setDefaultTimeout(60_000);
 
-const MISSING =
-  NO_REGISTRY ??
-  (Bun.which("dockerd") === null || Bun.which("docker") === null ? "dockerd is not installed" : undefined);
-
-class Docker {
-  readonly folder = mkdtempSync("/tmp/peer-");
-  readonly #socket = `unix://${this.folder}/docker.sock`;
-  readonly #daemon: ReturnType<typeof Bun.spawn>;
-
-  constructor() {
-    const { folder } = this;
-    const options = `--data-root ${folder}/data --exec-root /run/docker --host ${this.#socket} --pidfile ${folder}/pid`;
-    const network = "--bridge none --iptables=false --ip6tables=false";
-    const script = `mount -t tmpfs tmpfs /run && exec dockerd ${options} ${network} 2>${folder}/log`;
-    this.#daemon = Bun.spawn(["unshare", "--mount", "sh", "-c", script], {
-      stdio: ["ignore", "ignore", "inherit"],
-    });
-  }
-
-  async up(): Promise<void> {
-    while (this.#run("version").exitCode !== 0) {
-      if (this.#daemon.exitCode !== null) throw new Error(await Bun.file(`${this.folder}/log`).text());
-      await Bun.sleep(50);
-    }
-  }
-
-  ok(...args: string[]): string {
-    const { exitCode, stdout, stderr } = this.#run(...args);
-    if (exitCode !== 0) throw new Error(`docker ${args.join(" ")}: ${stderr.toString()}`);
-    return stdout.toString().trim();
-  }
-
-  id(image: string): string {
-    return this.ok("image", "inspect", "--format", "{{.Id}}", image);
-  }
-
-  /** Of the manifest by which the image is in a registry. */
-  digest(image: string, repository: string): string | undefined {
-    const digests = this.ok("image", "inspect", "--format", '{{join .RepoDigests " "}}', image).split(" ");
-    return digests.find((each) => each.startsWith(`${repository}@`))?.split("@")[1];
-  }
-
-  #run(...args: string[]) {
-    return Bun.spawnSync(["docker", "--host", this.#socket, "--config", `${this.folder}/client`, ...args]);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#daemon.kill("SIGTERM");
-    await this.#daemon.exited;
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-}
+const MISSING = NO_REGISTRY ?? NO_DOCKER;
 
 describe.skipIf(MISSING !== undefined)(`images and Docker${MISSING ? ` (skipped: ${MISSING})` : ""}`, () => {
   let docker: Docker;

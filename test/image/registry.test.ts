@@ -174,12 +174,13 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       proxy.stop();
     });
 
-    test("--all-tags, page by page", async () => {
+    test("--all-tags, page by page, and no page of another host", async () => {
       using place = new TestPlace();
       const proxy = new FaultyProxy(host);
+      const elsewhere = new FaultyProxy(host);
       const pages: Record<string, [tags: string[], link: string]> = {
         "": [["2"], '</v2/x/tags/list?n=1&last=2>; rel="next"'],
-        "?n=1&last=2": [["1"], ""],
+        "?n=1&last=2": [["1"], `<http://${elsewhere.host}/v2/x/tags/list>; rel="next"`],
       };
       proxy.fault = (_, url) => {
         if (!url.pathname.endsWith("/tags/list")) return undefined;
@@ -188,7 +189,8 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       };
       const pulled = await place.images.pull(`${proxy.host}/x`, { allTags: true });
       expect(pulled.map(({ reference }) => reference)).toEqual([`${proxy.host}/x:1`, `${proxy.host}/x:2`]);
-      proxy.stop();
+      expect(elsewhere.log).toEqual([]);
+      for (const each of [proxy, elsewhere]) each.stop();
     });
 
     test("an index: this machine's image, no attestation; another with --platform; one that it lacks", async () => {
@@ -211,9 +213,22 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       await place.images.pull(`${host}/multi`, { platform: "linux/arm/v7" });
       expect(place.images.get(`${host}/multi`).config.architecture).toBe("arm");
       const error = await failure(place.images.pull(`${host}/multi`, { platform: "linux/s390x" }));
-      expect(error.message).toBe("no matching manifest for linux/s390x in the manifest list entries");
+      expect(error).toMatchObject({
+        message: "no matching manifest for linux/s390x in the manifest list entries",
+        hint: `${host}/multi:latest is there for linux/arm/v6, linux/${ARCHITECTURE}.`,
+      });
       const single = await failure(place.images.pull(`${host}/multi:arm`, { platform: "linux/s390x" }));
-      expect(single.message).toContain("does not match the specified platform");
+      expect(single.message).toBe(
+        `image with reference ${host}/multi:arm was found but its platform (linux/arm) does not match the specified platform (linux/s390x)`,
+      );
+      const others = [{ ...arm, platform: { os: "linux", architecture: "arm", variant: "v6" } }];
+      const without = JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: others });
+      await put("multi/manifests/others", without, INDEX);
+      const mineIsMissing = await failure(place.images.pull(`${host}/multi:others`));
+      expect(mineIsMissing).toMatchObject({
+        message: `no matching manifest for linux/${ARCHITECTURE} in the manifest list entries`,
+        hint: `${host}/multi:others is there for linux/arm/v6.`,
+      });
     });
 
     test("zstd layers", async () => {
@@ -256,7 +271,13 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       expect(message).toBe("manifest for HOST/x:nope not found: manifest unknown: manifest unknown");
       using place = new TestPlace();
       const error = await failure(place.images.pull(`${host}/nothing/here`));
-      expect(error.message).toContain("not found");
+      expect(error.message).toBe(
+        `manifest for ${host}/nothing/here:latest not found: manifest unknown: manifest unknown`,
+      );
+      const all = await failure(place.images.pull(`${host}/nothing/here`, { allTags: true }));
+      expect(all.message).toBe(
+        `repository ${host}/nothing/here not found: name unknown: repository name not known to registry`,
+      );
     });
 
     test("denied", async () => {
@@ -274,8 +295,25 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       expect(message).toBe("HOST has answered with a web page (text/html) instead of manifest 1");
       const blob = await refused((_, url) => (ofBlob(url) ? html() : undefined));
       expect(blob.message).toMatch(
-        /^HOST has answered with a web page \(text\/html\) instead of blob sha256:/,
+        /^HOST has answered with a web page \(text\/html\) instead of blob sha256:[0-9a-f]{64}$/,
       );
+      const missing = await refused((_, url) =>
+        ofManifest(url) ? new Response("<html>", { status: 404, headers: html().headers }) : undefined,
+      );
+      expect(missing.message).toBe(
+        "manifest for HOST/x:1 not found: HOST has answered 404 with a web page (text/html)",
+      );
+      using place = new TestPlace();
+      const proxy = new FaultyProxy(host);
+      proxy.fault = (_, url) => (url.pathname.endsWith("/tags/list") ? html() : undefined);
+      const tags = await failure(place.images.pull(`${proxy.host}/x`, { allTags: true }));
+      expect(tags.message).toBe(
+        `${proxy.host} has answered with a web page (text/html) instead of the list of tags`,
+      );
+      proxy.fault = (_, url) => (url.pathname.endsWith("/tags/list") ? new Response("tags") : undefined);
+      const words = await failure(place.images.pull(`${proxy.host}/x`, { allTags: true }));
+      expect(words.message).toBe(`the list of tags of ${proxy.host} is not JSON`);
+      proxy.stop();
     });
 
     test("a manifest of 50 MB", async () => {
@@ -286,23 +324,30 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
 
     test("a manifest of schema 1, an artifact, a foreign layer, one that is two things", async () => {
       const config = { mediaType: "application/vnd.oci.image.config.v1+json", digest: sha256("x"), size: 1 };
-      const answer = (body: object, type = MANIFEST) =>
-        refused((_, url) => (ofManifest(url) ? json(body, type) : undefined));
-      const one = await answer({ schemaVersion: 1, fsLayers: [] });
-      expect(one.message).toContain("manifest of schema 1, which is no longer supported");
+      const answer = async (body: object, type = MANIFEST) => {
+        const { message } = await refused((_, url) => (ofManifest(url) ? json(body, type) : undefined));
+        return message.replace(sha256(JSON.stringify(body)), "ITSELF");
+      };
+      expect(await answer({ schemaVersion: 1, fsLayers: [] })).toBe(
+        "manifest ITSELF is a manifest of schema 1, which is no longer supported",
+      );
       const artifact = await answer({
         schemaVersion: 2,
         config: { ...config, mediaType: "application/x.y" },
         layers: [],
       });
-      expect(artifact.message).toContain("is not an image but an artifact: it holds application/x.y");
+      expect(artifact).toBe("manifest ITSELF is not an image but an artifact: it holds application/x.y");
       const mediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
       const foreign = await answer({ schemaVersion: 2, config, layers: [{ ...config, mediaType }] });
-      expect(foreign.message).toContain("is foreign");
+      expect(foreign).toBe(`manifest ITSELF: layer ${config.digest} is foreign, it must come from elsewhere`);
       const both = await answer({ schemaVersion: 2, config, layers: [], manifests: [] });
-      expect(both.message).toContain("is a manifest and an index at once");
+      expect(both).toBe("manifest ITSELF is a manifest and an index at once");
       const misnamed = await answer({ schemaVersion: 2, config, layers: [] }, INDEX);
-      expect(misnamed.message).toContain(`is called ${INDEX} but is a manifest`);
+      expect(misnamed).toBe(`manifest ITSELF is called ${INDEX} but is a manifest`);
+      expect(await answer({ schemaVersion: 2 })).toBe(
+        "manifest ITSELF is neither an image manifest nor an index",
+      );
+      expect(await answer([])).toBe("manifest ITSELF is not a JSON object");
     });
 
     test("wrong bytes: both digests are named, and nothing of them is kept", async () => {
@@ -492,6 +537,61 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       expect(place.images.get(`${host}/x:1`).config.rootfs.diff_ids).toHaveLength(3);
     });
 
+    test("connections that are reset in the middle of a blob", async () => {
+      using place = new TestPlace();
+      let resets = 0;
+      // Below HTTP, since a server that ends an answer early has not reset anything.
+      using resetting = Bun.listen<undefined>({
+        hostname: "127.0.0.1",
+        port: 0,
+        socket: {
+          async data(socket, bytes) {
+            const [line = "", ...lines] = bytes.toString("latin1").split("\r\n");
+            // TLS is tried first.
+            if (!line.startsWith("GET ")) return void socket.end();
+            const kept = lines
+              .filter((each) => /^(accept|range):/i.test(each))
+              .map((each) => each.split(": "));
+            const answer = await fetch(`http://${host}${line.split(" ")[1]}`, {
+              headers: kept as [string, string][],
+              decompress: false,
+            });
+            const body = new Uint8Array(await answer.arrayBuffer());
+            const headers = ["content-type", "content-range"].map(
+              (name) => `${name}: ${answer.headers.get(name) ?? ""}`,
+            );
+            const head = `HTTP/1.1 ${answer.status} x\r\ncontent-length: ${body.length}\r\n${headers.join("\r\n")}\r\n\r\n`;
+            socket.write(head);
+            const reset = body.length > 2 * MEGABYTE && resets < 3;
+            const sent = body.subarray(0, reset ? MEGABYTE : body.length);
+            for (let at = 0; at < sent.length; await Bun.sleep(1)) at += socket.write(sent.subarray(at));
+            if (!reset) return;
+            resets++;
+            socket.terminate();
+          },
+        },
+      });
+      const name = `127.0.0.1:${resetting.port}/x:1`;
+      await place.images.pull(name, { patience: { ...IMPATIENT, answer: 5000, stall: 5000, tries: 6 } });
+      expect(resets).toBe(3);
+      expect(readFileSync(`${place.top(name)}/top`, "utf8")).toBe("top");
+    });
+
+    test("a range that the registry does not have: it begins again", async () => {
+      using place = new TestPlace();
+      const proxy = new FaultyProxy(host);
+      const layers = (JSON.parse(await raw(`${host}/x:1`)) as { layers: { digest: string }[] }).layers;
+      mkdirSync(`${place.root}/partial`);
+      writeFileSync(`${place.root}/partial/${layers[1]?.digest.slice(7)}`, new Uint8Array(MEGABYTE));
+      proxy.fault = (request) =>
+        request.headers.has("range") ? new Response(null, { status: 416 }) : undefined;
+      await place.images.pull(`${proxy.host}/x:1`, { patience: IMPATIENT });
+      const asked = proxy.log.filter((line) => line.includes(layers[1]?.digest ?? ""));
+      expect(asked).toHaveLength(2);
+      expect(place.images.get(`${proxy.host}/x:1`).config.rootfs.diff_ids).toHaveLength(3);
+      proxy.stop();
+    });
+
     test("a registry without ranges begins again", async () => {
       using place = new TestPlace();
       const proxy = new FaultyProxy(host);
@@ -588,6 +688,11 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       await place.images.push(`${proxy.host}/ungranted:1`);
       // One for the layer, one for the config.
       expect(proxy.count("POST ")).toBe(2);
+      // What has no content yet has no name.
+      expect(proxy.log.slice(-2).map((line) => line.replace(/sha256.*|\?.*/, ""))).toEqual([
+        expect.stringMatching(/^PUT .*uploads/),
+        "PUT /v2/ungranted/manifests/1",
+      ]);
       expect(await raw(`${host}/ungranted:1`)).toBe(await raw(`${host}/x:2`));
       proxy.stop();
     });
@@ -613,6 +718,24 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       await place.images.push(`${proxy.host}/chunks:1`, { patience: IMPATIENT });
       expect(proxy.count("PATCH ")).toBe(4);
 
+      // A registry may want larger ones.
+      const chunks = proxy.fault;
+      const lengths: number[] = [];
+      proxy.fault = (request, url, forward) => {
+        const range = /^(\d+)-(\d+)$/.exec(request.headers.get("content-range") ?? "");
+        if (request.method === "PATCH" && range) lengths.push(Number(range[2]) - Number(range[1]) + 1);
+        if (!url.pathname.endsWith("/uploads/")) return chunks(request, url, forward);
+        url.search = "";
+        return forward().then((answer) => {
+          const headers = new Headers(answer.headers);
+          headers.set("oci-chunk-min-length", String(10 << 20));
+          return new Response(answer.body, { status: answer.status, headers });
+        });
+      };
+      await place.images.tag("large:1", `${proxy.host}/larger:1`);
+      await place.images.push(`${proxy.host}/larger:1`, { patience: IMPATIENT });
+      expect(lengths).toEqual([10 << 20, layer.length - (10 << 20)]);
+
       let failures = 0;
       proxy.fault = (request, url, forward) => {
         if (url.searchParams.has("mount")) url.search = "";
@@ -623,7 +746,7 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       await place.images.tag("large:1", `${proxy.host}/broken:1`);
       proxy.log.length = 0;
       await place.images.push(`${proxy.host}/broken:1`, { patience: IMPATIENT });
-      const digests = ["stream", "chunks", "broken"].map((name) => raw(`${host}/${name}:1`));
+      const digests = ["stream", "chunks", "larger", "broken"].map((name) => raw(`${host}/${name}:1`));
       expect(new Set(await Promise.all(digests)).size).toBe(1);
       using other = new TestPlace();
       await other.images.pull(`${host}/broken:1`);

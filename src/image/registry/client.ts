@@ -4,7 +4,7 @@
  */
 import { SampanError } from "../../common/error.ts";
 import { sha256 } from "../blobs.ts";
-import { MAX_MANIFEST, MEDIA } from "../manifest.ts";
+import { MAX_MANIFEST, MEDIA, parseObject } from "../manifest.ts";
 import { checkDigest } from "../reference.ts";
 import { Auth } from "./auth.ts";
 import type { Credentials } from "./credentials.ts";
@@ -221,10 +221,11 @@ export class Registry {
     let url: URL | undefined = await this.url("tags/list");
     for (let pages = 0; url && pages < 10_000; pages++) {
       const answer = await this.send(url, { method: "GET", scopes: [this.pullScope] });
+      const what = `the list of tags of ${this.endpoint.host}`;
       refuseHtml(answer, this.endpoint.host, "the list of tags");
       const bytes = await answer.bytes(MAX_LIST);
-      const list = (JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array())) as { tags?: unknown })
-        .tags;
+      if (!bytes) throw new SampanError("invalid", `${what} is larger than ${MAX_LIST} bytes`);
+      const { tags: list } = parseObject(bytes, what);
       if (Array.isArray(list)) tags.push(...list.filter((tag): tag is string => typeof tag === "string"));
       const next = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(answer.header("link") ?? "")?.[1];
       const before: URL = url;
