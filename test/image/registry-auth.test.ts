@@ -309,6 +309,35 @@ describe.skipIf(NO_REGISTRY !== undefined)("who may come in", () => {
     proxy.stop();
   });
 
+  test("a token by either name, for as long as it says, and a minute where it says nothing", async () => {
+    const names = ["token", "access_token"];
+    for (const [answer, asks] of [
+      [{ expires_in: 3600 }, 1],
+      [{}, 1],
+    ] as const)
+      for (const name of names) {
+        const proxy = new FaultyProxy(open.host);
+        let tokens = 0;
+        const refusals: string[] = [];
+        proxy.fault = (request, url) => {
+          if (url.pathname === "/token") return Response.json({ [name]: `t${++tokens}`, ...answer });
+          const given = request.headers.get("authorization");
+          if (given === `Bearer t${tokens}`) return undefined;
+          refusals.push(url.pathname);
+          const challenge = `Bearer realm="http://${proxy.host}/token",service="s"`;
+          return new Response("", { status: 401, headers: { "www-authenticate": challenge } });
+        };
+        using other = new TestPlace();
+        await other.images.pull(`${proxy.host}/x:1`);
+        expect({ name, tokens, refusals }).toEqual({
+          name,
+          tokens: asks,
+          refusals: ["/v2/", "/v2/x/manifests/1"],
+        });
+        proxy.stop();
+      }
+  });
+
   test("a token that runs out in the middle of a pull", async () => {
     const proxy = new FaultyProxy(open.host);
     const asked = tokens(proxy, 1);

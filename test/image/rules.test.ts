@@ -3,7 +3,9 @@
  * that have no other place.
  */
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import { zstdCompressSync } from "node:zlib";
 import { choose } from "../../src/image/platform.ts";
 import { dockerArchive, imageConfig, layerTar, type Member, sha256 } from "../support/image.ts";
 import { IMPATIENT } from "../support/registry.ts";
@@ -125,10 +127,41 @@ describe("manifests", () => {
     expect(await refused("size")).toBe(
       `manifest ${sha256(body)} has ${body.length} bytes, its descriptor says 7`,
     );
-    for (const digest of [`sha256:../../${"a".repeat(58)}`, "sha256:abc", `sha256:${"A".repeat(64)}`]) {
+    const bad = {
+      [`sha256:../../${"a".repeat(58)}`]: "invalid checksum digest format",
+      "sha256:abc": "invalid checksum digest length",
+      [`sha256:${"A".repeat(64)}`]: "invalid checksum digest format",
+    };
+    for (const [digest, message] of Object.entries(bad)) {
       registry.add("path", index([{ ...entry, digest }]), { "content-type": INDEX });
-      expect(await refused("path")).toMatch(/digest/);
+      expect(await refused("path")).toBe(message);
     }
+  });
+
+  test("2: blobs that are longer or shorter than their descriptor, and one that is here and is neither", async () => {
+    started();
+    const image = (tag: string, size: number) => {
+      const layers = [{ ...registry.blob(LAYER, `${OCI}layer.v1.tar`), size }];
+      registry.image(tag, [LAYER], { layers });
+    };
+    image("longer", LAYER.length - 1);
+    expect(await refused("longer")).toBe(
+      `${sha256(LAYER)} has more bytes than the ${LAYER.length - 1} of its descriptor`,
+    );
+    image("shorter", LAYER.length + 1);
+    expect(await refused("shorter")).toBe(`HOST ended ${sha256(LAYER)} after ${LAYER.length} bytes`);
+    registry.image("right", [LAYER]);
+    using place = new TestPlace();
+    await pull(place, "right");
+    registry.image("other", [LAYER, layerTar([file("b")])], {
+      layers: [
+        { ...registry.blob(LAYER, `${OCI}layer.v1.tar`), size: LAYER.length + 1 },
+        registry.blob(layerTar([file("b")]), `${OCI}layer.v1.tar`),
+      ],
+    });
+    expect((await failure(pull(place, "other"))).message).toBe(
+      `${sha256(LAYER)} has ${LAYER.length} bytes, its descriptor says ${LAYER.length + 1}`,
+    );
   });
 
   test("6: what refers to another image is an image; what has no config of an image is none", async () => {
@@ -168,13 +201,26 @@ describe("manifests", () => {
       urls: [`http://127.0.0.1:${elsewhere.port}/layer`],
     };
     started().image("1", [LAYER], { layers: [foreign] });
-    expect(await refused("1")).toMatch(/layer sha256:[0-9a-f]{64} is foreign, it must come from elsewhere$/);
+    expect((await refused("1")).replace(/^manifest sha256:[0-9a-f]{64}/, "manifest ITSELF")).toBe(
+      `manifest ITSELF: layer ${foreign.digest} is foreign, it must come from elsewhere`,
+    );
     expect(asked).toBe(0);
   });
 
   test("21: JSON that is nested a million deep is refused", async () => {
     started().add("deep", `{"layers":${"[".repeat(1_000_000)}`, { "content-type": MANIFEST });
     expect(await refused("deep")).toMatch(/^manifest sha256:[0-9a-f]{64} is not JSON$/);
+  });
+
+  test("21: a config of more than 8 MiB is not even asked for", async () => {
+    const config = {
+      mediaType: `${OCI}config.v1+json`,
+      digest: sha256("config"),
+      size: (8 << 20) + 1,
+    };
+    started().image("1", [LAYER], { config });
+    expect(await refused("1")).toBe(`config ${config.digest} has 8388609 bytes; the limit is 8388608`);
+    expect(registry.log.some(({ path }) => path.endsWith(config.digest))).toBe(false);
   });
 });
 
@@ -230,6 +276,48 @@ describe("4: of an index", () => {
   });
 });
 
+describe("11: plain http", () => {
+  // An address that is not loopback's, in the network namespace of the suite.
+  const ADDRESS = "192.0.2.7";
+  const own = process.getuid?.() === 0 && !Object.keys(networkInterfaces()).some((name) => name !== "lo");
+  const ip = (...args: string[]): boolean => Bun.spawnSync(["ip", ...args]).success;
+
+  test.skipIf(!own)("is spoken to loopback, and elsewhere only where the user has said so", async () => {
+    expect(ip("address", "add", `${ADDRESS}/32`, "dev", "lo")).toBe(true);
+    const asked: string[] = [];
+    started().image("1", [LAYER]);
+    const plain = Bun.serve({
+      hostname: ADDRESS,
+      port: 0,
+      fetch: (request) => {
+        asked.push(new URL(request.url).pathname);
+        return fetch(request.url.replace(/\/\/[^/]*/, `//${registry.name.replace("/x", "")}`), {
+          headers: { accept: request.headers.get("accept") ?? "" },
+        });
+      },
+    });
+    try {
+      using place = new TestPlace();
+      const name = `${ADDRESS}:${plain.port}/x:1`;
+      const error = await failure(place.images.pull(name, { patience: IMPATIENT }));
+      expect(error.message).toBe(
+        `cannot pull ${name}: ${ADDRESS}:${plain.port} does not speak TLS there, or wants a certificate of the client`,
+      );
+      expect(asked).toEqual([]);
+      for (const insecure of ["192.0.2.0/24", `${ADDRESS}:${plain.port}`]) {
+        writeFileSync(`${place.root}/registries.json`, JSON.stringify({ insecure: [insecure] }));
+        await place.images.pull(name, { patience: IMPATIENT });
+      }
+      expect(asked).toContain("/v2/x/manifests/1");
+      writeFileSync(`${place.root}/registries.json`, JSON.stringify({ insecure: ["192.0.3.0/24"] }));
+      expect((await failure(place.images.pull(name, { patience: IMPATIENT }))).message).toBe(error.message);
+    } finally {
+      plain.stop(true);
+      ip("address", "del", `${ADDRESS}/32`, "dev", "lo");
+    }
+  });
+});
+
 test("12: three blobs at a time, and not more", async () => {
   started().delay = 60;
   const layers = Array.from({ length: 8 }, (_, i) => layerTar([file(`f${i}`)]));
@@ -248,6 +336,28 @@ describe("layers", () => {
         { tags: ["t:1"], layers: [packed], image: { rootfs: { type: "layers", diff_ids: [sha256(layer)] } } },
       ]),
     );
+
+  test("5: what the type says of the compression counts for nothing", async () => {
+    started();
+    const zstd = zstdCompressSync(LAYER);
+    // zstd:chunked has its table of contents in a frame at the end that is skipped.
+    const chunked = Buffer.concat([zstd, Buffer.from([0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4])]);
+    const gzip = Bun.gzipSync(LAYER.slice());
+    const packed: [type: string, bytes: Uint8Array][] = [
+      [`${OCI}layer.v1.tar`, gzip],
+      [`${OCI}layer.v1.tar+gzip`, LAYER],
+      [`${OCI}layer.v1.tar+gzip`, zstd],
+      [`${OCI}layer.v1.tar+zstd`, gzip],
+      [`${OCI}layer.v1.tar+zstd`, chunked],
+      ["application/vnd.docker.image.rootfs.diff.tar.gzip", zstd],
+    ];
+    for (const [index, [type, bytes]] of packed.entries()) {
+      registry.image(`${index}`, [LAYER], { layers: [registry.blob(bytes, type)] });
+      using place = new TestPlace();
+      await pull(place, `${index}`);
+      expect(readFileSync(`${place.top(`${registry.name}:${index}`)}/a`, "utf8")).toBe("a");
+    }
+  });
 
   test("5: gzip with zeros behind it, as tapes have them", async () => {
     using place = new TestPlace();
@@ -287,6 +397,20 @@ describe("layers", () => {
 });
 
 describe("22: configs", () => {
+  test("a root filesystem that is not made of layers is refused", async () => {
+    started().image("1", [LAYER]);
+    const config = JSON.stringify({
+      architecture: "amd64",
+      os: "linux",
+      rootfs: { type: "mystery", diff_ids: [sha256(LAYER)] },
+    });
+    const descriptor = registry.blob(config, `${OCI}config.v1+json`);
+    registry.image("1", [LAYER], { config: descriptor });
+    expect(await refused("1")).toBe(
+      `config ${descriptor.digest} is not an image config: rootfs.diff_ids is missing`,
+    );
+  });
+
   test("what the engine does not know stays in it; no date is the year 1970; lists may be null", async () => {
     using place = new TestPlace();
     const config = JSON.stringify({
