@@ -66,8 +66,10 @@ async function changeLive(
         if (hold) keeper.hold(hold.type, hold.protocol, hold.address);
       }
       // Some are not the kernel's to lead.
-      const { attached, ensureResponder } = await load();
-      await ensureResponder(context, attached(context, id));
+      const { attached, ensureResponder, carrySoon } = await load();
+      const now = attached(context, id);
+      await ensureResponder(context, now);
+      carrySoon(context, now, 0);
     }
   } finally {
     keeper.close();

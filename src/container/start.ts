@@ -255,6 +255,15 @@ async function isServed(context: Context, { attached }: Start): Promise<boolean>
   return attached && !isRootless() ? (await load()).ensureResponder(context, attached) : true;
 }
 
+/** Milliseconds that a container in the foreground must have lasted: many end before. */
+const LASTS = 100;
+
+/** What is carried to it that it does not wait for. */
+async function carrySoon(context: Context, { attached, attach }: Start): Promise<void> {
+  if (attached && attached.ports.length > 0 && !isRootless())
+    (await load()).carrySoon(context, attached, attach ? LASTS : 0);
+}
+
 /** Docker's codes for a container that did not come to be: its clients pass them on. */
 export function startExitCode(error: SampanError): number {
   if (error.code === "command-not-found") return 127;
@@ -279,6 +288,7 @@ export async function start(
     launched = true;
     const connection = await launcher.launch(plan);
     if (!served) await isServed(context, options);
+    await carrySoon(context, options);
     const passing = options.attach === true && container.config.autoRemove;
     if (container.mounts) (await import("./volumes.ts")).noteMounts(context, container);
     if (connection.report) keepPlan(context, container.id, plan, connection.report, { passing });

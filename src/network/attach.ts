@@ -7,8 +7,8 @@ import { formatIp } from "../common/ip.ts";
 import type { Paths } from "../common/paths.ts";
 import { enginePath, type LaunchError, type Step } from "../launch/index.ts";
 import type { Store } from "../store/index.ts";
-import { carriedKey } from "./carried.ts";
-import { postsOf, standing } from "./dns/posts.ts";
+import { carriedKey, isCourtesy } from "./carried.ts";
+import { postsOf, standing, wake } from "./dns/posts.ts";
 import { resolverOf, SERVER } from "./dns/rules.ts";
 import { WITHIN } from "./dns/whom.ts";
 import { activate, join, subnetOf } from "./endpoints.ts";
@@ -138,13 +138,16 @@ function rejoin(
 }
 
 const targetOf = ({ destination }: Wishes, endpoints: readonly Endpoint[]): ReturnType<typeof portTarget> =>
-  destination === undefined ? portTarget(endpoints) : { ipv4: destination, ipv6: undefined, binding: "" };
+  destination === undefined
+    ? portTarget(endpoints)
+    : { ipv4: destination, ipv6: undefined, binding: "", carries: false };
 
 /** Where published ports lead: by the way that the container's answers take. */
 export function portTarget(endpoints: readonly Endpoint[]): {
   readonly ipv4: string | undefined;
   readonly ipv6: string | undefined;
   readonly binding: string;
+  readonly carries: boolean;
 } {
   const way4 = gatewayOf(endpoints, 4);
   const way6 = gatewayOf(endpoints, 6);
@@ -152,6 +155,7 @@ export function portTarget(endpoints: readonly Endpoint[]): {
     ipv4: way4?.network.driver === "bridge" ? way4.ipv4 : undefined,
     ipv6: way6?.network.driver === "bridge" ? way6.ipv6 : undefined,
     binding: way4?.network.options[OPTION.binding] ?? "",
+    carries: true,
   };
 }
 
@@ -219,13 +223,23 @@ export async function ensureResponder({ paths }: Place, { endpoints, ports }: At
   if (whom !== undefined) wanted.push(whom === WITHIN ? (endpoints[0]?.container ?? "") : whom);
   for (const port of ports) {
     const key = carriedKey(port);
-    if (key !== undefined) wanted.push(key);
+    if (key !== undefined && !isCourtesy(port, ports)) wanted.push(key);
   }
   if (wanted.length === 0) return true;
   const serves = (): boolean => standing(postsOf(paths), wanted) === "listens";
   if (serves()) return true;
   await (await import("./dns/start.ts")).startResponder(paths, wanted);
   return serves();
+}
+
+/**
+ * Has carried what nobody waits for, once the container runs: after `patience` milliseconds, since for one that ends at once
+ * nobody need begin with it.
+ */
+export function carrySoon({ paths }: Place, { ports }: Attached, patience: number): void {
+  if (!ports.some((port) => isCourtesy(port, ports))) return;
+  if (patience > 0) setTimeout(() => wake(paths), patience).unref();
+  else wake(paths);
 }
 
 /** What is there now, for a reader. */

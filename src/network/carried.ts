@@ -1,6 +1,6 @@
 /**
  * Published ports on IPv6 loopback, and on IPv6 addresses of this host for containers that have none of their own: neither can
- * be led anywhere by the kernel's rules. The responder's process carries these connections itself: TCP alone.
+ * be led anywhere by the kernel's rules. The responder's process carries these connections and datagrams itself.
  */
 import type { PublishedPort } from "./types.ts";
 
@@ -10,13 +10,27 @@ const isIp6 = (address: string): boolean => address.includes(":");
 
 /** Where to listen for a port; undefined: the kernel's rules do it. */
 export function carriedAddress({ protocol, address, destination }: Carried): string | undefined {
-  if (protocol !== "tcp" || !isIp6(address)) return undefined;
+  if (protocol === "sctp" || !isIp6(address)) return undefined;
+  if (address === "::1" || !isIp6(destination)) return address;
   // On :: the rules lead all but ::1; it is listened on as a whole, so that no other program has the port.
-  return address === "::1" || address === "::" || !isIp6(destination) ? address : undefined;
+  return protocol === "tcp" && address === "::" ? address : undefined;
 }
 
 /** How the responder's list of what it serves calls it; undefined: see `carriedAddress`. */
 export function carriedKey(port: Carried): string | undefined {
   const address = carriedAddress(port);
-  return address === undefined ? undefined : `[${address}]:${port.port}`;
+  if (address === undefined) return undefined;
+  return port.protocol === "tcp" ? `[${address}]:${port.port}` : `[${address}]:${port.port}/${port.protocol}`;
 }
+
+/**
+ * Whether it is only there because `-p 8080:80` means every address of this host, as Docker's proxy has it: then nobody waits
+ * for it, and if a program has it already it is left to that.
+ */
+export const isCourtesy = (port: Carried, all: readonly Carried[]): boolean =>
+  port.address === "::" &&
+  !isIp6(port.destination) &&
+  all.some(
+    ({ protocol, address, port: number, target }) =>
+      address === "0.0.0.0" && protocol === port.protocol && number === port.port && target === port.target,
+  );

@@ -18,6 +18,8 @@ interface Place {
   /** `0.0.0.0` and `::` stand for all of a family. */
   readonly address: string;
   readonly destination: string;
+  /** See `isCourtesy`. */
+  readonly courtesy?: true;
 }
 
 export interface Wanted {
@@ -28,6 +30,8 @@ export interface Wanted {
   readonly ipv6: string | undefined;
   /** For bindings that name no address. */
   readonly binding: string;
+  /** Whether IPv6 can be carried to a container that has none. */
+  readonly carries: boolean;
   /** The keeper's own plan publishes them. */
   readonly planned: boolean;
 }
@@ -43,15 +47,27 @@ export function takePorts(rows: NetworkRows, wanted: Wanted): PublishedPort[] {
   return taken;
 }
 
-function places(wanted: Wanted, { address }: PortBinding): Place[] {
+/** Whether this machine has IPv6 at all. */
+function hasIp6(): boolean {
+  try {
+    return readFileSync("/proc/net/if_inet6", "latin1") !== "";
+  } catch {
+    return false;
+  }
+}
+
+function places(wanted: Wanted, { address, protocol }: PortBinding): Place[] {
   const { ipv4, ipv6, binding } = wanted;
   const found: Place[] = [];
-  const own = address === "" ? binding : address;
+  // What a network says of all addresses is Docker's way to say nothing.
+  const own = address !== "" ? address : binding === "0.0.0.0" ? "" : binding;
   if (own === "" || own === "0.0.0.0") {
     if (ipv4) found.push({ address: "0.0.0.0", destination: ipv4 });
   } else if (!own.includes(":") && ipv4) found.push({ address: own, destination: ipv4 });
-  if (own === "" || own === "::") {
+  if (own === "") {
     if (ipv6) found.push({ address: "::", destination: ipv6 });
+    else if (ipv4 && wanted.carries && protocol !== "sctp" && hasIp6())
+      found.push({ address: "::", destination: ipv4, courtesy: true });
   } else if (own.includes(":")) {
     // ::1 leads nowhere in the kernel: whoever listens there in the container's name needs the address all the same.
     const destination = ipv6 ?? ipv4;
@@ -75,10 +91,11 @@ function take(rows: NetworkRows, wanted: Wanted, binding: PortBinding): Publishe
   for (let tried = 0; tried < count; tried++) {
     const port = first + ((begin + tried) % count);
     conflict = undefined;
-    for (const { address, destination } of at) {
+    for (const { address, destination, courtesy } of at) {
       const place = { protocol, address, port };
       conflict ??= holderOf(rows, place);
-      if (conflict || !(choice || carriedAddress({ ...place, destination, target }) !== undefined)) continue;
+      const looks = choice || (!courtesy && carriedAddress({ ...place, destination, target }) !== undefined);
+      if (conflict || !looks) continue;
       if (isTaken((listening ??= listeners(protocol)), place)) conflict = () => portInUse(place);
     }
     if (!conflict)

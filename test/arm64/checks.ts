@@ -198,7 +198,7 @@ const NETWORK = [
     command sampan run -d --name c -p 8080:80 busybox sh -c 'mkdir /www; echo page >/www/index.html; exec httpd -f -h /www'
     id=c
     is "$(sampan exec c ip -o -4 addr show eth0 | awk '{ print $4 }')" 172.17.0.2/16
-    is "$(sampan port c)" "80/tcp -> 0.0.0.0:8080"
+    is "$(sampan port c | head -1)" "80/tcp -> 0.0.0.0:8080"
     is "$(wget -qO- http://127.0.0.1:8080/)" page`,
   ),
   check(

@@ -48,6 +48,11 @@ export function standing(posts: Posts, wanted: readonly string[]): Standing {
 /** Starts one that lives on by itself; what it says is that it is ready. */
 export const spawnResponder = ({ root, run }: Paths) => startEngine("pipe", "names", root, run);
 
+/** Starts one that nobody waits for. One that lives sees by itself what was written down. */
+export function wake(paths: Paths): void {
+  if (!isLocked(postsOf(paths).lock)) spawnResponder(paths).unref();
+}
+
 /**
  * Starts it again if it was killed: one that leaves in order takes its file along. Every command asks, so that it costs one
  * look; nobody waits for it.

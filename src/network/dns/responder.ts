@@ -162,7 +162,8 @@ export class Responder {
     }
     for (const [key, port] of wanted) {
       if (this.#carried.has(key)) continue;
-      const { carry } = await import("./carry.ts");
+      const { carryConnections, carryDatagrams } = await import("./carry.ts");
+      const carry = port.protocol === "udp" ? carryDatagrams : carryConnections;
       const end = await carry(carriedAddress(port) ?? "", port);
       if (end) this.#carried.set(key, { port, end });
     }

@@ -198,7 +198,7 @@ describe("ports", () => {
     );
     // A range goes around what is taken.
     await sleeper("--name", "around", "-p", "8100-8102:80");
-    expect(await world.ok("port", "around")).toBe("80/tcp -> 0.0.0.0:8102");
+    expect(await world.ok("port", "around")).toBe("80/tcp -> 0.0.0.0:8102\n80/tcp -> [::]:8102");
     listener.kill("SIGKILL");
     await listener.exited;
     expect(await refusal("run", "--rm", "-p", "10.1.2.3:8103:80", "host", "true")).toBe(
@@ -240,7 +240,7 @@ print(1,flush=True);time.sleep(60)`,
   test("all that are exposed, at ports that are free; one address alone", async () => {
     await world.serve("exposing", "-P", "--expose", "80", "--expose", "90/udp", "-p", "127.0.0.1:8104:80");
     expect(await world.ok("port", "exposing")).toMatch(
-      /^80\/tcp -> 127\.0\.0\.1:8104\n90\/udp -> 0\.0\.0\.0:\d+$/,
+      /^80\/tcp -> 127\.0\.0\.1:8104\n90\/udp -> 0\.0\.0\.0:(\d+)\n90\/udp -> \[::\]:\1$/,
     );
     expect(await world.ok("port", "exposing", "80")).toBe("127.0.0.1:8104");
     expect(await refusal("port", "exposing", "81")).toBe(
@@ -254,7 +254,8 @@ print(1,flush=True);time.sleep(60)`,
   test("changed while it runs, and as they are after the keeper has started it again", async () => {
     await world.serve("changing", "-p", "8110:80", "--restart", "always");
     await world.ok("update", "--publish-add", "8111:80", "--publish-rm", "8110:80", "changing");
-    expect(await world.ok("port", "changing")).toBe("80/tcp -> 0.0.0.0:8111");
+    const published = "80/tcp -> 0.0.0.0:8111\n80/tcp -> [::]:8111";
+    expect(await world.ok("port", "changing")).toBe(published);
     expect(await world.fromFar("10.9.0.1", 8111)).toBe("10.9.0.2");
     expect(await world.fromFar("10.9.0.1", 8110)).toBeUndefined();
     // Its old port is anybody's again.
@@ -267,7 +268,7 @@ print(1,flush=True);time.sleep(60)`,
     for (let i = 0; i < 600 && (await world.fromFar("10.9.0.1", 8111)) === undefined; i++)
       await Bun.sleep(20);
     expect(await world.fromFar("10.9.0.1", 8111)).toBe("10.9.0.2");
-    expect(await world.ok("port", "changing")).toBe("80/tcp -> 0.0.0.0:8111");
+    expect(await world.ok("port", "changing")).toBe(published);
     await world.ok("rm", "-f", "changing");
     expect(world.elements("any4")).toBe("");
   });
@@ -380,13 +381,14 @@ except OSError as error:
     await Promise.all(ports.map((port) => world.ok("update", "--publish-add", `${port}:${port}`, "busy")));
     const bindings = JSON.parse(await world.ok("inspect", "-f", "{{json .HostConfig.PortBindings}}", "busy"));
     expect(Object.keys(bindings).sort()).toEqual(ports.map((port) => `${port}/tcp`));
-    expect((await world.ok("port", "busy")).split("\n").length).toBe(6);
+    expect((await world.ok("port", "busy")).split("\n").length).toBe(12);
     await Promise.all(
       ports.slice(0, 5).map((port) => world.ok("update", "--publish-rm", `${port}:${port}`, "busy")),
     );
-    expect(await world.ok("port", "busy")).toBe("8135/tcp -> 0.0.0.0:8135");
+    const last = "8135/tcp -> 0.0.0.0:8135\n8135/tcp -> [::]:8135";
+    expect(await world.ok("port", "busy")).toBe(last);
     await world.ok("restart", "-t", "0", "busy");
-    expect(await world.ok("port", "busy")).toBe("8135/tcp -> 0.0.0.0:8135");
+    expect(await world.ok("port", "busy")).toBe(last);
     await world.ok("rm", "-f", "busy");
   });
 });

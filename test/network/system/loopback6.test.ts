@@ -1,5 +1,5 @@
-/** Ports on IPv6 loopback, where no rule of the kernel leads anywhere. */
-import { afterAll, expect, test } from "bun:test";
+/** Ports on IPv6 loopback, and on IPv6 for containers that have none, where no rule of the kernel leads anywhere. */
+import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { Sandbox } from "../../support/sandbox.ts";
 
@@ -33,4 +33,78 @@ test("and no longer than that", async () => {
   await sandbox.ok("rm", "-f", "web");
   while (existsSync(`${sandbox.root}/run/names/ready`)) await Bun.sleep(10);
   expect(ask("x", 8081)).toBe("");
+});
+
+describe("a port that was published without an address, for a container without IPv6,", () => {
+  const CAT = ["socat", "UDP-LISTEN:81,fork", "EXEC:cat"];
+  const datagram = (text: string, port: number): string =>
+    Bun.spawnSync(["socat", "-t", "1", "-", `UDP6:[::1]:${port}`], {
+      stdin: new TextEncoder().encode(text),
+      stderr: "ignore",
+    }).stdout.toString();
+
+  test("answers on this machine's IPv6 addresses too, as Docker's proxy does it", async () => {
+    await sandbox.ok(
+      "run",
+      "-d",
+      "--name",
+      "four",
+      "-p",
+      "8082:80",
+      "host",
+      "socat",
+      "TCP-LISTEN:80,fork",
+      "EXEC:cat",
+    );
+    await sandbox.ok("run", "-d", "--name", "udp", "-p", "8083:81/udp", "host", ...CAT);
+    expect(await sandbox.ok("port", "four")).toBe("80/tcp -> 0.0.0.0:8082\n80/tcp -> [::]:8082");
+    expect(await sandbox.ok("port", "udp")).toBe("81/udp -> 0.0.0.0:8083\n81/udp -> [::]:8083");
+    expect(await answer("over six", 8082)).toBe("over six");
+    let said = "";
+    while ((said = datagram("by six", 8083)) === "") await Bun.sleep(20);
+    expect(said).toBe("by six");
+    // Two who send are told apart.
+    expect([datagram("one", 8083), datagram("two", 8083)]).toEqual(["one", "two"]);
+  });
+
+  test("is so again when the responder was killed", async () => {
+    const responder = Bun.spawnSync(["pgrep", "-f", `names ${sandbox.root}`])
+      .stdout.toString()
+      .trim();
+    process.kill(Number(responder), "SIGKILL");
+    while (ask("x", 8082) !== "") await Bun.sleep(10);
+    await sandbox.ok("ps");
+    expect(await answer("once more", 8082)).toBe("once more");
+  });
+
+  test("is left to a program that has it there already; of IPv4 alone it is with 0.0.0.0", async () => {
+    const taken = Bun.spawn(["socat", "TCP6-LISTEN:8084,ipv6only,fork,reuseaddr", "SYSTEM:echo mine"]);
+    expect(await answer("", 8084)).toBe("mine\n");
+    const server = ["socat", "TCP-LISTEN:80,fork", "EXEC:cat"];
+    await sandbox.ok(
+      "run",
+      "-d",
+      "--name",
+      "late",
+      "-p",
+      "8084:80",
+      "-p",
+      "0.0.0.0:8085:80",
+      "host",
+      ...server,
+    );
+    expect(await sandbox.ok("port", "late")).toBe(
+      "80/tcp -> 0.0.0.0:8084\n80/tcp -> 0.0.0.0:8085\n80/tcp -> [::]:8084",
+    );
+    // Whoever asks for IPv6 by name is told.
+    const asked = await sandbox.cli("run", "--rm", "-p", "[::]:8084:80", "host", "true");
+    expect(asked.stderr).toContain("Bind for [::]:8084 failed: port is already allocated");
+    await sandbox.ok("rm", "-f", "late");
+    const alone = await sandbox.cli("run", "--rm", "-p", "[::]:8084:80", "host", "true");
+    expect(alone.stderr).toContain("failed to bind host port [::]:8084/tcp: address already in use");
+    expect(ask("", 8084)).toBe("mine\n");
+    taken.kill("SIGKILL");
+    await taken.exited;
+    await sandbox.ok("rm", "-f", "four", "udp");
+  });
 });
