@@ -237,7 +237,9 @@ export async function ensureResponder({ paths }: Place, { endpoints, ports }: At
  * nobody need begin with it.
  */
 export function carrySoon({ paths }: Place, { ports }: Attached, patience: number): void {
-  if (!ports.some((port) => isCourtesy(port, ports))) return;
+  let any = false;
+  for (const port of ports) any ||= isCourtesy(port, ports);
+  if (!any) return;
   if (patience > 0) setTimeout(() => wake(paths), patience).unref();
   else wake(paths);
 }

@@ -27,10 +27,10 @@ export function carriedKey(port: Carried): string | undefined {
  * Whether it is only there because `-p 8080:80` means every address of this host, as Docker's proxy has it: then nobody waits
  * for it, and if a program has it already it is left to that.
  */
-export const isCourtesy = (port: Carried, all: readonly Carried[]): boolean =>
-  port.address === "::" &&
-  !isIp6(port.destination) &&
-  all.some(
-    ({ protocol, address, port: number, target }) =>
-      address === "0.0.0.0" && protocol === port.protocol && number === port.port && target === port.target,
-  );
+export function isCourtesy(port: Carried, all: readonly Carried[]): boolean {
+  if (port.address !== "::" || isIp6(port.destination)) return false;
+  for (const { protocol, address, port: number, target } of all)
+    if (address === "0.0.0.0" && protocol === port.protocol && number === port.port && target === port.target)
+      return true;
+  return false;
+}

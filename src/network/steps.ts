@@ -267,8 +267,8 @@ export function holdOf(
   published: PublishedPort,
 ): { readonly type: number; readonly protocol: number; readonly address: Uint8Array } | undefined {
   const { protocol, address, port } = published;
-  const ip = parseIp(address);
-  if (!ip || carriedAddress(published) !== undefined) return undefined;
+  const ip = carriedAddress(published) === undefined ? parseIp(address) : undefined;
+  if (!ip) return undefined;
   const four = ip.length === 4;
   const bytes = new Uint8Array(four ? 16 : 28);
   bytes[0] = four ? AF_INET : AF_INET6;
@@ -297,9 +297,10 @@ function holdStep(published: PublishedPort): Step | undefined {
 export function elementsOf(ports: readonly PublishedPort[]): Map<string, Element[]> {
   const maps = new Map<string, Element[]>();
   for (const { protocol, address, port, destination, target } of ports) {
+    if (address === "::1" || address.includes(":") !== destination.includes(":")) continue;
     const from = parseIp(address);
     const to = parseIp(destination);
-    if (!from || !to || from.length !== to.length || address === "::1") continue;
+    if (!from || !to) continue;
     const all = address === "0.0.0.0" || address === "::";
     const { map, element } = publishedElement({
       protocol,

@@ -3,7 +3,7 @@
  * answers on the container's own loopback.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { World } from "./world.ts";
 
 let world: World;
@@ -173,7 +173,7 @@ describe("the responder", () => {
   test("whose keeper was killed is let go too", async () => {
     await idle("lost", "--network", "wire", "--ip", "10.9.0.61");
     const id = await idOf("lost");
-    const keeper = Number(readFileSync(`${world.box.root}/run/${id.slice(0, 12)}/pid`, "utf8").split(" ")[0]);
+    const keeper = Number(readlinkSync(`${world.box.root}/run/${id.slice(0, 12)}/pid`).split(" ")[0]);
     process.kill(keeper, "SIGKILL");
     while ((await world.ok("ps", "-q", "--filter", "name=lost")) !== "") await Bun.sleep(10);
     while (ready().includes(id)) await Bun.sleep(10);
