@@ -23,7 +23,7 @@ export async function intoFile(
   const part = there && !there.isFile() ? output : `${output}.part-${process.pid}`;
   const fd = open(part, output, part !== output);
   try {
-    await work((bytes) => write(fd, bytes));
+    await work((bytes) => write(fd, bytes, output));
     if (part !== output) renameSync(part, output);
   } catch (error) {
     if (part !== output) rmSync(part, { force: true });

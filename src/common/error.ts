@@ -41,26 +41,27 @@ export interface ErrorDetail {
   readonly cause?: unknown;
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  EACCES: "permission denied",
-  EROFS: "read-only file system",
-  EISDIR: "is a directory",
-  ENOENT: "no such file or directory",
-  ENOTDIR: "not a directory",
-};
-
-/** Why a file of the caller's could not be read, in the C library's words. */
-export function fileReason(error: unknown): string {
-  const { code, message } = error as { code?: string; message?: string };
-  return REASONS[code ?? ""] ?? message ?? String(error);
-}
-
 const NO_ROOM: Readonly<Record<string, string>> = {
   ENOSPC: "no space left on device",
   SQLITE_FULL: "no space left on device",
   EDQUOT: "disk quota exceeded",
   EROFS: "read-only file system",
 };
+
+const REASONS: Readonly<Record<string, string>> = {
+  ...NO_ROOM,
+  EACCES: "permission denied",
+  EFBIG: "file too large",
+  EISDIR: "is a directory",
+  ENOENT: "no such file or directory",
+  ENOTDIR: "not a directory",
+};
+
+/** Why a file of the caller's could not be read or written, in the C library's words. */
+export function fileReason(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string };
+  return REASONS[code ?? ""] ?? message ?? String(error);
+}
 
 /** Whether it says that a file of the engine's cannot be written now: the disk is full, or read-only. */
 export function isDiskError(error: unknown): boolean {

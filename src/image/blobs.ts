@@ -13,7 +13,7 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
-import { SampanError } from "../common/error.ts";
+import { diskError, SampanError } from "../common/error.ts";
 import { checkDigest } from "./reference.ts";
 
 export interface BlobInfo {
@@ -30,12 +30,7 @@ export function writeAll(fd: number, bytes: Uint8Array, path: string): void {
   try {
     for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done);
   } catch (error) {
-    const errno = String((error as { code?: string }).code);
-    const what = errno === "ENOSPC" ? "no space left on the device" : errno;
-    throw new SampanError("unavailable", `${path}: ${what}`, {
-      kernel: { syscall: "write", errno, path },
-      cause: error,
-    });
+    throw diskError(error, path);
   }
 }
 

@@ -9,9 +9,11 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { Images } from "../../src/image/index.ts";
+import { Store } from "../../src/store/index.ts";
 import { dockerArchive, layerTar, type Member, sha256 } from "../support/image.ts";
 import { ROOT, WITHOUT_ROOT } from "./merged.ts";
-import { failure, TestPlace } from "./place.ts";
+import { failure, pieces, TestPlace } from "./place.ts";
 
 setDefaultTimeout(60_000);
 
@@ -141,7 +143,54 @@ describe.skipIf(!ROOT)(`a full disk${WITHOUT_ROOT}`, () => {
     const script = `mount -t tmpfs -o size=16m tmpfs ${full} && ${process.execPath} ${WORKER} ${full} ${archive}; echo $?; find ${full}/tmp ${full}/layers -mindepth 1`;
     const run = Bun.spawnSync(["unshare", "-m", "sh", "-c", script]);
     expect(run.stdout.toString()).toBe("1\n");
-    expect(run.stderr.toString()).toContain("no space left on the device");
+    expect(run.stderr.toString()).toMatch(
+      /(layer sha256:[0-9a-f]{64}: writing "[ab]\/\d+\/\d+"|writing \S+\/tmp\/blob-\S+): no space left on device\n/,
+    );
+  });
+
+  test("is named by whatever writes there: a stream that is loaded, an import, a commit", async () => {
+    using place = new TestPlace();
+    const disk = `${place.root}/disk`;
+    mkdirSync(disk);
+    expect(Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=4m", "none", disk]).success).toBe(true);
+    try {
+      const paths = { root: disk, run: `${disk}/run` };
+      const store = Store.open(paths);
+      const images = new Images(store, paths);
+      await images.load(pieces(dockerArchive([{ tags: ["base:1"], layers: [layerTar([file("a")])] }])));
+      const big = layerTar([file("big", new Uint8Array(6 << 20))]);
+      const full = /^writing \S+\/disk\/tmp\/blob-\S+: no space left on device$/;
+      for (const work of [
+        () => images.load(pieces(dockerArchive([{ tags: ["big:1"], layers: [big] }]))),
+        () => images.import(pieces(big), {}),
+        () => images.commit({ parent: images.get("base:1"), config: {}, createdBy: "sh" }, pieces(big)),
+      ]) {
+        const error = (await failure(work())) as Error & { hint?: string };
+        expect(error.message).toMatch(full);
+        expect(error.hint).toContain("`sampan system prune` removes what nobody uses");
+        expect(readdirSync(`${disk}/tmp`)).toEqual([]);
+        expect(images.list()).toHaveLength(2);
+      }
+      // What arrives as little and grows.
+      const packed = Bun.gzipSync(big.slice());
+      const small = {
+        tags: ["big:1"],
+        layers: [packed],
+        image: { rootfs: { type: "layers", diff_ids: [sha256(big)] } },
+      };
+      expect((await failure(images.load(pieces(dockerArchive([small]))))).message).toBe(
+        `layer ${sha256(packed)}: writing "big": no space left on device`,
+      );
+      expect(readdirSync(`${disk}/tmp`)).toEqual([]);
+      // What was there before is whole, and there is room again.
+      await images.commit(
+        { parent: images.get("base:1"), config: {}, createdBy: "sh", reference: "more:1" },
+        pieces(layerTar([file("b")])),
+      );
+      store.close();
+    } finally {
+      Bun.spawnSync(["umount", disk]);
+    }
   });
 });
 

@@ -485,7 +485,7 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
         store.close();
         // It arrives and is unpacked at the same time: either may be the first to find the disk full.
         expect(error.message).toMatch(
-          /(\/partial\/[0-9a-f]{64}|^layer sha256:[0-9a-f]{64}: "\w+"): no space left on the device$/,
+          /^(writing \S+\/partial\/[0-9a-f]{64}|layer sha256:[0-9a-f]{64}: writing "\w+"): no space left on device$/,
         );
       } finally {
         Bun.spawnSync(["umount", root]);

@@ -255,6 +255,46 @@ test.skipIf(NO_BUSYBOX !== undefined)("an image for another machine: create and 
   expect((await box.cli("create", ...rest)).stderr).toBe(warning);
 });
 
+test.skipIf(NO_BUSYBOX !== undefined)("128 layers: a container of them runs, and is committed", async () => {
+  await using box = new Sandbox();
+  const layers = [
+    layerTar(busyboxMembers()),
+    ...Array.from({ length: 127 }, (_, i) => layer(`f${i}`, i + 1)),
+  ];
+  writeFileSync(`${box.root}/deep.tar`, dockerArchive([{ tags: ["deep:1"], layers }]));
+  await box.ok("load", "-i", `${box.root}/deep.tar`);
+  const run = (name: string, image: string, script: string) =>
+    box.ok("run", "--name", name, "--network", "none", image, "sh", "-c", script);
+  const wanted = "cd /; ls -d f* | wc -l; cat f0 f126 | wc -c";
+  expect(await run("c", "deep:1", `${wanted}; rm f0; echo new > f1`)).toBe("127\n128");
+  expect(await box.ok("diff", "c")).toBe("D /f0\nC /f1");
+  await box.ok("commit", "c", "deeper:1");
+  expect(await run("d", "deeper:1", "cd /; ls -d f* | wc -l; cat f1")).toBe("126\nnew");
+});
+
+test("what cannot be written says where it was to go", async () => {
+  await using box = new Sandbox();
+  writeFileSync(`${box.root}/image.tar`, dockerArchive([{ tags: ["a:1"], layers: [layer("f", 10_000)] }]));
+  await box.ok("load", "-i", `${box.root}/image.tar`);
+  await box.ok("create", "--name", "c", "a:1", "/x");
+  const to = async (...args: string[]) => {
+    const script = '"$0" "$@" > /dev/full';
+    const child = Bun.spawn(["sh", "-c", script, SAMPAN, ...args], { env: box.env, stderr: "pipe" });
+    return { stderr: await new Response(child.stderr).text(), code: await child.exited };
+  };
+  const full = { code: 1, stderr: "sampan: cannot write standard output: no space left on device\n" };
+  for (const args of [["save", "a:1"], ["export", "c"], ["cp", "c:/f", "-"], ["images"], ["history", "a:1"]])
+    expect({ args, ...(await to(...args)) }).toEqual({ args, ...full });
+  expect(await box.cli("save", "-o", "/dev/full", "a:1")).toEqual({
+    code: 1,
+    stdout: "",
+    stderr: "sampan: cannot write /dev/full: no space left on device\n",
+  });
+  expect((await box.cli("save", "-o", box.root, "a:1")).stderr).toBe(
+    `sampan: cannot write ${box.root}: is a directory\n`,
+  );
+});
+
 describe.skipIf(NO_REGISTRY !== undefined)("a registry's names and manifests", () => {
   let registry: TestRegistry;
   let box: Sandbox;

@@ -4,7 +4,7 @@
  * one line of JSON on fd 1. Without root there is no chroot; LayerFolder's own care is then the only wall.
  */
 import { fstatSync } from "node:fs";
-import { SampanError } from "../../common/error.ts";
+import { diskError, SampanError } from "../../common/error.ts";
 import { type InflateLimits, openCompressed } from "../compression.ts";
 import { growing, pieces } from "../pieces.ts";
 import { chroot, load, SysError } from "../sys.ts";
@@ -118,8 +118,6 @@ async function diffHash(job: UnpackJob): Promise<DiffId> {
 
 const REASONS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "the file name is too long for this filesystem",
-  ENOSPC: "no space left on the device",
-  EDQUOT: "the disk quota is exceeded",
   EFBIG: "the file is too large for this filesystem",
   EPERM: "the operation is not permitted",
   EACCES: "permission denied",
@@ -131,11 +129,11 @@ function refusal(error: unknown): UnpackAnswer {
     return { ok: false, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) };
   if (error instanceof SysError) {
     const { syscall, errno, path } = error;
-    return {
-      ok: false,
-      message: `${quote(path.replace(/^\//, ""))}: ${REASONS[errno] ?? `${syscall} says ${errno}`}`,
-      kernel: { syscall, errno, path },
-    };
+    const name = quote(path.replace(/^\//, ""));
+    const full = diskError({ code: errno }, name);
+    if (full instanceof SampanError) return refusal(full);
+    const message = `${name}: ${REASONS[errno] ?? `${syscall} says ${errno}`}`;
+    return { ok: false, message, kernel: { syscall, errno, path } };
   }
   return { ok: false, message: error instanceof Error ? error.message : String(error) };
 }

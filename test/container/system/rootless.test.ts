@@ -10,7 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { busyboxArchive } from "../../support/image.ts";
+import { busyboxArchive, layerTar } from "../../support/image.ts";
 import { REPO } from "../../support/sandbox.ts";
 
 const UID = 23456;
@@ -134,7 +134,7 @@ test("kill -9 of a user's keeper takes all with it, who carries its packets too"
   const said = await asUser(
     `${UID}:700000:65536\n`,
     "sampan run -d --name web -p 127.0.0.1:8199:80 host sleep 1000 > /dev/null",
-    "keeper=$(cut -d' ' -f1 $XDG_RUNTIME_DIR/sampan/*/pid)",
+    "keeper=$(readlink $XDG_RUNTIME_DIR/sampan/*/pid | cut -d' ' -f1)",
     `own="${children("$keeper")}"; for p in $own; do own="$own ${children("$p")}"; done; echo $own | wc -w`,
     "kill -9 $keeper; for p in $own; do while [ -d /proc/$p ]; do sleep 0.02; done; done",
     "sampan ps -a --format '{{.Names}} {{.State}}'",
@@ -218,6 +218,8 @@ describe("files", () => {
   ] as const)
     test(`with ${ids} cp, diff, export and commit work, running or not`, async () => {
       busyboxArchive(folder, { tag: "app:latest" });
+      const device = { name: "null", type: "char", major: 1, minor: 3 } as const;
+      writeFileSync(`${folder}/device.tar`, layerTar([device]));
       const owner = ids === "one id" ? "0:0" : "33:34";
       const said = await asUser(
         ranges,
@@ -235,6 +237,8 @@ describe("files", () => {
         "sampan cp web:/mine/g - | tar -xO",
         "sampan export web | tar -t | grep mine",
         "sampan commit web kept > /dev/null",
+        "sampan cp /dev/zero web:/zero",
+        `sampan cp - web:/ < ${folder}/device.tar`,
         "sampan run --rm kept sh -c 'cat /mine/f; ls /bin/awk'",
         "sampan create --name machine host sh -c 'cat /home/x' > /dev/null",
         "sampan cp home/f machine:/home/x && sampan start -a machine; sampan diff machine",
@@ -257,6 +261,8 @@ describe("files", () => {
         "mine/",
         "mine/f",
         "mine/g",
+        'sampan: "zero" is a device, which only the machine\'s own root may make',
+        'sampan: "null" is a device, which only the machine\'s own root may make',
         "inside",
         "ls: /bin/awk: No such file or directory",
         "outside",
