@@ -12,7 +12,15 @@ import { CLONE, type NamespaceName, type Step } from "../launch/index.ts";
 import { RLIMITS } from "../runtime/index.ts";
 import { quote } from "./as-run.ts";
 import { cgroupsText } from "./sh-cgroups.ts";
-import { addressesText, type Instead, linksText, onlyEngine } from "./sh-network.ts";
+import {
+  addressesText,
+  type Instead,
+  linksText,
+  onlyEngine,
+  PUBLISH,
+  publishedElements,
+  UNPUBLISH,
+} from "./sh-network.ts";
 import { program } from "./sh-program.ts";
 import { filesHeading, filesOf, leftOut } from "./sh-rootfs.ts";
 import { aside, comment, endOf, heading, of } from "./sh-words.ts";
@@ -37,7 +45,8 @@ export function asSh(input: ShInput): string {
   const count = steps.filter(({ column }) => column !== "after").length;
   const inside = steps.filter(({ column }) => column === "inside");
   const { text: cgroups, place } = cgroupsText(steps, cgroupPath);
-  const outside = outsideText(steps, input.instead);
+  const ports = publishedElements(steps, input.instead);
+  const outside = outsideText(steps, input.instead, ports);
   const all = stages(steps);
   const files = filesOf(inside, { run, cgroup: place, volumes });
   const bodies = all.map(({ body }) => files(body));
@@ -57,12 +66,14 @@ export function asSh(input: ShInput): string {
   const user = input.root ? "Run it as root." : "Run it as the user whose container it is.";
   return `#!/bin/sh
 ${comment(
-  `The container ${name} once more, by hand: what the engine does in ${count} steps, done by a shell, util-linux, iproute2 and perl. ` +
+  `The container ${name} once more, by hand: what the engine does in ${count} steps, done by a shell, util-linux, iproute2${ports.length === 0 ? "" : ", nft"} and perl. ` +
     `${user} Its changes to the root filesystem lie in memory and go when it ends.`,
 )}set -eu
 dir=$(mktemp -d); export dir
 ${cgroups.includes("$cgroup") ? `\n${cgroups.replace(/^cgroup=/m, "export cgroup=")}` : `\n${cgroups}`}leave() {
 ${outside === "" ? "" : '  if [ -p "$dir/pid" ]; then kill "$helper"; fi; if [ -e "$dir/carrier" ]; then kill "$(cat "$dir/carrier")" || :; fi\n'}${
+  ports.length === 0 ? "" : UNPUBLISH
+}${
   cgroups.includes("$cgroup") ? '  for tree in $trees; do rmdir "/sys/fs/cgroup/$tree$cgroup"; done\n' : ""
 }  rm -r --one-file-system "$dir"
 }
@@ -169,14 +180,15 @@ export tell='exec 4<>"$dir/done"; read -r pid rest < /proc/self/stat; echo "$pid
 `;
 
 /** Everything that needs the machine's rights and the new namespaces at once; empty: nothing does. */
-function outsideText(steps: readonly Step[], instead: Instead): string {
+function outsideText(steps: readonly Step[], instead: Instead, ports: readonly string[]): string {
   const lines = [
     ...steps.filter(({ column }) => column === "outside").flatMap(mapText),
     ...linksText(steps, instead),
+    ...ports.map((element) => `publish ${quote(element)}${aside("--publish")}`),
     ...of(steps, "companion").flatMap(({ argv, ready }) => carrierText(argv, ready)),
   ];
   if (lines.length === 0) return "";
-  return `${heading("From outside", "what its namespaces need of the machine as soon as they are there")}${onlyEngine(steps)}mkfifo "$dir/pid" "$dir/done"
+  return `${heading("From outside", "what its namespaces need of the machine as soon as they are there")}${onlyEngine(steps)}${ports.length === 0 ? "" : PUBLISH}mkfifo "$dir/pid" "$dir/done"
 outside() {
   read -r pid < "$dir/pid"; rm "$dir/pid"
 ${lines.map((line) => `  ${line}\n`).join("")}}

@@ -1,5 +1,7 @@
-/** The network's part of the script, in the words of ip(8): links to bridges, addresses, the way out. */
+/** The network's part of the script, in the words of ip(8) and nft(8): links to bridges, addresses, the way out, published ports. */
+import { formatIp } from "../common/ip.ts";
 import { NETLINK } from "../kernel/netlink.ts";
+import { readAddedElements } from "../kernel/nftables-read.ts";
 import { type LinkChange, readLinkChanges } from "../kernel/rtnetlink-read.ts";
 import type { Step } from "../launch/index.ts";
 import { quote } from "./as-run.ts";
@@ -83,17 +85,57 @@ export function addressesText(steps: readonly Step[], instead: Instead): string[
   return lines;
 }
 
+const PROTOCOLS: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp", 132: "sctp" };
+
+/** Words of four bytes side by side: an address, and two bytes of a port. */
+const place = (bytes: Uint8Array): { address: string; port: number } => ({
+  address: bytes.length > 4 ? formatIp(bytes.subarray(0, bytes.length - 4)) : "",
+  port: ((bytes.at(-4) ?? 0) << 8) | (bytes.at(-3) ?? 0),
+});
+
+/** Published ports as the elements that they are, such as `inet TABLE any4 { tcp . 8080 : 10.0.0.2 . 80 }`. */
+export function publishedElements(steps: readonly Step[], instead: Instead): string[] {
+  return of(steps, "netlink")
+    .filter(
+      ({ column, why, protocol }) =>
+        column === "outside" && why === "--publish" && protocol === NETLINK.netfilter,
+    )
+    .flatMap(({ messages }) => readAddedElements(messages))
+    .flatMap(({ table, set, elements }) =>
+      elements.map(({ key, data = new Uint8Array(4) }) => {
+        const from = place(key.subarray(4));
+        const to = place(data);
+        const host = from.address === "" ? "" : `${from.address} . `;
+        const where = `${PROTOCOLS[key[0] ?? 0] ?? key[0]} . ${host}${from.port}`;
+        return `inet ${table} ${set} { ${where} : ${instead(to.address)} . ${to.port} }`;
+      }),
+    );
+}
+
+export const PUBLISH = `# A published port is an element of a map of the engine's. One that leads elsewhere already, to the
+# original if that runs, stays as it is.
+publish() {
+  if nft "add element $1" 2> /dev/null; then echo "$1" >> "$dir/ports"
+  else echo "not published, it leads elsewhere or there is no nft: $1" >&2; fi
+}
+`;
+
+/** When it ends; what was added is still there, or leads elsewhere by now and then nothing of this is done. */
+export const UNPUBLISH = `  if [ -e "$dir/ports" ]; then
+    while read -r port; do nft "add element $port; delete element $port" || :; done < "$dir/ports" 2> /dev/null
+  fi
+`;
+
 /** What only the engine does, and keeps doing while the container runs. */
 export function onlyEngine(steps: readonly Step[]): string {
   const carried = of(steps, "companion").some(({ argv }) =>
     argv.some((word, index) => ["-t", "-u"].includes(argv[index - 1] ?? "") && word !== "none"),
   );
-  const published = carried || steps.some(({ why, column }) => why === "--publish" && column === "outside");
   const names = of(steps, "netlink").some(
     ({ column, protocol }) => column === "inside" && protocol === NETLINK.netfilter,
   );
   const said = [
-    ...(published
+    ...(carried
       ? [
           "Its published ports stay the original's: the engine leads them in, and one port leads to one container.",
         ]

@@ -56,11 +56,48 @@ again() { mount -o "remount,bind,$(findmnt -no VFS-OPTIONS "$1" | tail -n 1),$2"
 fixed() { if [ -e "$root$1" ]; then mount --bind "$root$1" "$root$1"; again "$root$1" ro; fi; }
 link() { [ -L "$root$2" ] || ln -s "$1" "$root$2"; }`;
 
+const EVERYWHERE = `# A mount and all that came with it, in one call (mount_setattr), which mount(8) makes from util-linux 2.39 on.
+everywhere() {
+  perl -e '
+    my $attributes = pack "Q4", $ARGV[1], 0, 0, 0;
+    syscall(442, -100, $ARGV[0], 0x8000, $attributes, 32) < 0 and die "mount_setattr: $!\\n";
+  ' "$1" "$2"
+}`;
+
 const MASK = `# Nothing can be seen there any more: an empty folder over folders, /dev/null over files.
 mkdir "$dir/own/empty"; mount -t tmpfs -o nosuid,nodev,noexec,size=0k,nr_inodes=2,mode=755 tmpfs "$dir/own/empty"
 mask() {
   if [ -d "$root$1" ]; then mount --bind "$dir/own/empty" "$root$1"; again "$root$1" ro
   elif [ -e "$root$1" ]; then mount --bind /dev/null "$root$1"; fi
+}`;
+
+/** Of asm/unistd.h; those from 424 on are the same everywhere. */
+const UNSHARE = { x64: 272, arm64: 97 } as const;
+
+/** What mount(8) does from util-linux 2.39 on (X-mount.idmap), for those who have an older one. */
+const MAPPED = `# A file or folder of this machine whose owners are others in there (id-mapped mount): a copy of the mount
+# (open_tree), told of a user namespace that has the maps (mount_setattr) and put into its place (move_mount).
+mapped() {
+  if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$root$(dirname "$2")"; [ -e "$root$2" ] || : > "$root$2"; fi
+  perl -e '
+    my ($source, $target, @maps) = @ARGV;
+    pipe my $told, my $tell; pipe my $held, my $hold;
+    if (!fork) {                                               # one that is nothing but in that namespace
+      close $hold; syscall(${UNSHARE[process.arch === "arm64" ? "arm64" : "x64"]}, 0x10000000) < 0 and die "unshare: $!\n";
+      print $tell readlink "/proc/self"; close $tell; close $told; <$held>; exit;
+    }
+    close $tell; my $pid = <$told> or die; my ($tree, $path) = (0, "");
+    for (["uid", $maps[0]], ["gid", $maps[1]]) {
+      open my $map, ">", "/proc/$pid/$$_[0]_map" or die "$$_[0]_map: $!\n";
+      syswrite $map, $$_[1] =~ tr/,/\n/r or die "$$_[0]_map: $!\n";
+    }
+    open my $user, "<", "/proc/$pid/ns/user" or die "ns/user: $!\n";
+    ($tree = syscall 428, -100, $source, 1) < 0 and die "open_tree: $!\n";
+    my $attributes = pack "Q4", 0x100000, 0, 0, fileno $user;
+    syscall(442, $tree, $path, 0x1000, $attributes, 32) < 0 and die "mount_setattr: $!\n";
+    syscall(429, $tree, $path, -100, $target, 4) < 0 and die "move_mount: $!\n";
+    close $hold;
+  ' "$1" "$root$2" "$3" "$4"
 }`;
 
 /** The files of one stage after the other: what one has made the next one knows. */
@@ -87,7 +124,13 @@ export function filesOf(inside: readonly Step[], input: FilesInput): (stage: rea
       if (step.call === "root") {
         places.taken = true;
         if (places.root === "/") lines.push("root=  # the machine's own");
-        if (!helped) lines.push(HELPERS, ...(of(inside, "mask").length > 0 ? [MASK] : []));
+        if (!helped)
+          lines.push(
+            HELPERS,
+            ...(of(inside, "mask").length > 0 ? [MASK] : []),
+            ...(of(inside, "bind").some((step) => step.recursiveAttributes) ? [EVERYWHERE] : []),
+            ...(of(inside, "bind").some(({ idmap }) => idmap) ? [MAPPED] : []),
+          );
         helped = true;
         continue;
       }
@@ -329,22 +372,23 @@ function bind(step: Bind, places: Places): string[] {
   const from = step.from === "root" ? within(whole) : (source ?? places.cgroup(whole) ?? host(whole, places));
   const path = within(step.target);
   const flags = attributeFlags(set);
+  const binds = idmap
+    ? `mapped ${from} ${quote(step.target)} ${mapWords(idmap.uid)} ${mapWords(idmap.gid)}`
+    : `bind ${from} ${quote(step.target)}${step.recursive ? "" : " bind"}`;
   return [
     ...lines,
-    `bind ${from} ${quote(step.target)}${step.recursive ? "" : " bind"}${own ? "" : asked(step.why)}`,
+    `${binds}${own ? "" : asked(step.why)}`,
     ...(flags === ""
       ? []
       : step.recursiveAttributes
-        ? [`findmnt -Rno TARGET -r ${path} | while read -r at; do again "$at" ${flags}; done`]
+        ? [`everywhere ${path} ${set & 0xf}  # ${flags}`]
         : [`again ${path} ${flags}`]),
     ...propagated(step.propagation, path),
-    ...(idmap
-      ? [
-          "# Its owners were mapped (id-mapped mount), which mount(8) does from util-linux 2.39 on: X-mount.idmap.",
-        ]
-      : []),
   ];
 }
+
+/** Lines of a map of ids in one word. */
+const mapWords = (lines: string): string => quote(lines.trim().split("\n").join(","));
 
 /** Name of the volume that a step is for, as its reason says it. */
 export const volumeOf = ({ why }: Step): string | undefined => /^volume (.+)$/s.exec(why)?.[1];

@@ -99,6 +99,9 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
     ...words("-v ram:/ram -v named:/named --mount type=bind,src=/usr/share,dst=/copy,overlay"),
     ...words("--mount type=image,src=busybox,dst=/image -v /usr:/shared:rslave busybox"),
   ],
+  owners: words(
+    "--mount type=bind,src=/usr/share,dst=/data,bind-idmap=match-user --mount type=bind,src=/etc/hostname,dst=/name,readonly,bind-idmap=match-user -u 1234:1234 busybox",
+  ),
   folder: words("--namespaces mnt,uts --tmpfs /srv --rootfs /"),
   nothing: words("--namespaces uts --rootfs /"),
 };
@@ -136,12 +139,18 @@ describe("the script makes the same process", () => {
 
 describe("of a user who is not root", () => {
   const UID = 23_461;
-  const explainHere = async (pid: number): Promise<Explanation> => {
+  /** `folder`: the engine's and the script's own, which the container sees where /tmp has mounts of others in it. */
+  const explainHere = async (pid: number, folder: string): Promise<Explanation> => {
     const found = await explain(String(pid));
-    // A container of the host image is made of one overlay for each folder, in a root that is a plain folder.
-    return found.rootfs?.fstype === "overlay"
-      ? found
-      : { ...found, rootfs: { ...found.rootfs!, fstype: "" } };
+    const { rootfs } = found;
+    if (!rootfs) return found;
+    const rest = {
+      mounts: rootfs.mounts.filter(({ target }) => !target.startsWith(folder)),
+      masked: rootfs.masked.filter((target) => !target.startsWith(folder)),
+      // A container of the host image is made of one overlay for each folder, in a root that is a plain folder.
+      fstype: rootfs.fstype === "overlay" ? "overlay" : "",
+    };
+    return { ...found, rootfs: { ...rootfs, ...rest } };
   };
 
   test.each([
@@ -198,7 +207,9 @@ exec setpriv --reuid ${UID} --regid ${UID} --clear-groups sh ${folder}/user`,
       pid = programOf(shell.pid);
     }
     try {
-      expect(essence(await explainHere(pid ?? 0))).toEqual(essence(await explainHere(Number(said.trim()))));
+      expect(essence(await explainHere(pid ?? 0, folder))).toEqual(
+        essence(await explainHere(Number(said.trim()), folder)),
+      );
     } finally {
       if (pid !== undefined) process.kill(pid, "SIGKILL");
     }
@@ -208,6 +219,44 @@ exec setpriv --reuid ${UID} --regid ${UID} --clear-groups sh ${folder}/user`,
     // And nothing is left of it. (unshare(1) of util-linux 2.38 does not pass on that its child was killed.)
     expect(said).toMatch(/^ended with \d+\n$/);
   });
+});
+
+test("a published port leads to it, unless the original has it", async () => {
+  await sandbox.ok(
+    ...words("run -d --name served -p 8076:80 -p 127.0.0.1:8075:80 busybox sh -c"),
+    "echo here > /page; busybox httpd -p 80 -h /; exec sleep 1000",
+  );
+  const script = new TextEncoder().encode(await sandbox.ok("explain", "--as", "sh", "served"));
+  const rules = (): string => Bun.spawnSync(["nft", "list", "ruleset"]).stdout.toString();
+  const original = rules();
+  expect(original).toContain("tcp . 8076 : ");
+  const byHand = async (text: Uint8Array, meanwhile: () => Promise<void>): Promise<string> => {
+    const shell = Bun.spawn(["sh"], { stdin: text, stdout: "ignore", stderr: "pipe" });
+    let pid: number | undefined;
+    for (let n = 0; pid === undefined && n < 600 && shell.exitCode === null; n++) {
+      await Bun.sleep(20);
+      pid = programOf(shell.pid);
+    }
+    try {
+      await meanwhile();
+    } finally {
+      if (pid !== undefined) process.kill(pid, "SIGKILL");
+    }
+    await shell.exited;
+    return new Response(shell.stderr).text();
+  };
+  const refused = await byHand(script, async () => expect(rules()).toBe(original));
+  expect(refused.match(/^not published, it leads elsewhere.* \{ tcp \. /gm)).toHaveLength(2);
+
+  await sandbox.ok("stop", "-t", "0", "served");
+  const later = new TextEncoder().encode(await sandbox.ok("explain", "--as", "sh", "served"));
+  const said = await byHand(later, async () => {
+    expect(rules()).toContain("tcp . 127.0.0.1 . 8075 : ");
+    expect(await (await fetch("http://127.0.0.1:8076/page")).text()).toBe("here\n");
+  });
+  expect(said).not.toContain("not published");
+  expect(rules()).not.toMatch(/807[56]/);
+  await sandbox.ok("rm", "served");
 });
 
 test("where cgroups are v2 alone, a program judges its devices", async () => {
