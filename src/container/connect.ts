@@ -8,7 +8,7 @@ import { type Endpoint, type EndpointConfig, load, loadConnecting } from "../net
 import type { ContainerConfig } from "./config.ts";
 import { type Context, places } from "./context.ts";
 import { writeFiles } from "./files.ts";
-import { hasNetworks, networksOf } from "./networking.ts";
+import { hasNetworks, leftNetworks, networksOf } from "./networking.ts";
 import { renewKeeper } from "./publish.ts";
 import { isAlive } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -99,6 +99,7 @@ export async function disconnectNetwork(
     rest.map((other) => other.asked),
   );
   note(context, "disconnect", endpoint);
+  leftNetworks(context, container);
 }
 
 /** The container's files say where it is now, and somebody answers for names there. */

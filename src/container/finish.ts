@@ -8,7 +8,7 @@ import type { Exit } from "../launch/index.ts";
 import { cgroupFolders, cgroupPids, oomKills, readCgroupHost, removeCgroup, thaw } from "../runtime/index.ts";
 import { attributesOf, type Context, type Places, places, sharedShm } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
-import { releaseNetwork } from "./networking.ts";
+import { leftNetworks, releaseNetwork } from "./networking.ts";
 import { remainsOf } from "./remains.ts";
 import type { StoredContainer, StoredState } from "./rows.ts";
 import { isRootless } from "./spec.ts";
@@ -74,11 +74,12 @@ export function record(
   if (container.config.autoRemove) {
     if (taken && !isRootless()) forget(context, container, true, state);
     else discard(context, container, true, state);
-    return;
+  } else {
+    context.rows.setState(container.id, state);
+    removeRun(context, container.id);
+    removeShm(container);
   }
-  context.rows.setState(container.id, state);
-  removeRun(context, container.id);
-  removeShm(container);
+  leftNetworks(context, container);
 }
 
 export function removeRun(context: Context, id: string): void {

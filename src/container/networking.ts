@@ -8,6 +8,7 @@ import {
   load,
   release,
   releaseRows,
+  tidyLater,
   type Wishes,
 } from "../network/index.ts";
 import type { ContainerConfig } from "./config.ts";
@@ -83,4 +84,9 @@ export function releaseNetwork(
   // The program that had the ports is gone with the container.
   else if (!goes && publishesByUplink(config))
     context.store.transaction(() => releaseRows(context.store, id));
+}
+
+/** When its end is written down: it may have been the last that needed networks. */
+export function leftNetworks(context: Context, { config }: Pick<StoredContainer, "config">): void {
+  if (hasNetworks(config)) tidyLater(context);
 }

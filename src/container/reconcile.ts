@@ -21,7 +21,7 @@ import {
 } from "./finish.ts";
 import { cgroupOf, hasHealthcheck } from "./keeper.ts";
 import { isLocked, type Live, readPidFile } from "./live.ts";
-import { releaseNetwork } from "./networking.ts";
+import { leftNetworks, releaseNetwork } from "./networking.ts";
 import type { ContainerState, Health } from "./record.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { fromNanoseconds } from "./time.ts";
@@ -99,13 +99,13 @@ export function settle(context: Context, container: StoredContainer): ContainerS
   // Whoever wanted to start it was stopped before there was a process. The run folder stays for the next look: a keeper
   // that is only now coming up finds its lock there, and with it held the container lives after all.
   ifDiskAllows(() => releaseNetwork(context, container, true));
-  if (container.config.autoRemove) {
-    ifDiskAllows(() => discard(context, container, true));
-    return undefined;
-  }
   const state = { ...CREATED, error: "the command that started it was interrupted" };
-  ifDiskAllows(() => context.rows.setState(container.id, state));
-  return asShown(state);
+  ifDiskAllows(() => {
+    if (container.config.autoRemove) discard(context, container, true);
+    else context.rows.setState(container.id, state);
+    leftNetworks(context, container);
+  });
+  return container.config.autoRemove ? undefined : asShown(state);
 }
 
 /** A record of an end waits so long for another command's claim; who comes later finds the exit record too. */

@@ -34,7 +34,7 @@ import { clearCgroup, discard, removeRun } from "./finish.ts";
 import { healthSteps } from "./health.ts";
 import { cgroupOf, hasHealthcheck, keeperPlan } from "./keeper.ts";
 import { isLocked, readPidFile } from "./live.ts";
-import { hasUplink, loadNetwork, releaseNetwork } from "./networking.ts";
+import { hasUplink, leftNetworks, loadNetwork, releaseNetwork } from "./networking.ts";
 import { keepPlan } from "./plan.ts";
 import { readInRoot, withoutUpper } from "./root.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
@@ -312,6 +312,7 @@ export async function start(
       rmSync(at.exit, { force: true });
       removeRun(context, container.id);
     }
+    leftNetworks(context, container);
     if (context.orphans.length > 0) await (await import("./remove-mapped.ts")).removeOrphans(context);
     throw error;
   }

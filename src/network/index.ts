@@ -7,7 +7,7 @@ export type { Attached, Place, Wishes } from "./attach.ts";
 export type { NetworkWish } from "./create.ts";
 export { revive as reviveNames } from "./dns/posts.ts";
 export { type NetworkEvent, Networks } from "./networks.ts";
-export { expectRelease, release, releaseRows } from "./release.ts";
+export { expectRelease, release, releaseRows, tidyLater } from "./release.ts";
 export type { NetworkSteps } from "./steps.ts";
 export type * from "./types.ts";
 export type { Forwarded, Uplink, UplinkFacts } from "./uplink.ts";
@@ -18,6 +18,10 @@ export async function repair(place: Place, container?: string): Promise<void> {
   if (container === undefined) setUp(place);
   else unpublish(place, container);
 }
+
+/** Takes bridges and table away as soon as nobody has needed them for a while. */
+export const tidyWhenIdle = async (place: Place): Promise<void> =>
+  (await import("./idle.ts")).tidyWhenIdle(place);
 
 /** All that a container with networks needs. */
 export const load = () => import("./attach.ts");

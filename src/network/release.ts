@@ -3,14 +3,32 @@
  * network, since readers that are not asynchronous come by here.
  */
 import type { Paths } from "../common/paths.ts";
+import { isLocked } from "../kernel/flock.ts";
 import { enginePath } from "../launch/index.ts";
 import type { Store } from "../store/index.ts";
 
 const LEFT = "SELECT count(*) AS n FROM ports WHERE container = ? AND planned <= ?";
 
-/** Has the statement of an end ready. */
+const USED = "SELECT 1 FROM endpoints WHERE active = 1 LIMIT 1";
+
+/** Has the statements of an end ready. */
 export function expectRelease({ db }: Store): void {
   db.query(LEFT);
+  db.query(USED);
+}
+
+/** Held by the process that waits for the networks to be idle: see idle.ts. */
+export const idleLock = ({ run }: Paths): string => `${run}/network.idle`;
+
+/** Once an end is written down: where it was the last, what is left in the kernel is to go. */
+export function tidyLater({ paths, store }: { readonly paths: Paths; readonly store: Store }): void {
+  if (store.db.query(USED).get() || isLocked(idleLock(paths))) return;
+  Bun.spawn([enginePath(), "repair", paths.root, paths.run, "idle"], {
+    stdio: ["ignore", "ignore", "ignore"],
+    cwd: "/",
+    env: {},
+    detached: true,
+  }).unref();
 }
 
 /**

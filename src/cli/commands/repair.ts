@@ -1,16 +1,17 @@
 /**
  * What a launcher executes when a bridge or a rule that a container builds on is missing, and what a reader executes for a
- * container whose keeper was killed: ROOT RUN, and then that container's ID.
+ * container whose keeper was killed: ROOT RUN, and then that container's ID. With `idle` instead it is what takes all of
+ * it away when nobody needs it any more.
  */
 import { SampanError } from "../../common/error.ts";
 import { Engine } from "../../engine.ts";
-import { repair as repairNetwork } from "../../network/index.ts";
+import { repair as repairNetwork, tidyWhenIdle } from "../../network/index.ts";
 import { complain } from "../output.ts";
 
 export async function repair([root, run, container]: readonly string[]): Promise<number> {
   const engine = Engine.open({ ...(root ? { root } : {}), ...(run ? { run } : {}) });
   try {
-    await repairNetwork(engine, container);
+    await (container === "idle" ? tidyWhenIdle(engine) : repairNetwork(engine, container));
     return 0;
   } catch (error) {
     if (!(error instanceof SampanError)) throw error;

@@ -1,0 +1,74 @@
+/** What networks have in the kernel goes when nobody needs it any more, without anybody's asking for it. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readlinkSync } from "node:fs";
+import { World } from "./world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await World.make();
+  world.host.run("nft", "add", "table", "inet", "somebody");
+});
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+const tables = (): string[] => world.host.run("nft", "list", "tables").trim().split("\n");
+const bridges = (): string[] => world.links().filter((name) => !name.startsWith("veth"));
+/** The processes that wait for it. */
+const waiting = (): string[] =>
+  Bun.spawnSync(["pgrep", "-f", `repair ${world.box.root} .* idle`])
+    .stdout.toString()
+    .trim()
+    .split("\n")
+    .filter(Boolean);
+const allGone = async (): Promise<void> => {
+  while (waiting().length > 0) await Bun.sleep(20);
+};
+
+test("after the last container bridges and table go, and no other table is touched", async () => {
+  await world.ok("network", "create", "mine");
+  await world.ok("run", "--rm", "--network", "mine", "-p", "8150:80", "host", "true");
+  await world.ok("run", "--rm", "host", "true");
+  // One that follows soon finds all of it there.
+  expect(bridges().length).toBe(2);
+  expect(tables().length).toBe(2);
+  expect(waiting().length).toBe(1);
+  await allGone();
+  expect(bridges()).toEqual([]);
+  expect(tables()).toEqual(["table inet somebody"]);
+  // The networks are still there, and are made again for whoever comes.
+  await world.ok("run", "--rm", "--network", "mine", "host", "true");
+  expect(bridges().length).toBe(1);
+});
+
+test("not while one runs, whoever else has ended", async () => {
+  await world.ok("run", "-d", "--name", "stays", "host", "sleep", "1000");
+  await world.ok("run", "--rm", "--network", "mine", "host", "true");
+  await allGone();
+  expect(bridges().length).toBe(2);
+  expect(tables().length).toBe(2);
+  await world.ok("network", "disconnect", "bridge", "stays");
+  await allGone();
+  expect(bridges()).toEqual([]);
+  await world.ok("network", "connect", "mine", "stays");
+  expect(bridges().some((name) => name.startsWith("br-"))).toBe(true);
+});
+
+test("after a keeper was killed, as soon as somebody looks", async () => {
+  const id = await world.ok("inspect", "-f", "{{.Id}}", "stays");
+  const pid = readlinkSync(`${world.box.root}/run/${id.slice(0, 12)}/pid`).split(" ")[0];
+  process.kill(Number(pid), "SIGKILL");
+  while ((await world.ok("ps", "-q")) !== "") await Bun.sleep(10);
+  expect(waiting().length).toBe(1);
+  await allGone();
+  expect(bridges()).toEqual([]);
+  expect(tables()).toEqual(["table inet somebody"]);
+  await world.ok("rm", "stays");
+});
+
+test("one process waits for it, however many containers end", async () => {
+  await Promise.all(Array.from({ length: 6 }, () => world.ok("run", "--rm", "host", "true")));
+  expect(waiting().length).toBe(1);
+  await allGone();
+  expect(bridges()).toEqual([]);
+});
