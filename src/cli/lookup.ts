@@ -15,7 +15,9 @@ const orUndefined = <T>(find: () => T): T | undefined => {
 export const containerLookup = (
   engine: Engine,
   attached: ReadonlyMap<string, Attached> = new Map(),
+  uplink?: string,
 ): ContainerLookup => ({
+  uplink,
   attached: (id) => attached.get(id),
   find: (reference) => orUndefined(() => engine.containers.get(reference)),
   images: (reference) => {

@@ -22,7 +22,7 @@ import { clearCgroup, discard } from "./finish.ts";
 import type { Info } from "./info.ts";
 import { hasRunFolder, keepersAlive, runFolders } from "./live.ts";
 import type { LogChunk, LogQuery } from "./logs.ts";
-import { loadNetwork, releaseNetwork, takeNetwork } from "./networking.ts";
+import { leftNetworks, loadNetwork, releaseNetwork, takeNetwork, uplinkName } from "./networking.ts";
 import type { Bundle } from "./oci.ts";
 import type { KeptPlan } from "./plan.ts";
 import type { Preview } from "./preview.ts";
@@ -165,6 +165,11 @@ export class Containers {
     connection.taken();
     connection.close();
     return exit;
+  }
+
+  /** The program that connects those of a caller who is not root: its name stands where others have a network's. */
+  uplink(): Promise<string | undefined> {
+    return uplinkName();
   }
 
   /** Records an end that nobody has recorded yet; any number of times, by anybody. What keepers execute. */
@@ -337,6 +342,7 @@ export class Containers {
       // With --rm looking at its end has removed it already.
       if (this.#context.rows.byId(id))
         discard(this.#context, container, options.volumes === true || container.config.autoRemove);
+      if (dismiss) leftNetworks(this.#context, container);
     } finally {
       dismiss?.();
       release?.();

@@ -6,6 +6,7 @@ import {
   type Attached,
   type EndpointConfig,
   load,
+  loadUplink,
   release,
   releaseRows,
   tidyLater,
@@ -47,6 +48,10 @@ export function hasUplink(config: ContainerConfig): boolean {
   const mode = config.namespaces.net?.mode;
   return mode === undefined || mode === "private";
 }
+
+/** What connects the containers of a caller who is not root; undefined: nothing, or the caller is root. */
+export const uplinkName = async (): Promise<string | undefined> =>
+  isRootless() ? (await loadUplink()).uplinkName() : undefined;
 
 /** Without networks it still has ports of the host. */
 const publishesByUplink = (config: ContainerConfig): boolean =>

@@ -88,6 +88,7 @@ export interface ContainerLookup {
   readonly images: (ref: string) => ReadonlySet<string>;
   /** What a container has of networks, by its id. */
   readonly attached: (id: string) => Attached | undefined;
+  readonly uplink?: string | undefined;
 }
 
 /** A status is looked for among all containers, not only those that run. */
@@ -102,7 +103,7 @@ export function containerFilter(filters: Filters, lookup: ContainerLookup): Test
 function containerTest(
   name: string,
   values: readonly string[],
-  { find, images, attached }: ContainerLookup,
+  { find, images, attached, uplink }: ContainerLookup,
 ): Test<ContainerRecord> {
   const each = (make: (value: string) => Test<ContainerRecord>): Test<ContainerRecord> =>
     any(values.map(make));
@@ -171,7 +172,7 @@ function containerTest(
       return each(
         (value) =>
           ({ id, config }) =>
-            networkNames(config, attached(id)).includes(value) ||
+            networkNames(config, attached(id), uplink).includes(value) ||
             (attached(id)?.endpoints.some(({ network }) => network.id === value) ?? false),
       );
     case "is-task":

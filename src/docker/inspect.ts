@@ -22,6 +22,10 @@ export interface Place {
   readonly lower?: readonly string[];
   /** What it has of networks, where it is on any. */
   readonly attached?: Attached | undefined;
+  /** What connects it where there are no networks: see Containers.uplink. */
+  readonly uplink?: string | undefined;
+  /** The ids of the networks host and none, which have no endpoints. */
+  readonly ids?: Readonly<Record<string, string>>;
 }
 
 const NS = 1e6;
@@ -51,14 +55,14 @@ export function inspectContainer(record: ContainerRecord, place: Place) {
     ProcessLabel: "",
     AppArmorProfile: config.security.apparmor ?? "",
     ExecIDs: null,
-    HostConfig: hostConfig(config, place.attached !== undefined),
+    HostConfig: hostConfig(config, place),
     GraphDriver: {
       Data: graph(place),
       Name: "overlay2",
     },
     Mounts: mountsOf(record).map((mount) => mountPoint(mount, volumes)),
     Config: containerConfig(record),
-    NetworkSettings: networkSettings(record, place.attached),
+    NetworkSettings: networkSettings(record, place),
   };
 }
 
@@ -185,6 +189,12 @@ function modeText(config: ContainerConfig, name: NamespaceName, absent = ""): st
   return mode.mode === "path" ? `ns:${mode.path}` : mode.mode;
 }
 
+/** What was asked for: the first of its networks, or what stands in for one. */
+function networkMode(config: ContainerConfig, { attached, uplink }: Place): string {
+  const own = uplink ?? config.networks[0]?.network ?? (attached ? "bridge" : "none");
+  return config.namespaces.net?.mode === "private" ? own : modeText(config, "net", own);
+}
+
 function securityOptions({ security }: ContainerConfig): readonly string[] | null {
   return orNull([
     ...(security.noNewPrivileges ? ["no-new-privileges"] : []),
@@ -199,7 +209,7 @@ const MASKED =
   "/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware /sys/devices/virtual/powercap";
 const READONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger";
 
-function hostConfig(config: ContainerConfig, networked: boolean) {
+function hostConfig(config: ContainerConfig, place: Place) {
   const { resources: r } = config;
   const open = config.privileged || config.security.systempaths === "unconfined";
   const mounts = config.mounts.filter(
@@ -212,7 +222,7 @@ function hostConfig(config: ContainerConfig, networked: boolean) {
     Binds: orNull(config.mounts.filter(isBind).map(bindText)),
     ContainerIDFile: "",
     LogConfig: { Type: config.log.driver, Config: sorted(config.log.options) },
-    NetworkMode: modeText(config, "net", config.networks[0]?.network ?? (networked ? "bridge" : "none")),
+    NetworkMode: networkMode(config, place),
     PortBindings: portBindings(config.ports),
     RestartPolicy: { Name: config.restart.name, MaximumRetryCount: config.restart.maximumRetryCount },
     AutoRemove: config.autoRemove,

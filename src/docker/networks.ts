@@ -70,7 +70,10 @@ const withPrefix = (address: string | undefined, network: Network, version: 4 | 
   address ? `${address}/${prefixOf(network, version)}` : "";
 
 /** Docker gives each endpoint an id of its own; here it is made of the two that it joins. */
-export const endpointId = ({ container, network }: Endpoint): string =>
+export const endpointId = ({
+  container,
+  network,
+}: Pick<Endpoint, "container"> & { readonly network: Pick<Network, "id"> }): string =>
   new Bun.CryptoHasher("sha256").update(`${network.id} ${container}`).digest("hex");
 
 /** As `docker network inspect` prints it and the Engine API answers it. */

@@ -6,7 +6,7 @@ import type { Attached } from "../network/attach.ts";
 import { ellipsis, goTime, humanDuration, humanSize, shortId } from "./human.ts";
 import { portsText } from "./ports.ts";
 
-const NEVER = "0001-01-01T00:00:00Z";
+export const NEVER = "0001-01-01T00:00:00Z";
 
 /** `Up 35 hours`, `Exited (0) 2 minutes ago`: Docker's words for a state. After 137 they tell why. */
 export function statusText({ state }: ContainerRecord, now = Date.now()): string {
@@ -34,19 +34,24 @@ export function statusText({ state }: ContainerRecord, now = Date.now()): string
 }
 
 /** The networks as Docker lists them. */
-export function networkNames(config: ContainerConfig, attached: Attached | undefined): string[] {
+export function networkNames(
+  config: ContainerConfig,
+  attached: Attached | undefined,
+  uplink?: string,
+): string[] {
   const endpoints = attached?.endpoints ?? [];
-  if (endpoints.length === 0) return [networkName(config)];
+  if (endpoints.length === 0) return [networkName(config, uplink)];
   const names: string[] = [];
   for (const { network } of endpoints) names.push(network.name);
   return names.sort();
 }
 
-const networkName = (config: ContainerConfig): string => {
+const networkName = (config: ContainerConfig, uplink = "none"): string => {
   const net = config.namespaces.net;
   if (net?.mode === "host") return "host";
   if (config.exactly && !config.exactly.includes("net")) return "host";
-  return net?.mode === "container" || net?.mode === "path" ? "" : "none";
+  if (net?.mode === "container" || net?.mode === "path") return "";
+  return config.exactly || net?.mode === "none" ? "none" : uplink;
 };
 
 export interface PsOptions {
@@ -56,6 +61,8 @@ export interface PsOptions {
   readonly size?: { readonly writable: number; readonly all: number };
   /** What it has of networks, where it is on any. */
   readonly attached?: Attached | undefined;
+  /** What connects it where there are no networks: see Containers.uplink. */
+  readonly uplink?: string | undefined;
   /** The name that it was made by is another image's by now, or nobody's: its image goes by its id. */
   readonly renamed?: boolean;
 }
@@ -140,7 +147,8 @@ export class PsRow {
     return String(this.#mounts.filter(({ type }) => type === "volume").length);
   }
   get Networks(): string {
-    return networkNames(this.#record.config, this.#options.attached).join(",");
+    const { attached, uplink } = this.#options;
+    return networkNames(this.#record.config, attached, uplink).join(",");
   }
 }
 

@@ -1,10 +1,10 @@
 /** A container's NetworkSettings as `docker inspect` shows them: each endpoint, and what the default network's says once more. */
 import type { ContainerRecord } from "../container/record.ts";
-import type { Attached } from "../network/attach.ts";
 import type { Endpoint } from "../network/types.ts";
+import type { Place } from "./inspect.ts";
 import { endpointId } from "./networks.ts";
 import { publishedPorts } from "./ports.ts";
-import { networkNames } from "./ps.ts";
+import { NEVER, networkNames } from "./ps.ts";
 
 const NO_ENDPOINT = {
   IPAMConfig: null,
@@ -71,13 +71,23 @@ function endpointObject(endpoint: Endpoint, { id, name, hostname }: ContainerRec
   };
 }
 
-export function networkSettings(record: ContainerRecord, attached: Attached | undefined) {
+/** On host and none there is nothing to have; Docker says which network that was since the first start, and now or not. */
+function bareEndpoint({ id, state }: ContainerRecord, network: string | undefined) {
+  const started = network !== undefined && state.startedAt !== NEVER;
+  return {
+    ...NO_ENDPOINT,
+    NetworkID: started ? network : "",
+    EndpointID: started && state.pid > 0 ? endpointId({ container: id, network: { id: network } }) : "",
+  };
+}
+
+export function networkSettings(record: ContainerRecord, { attached, uplink, ids }: Place) {
   const { config, state, exposedPorts } = record;
   const endpoints = attached?.endpoints ?? [];
   const runs = state.pid > 0;
   const first = endpoints.find(({ network }) => network.name === "bridge");
   const { EndpointID, Gateway, MacAddress, ...rest } = first ? addressing(first) : NO_SUMMARY;
-  const [name = ""] = networkNames(config, undefined);
+  const [name = ""] = networkNames(config, undefined, uplink);
   return {
     Bridge: "",
     SandboxID: "",
@@ -103,7 +113,7 @@ export function networkSettings(record: ContainerRecord, attached: Attached | un
           )
         : name === ""
           ? {}
-          : { [name]: NO_ENDPOINT },
+          : { [name]: bareEndpoint(record, ids?.[name]) },
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Paths } from "../common/paths.ts";
 import { isLocked } from "../kernel/flock.ts";
-import { enginePath } from "../launch/index.ts";
+import { enginePath, startEngine } from "../launch/index.ts";
 import type { Store } from "../store/index.ts";
 
 const LEFT = "SELECT count(*) AS n FROM ports WHERE container = ? AND planned <= ?";
@@ -23,12 +23,7 @@ export const idleLock = ({ run }: Paths): string => `${run}/network.idle`;
 /** Once an end is written down: where it was the last, what is left in the kernel is to go. */
 export function tidyLater({ paths, store }: { readonly paths: Paths; readonly store: Store }): void {
   if (store.db.query(USED).get() || isLocked(idleLock(paths))) return;
-  Bun.spawn([enginePath(), "repair", paths.root, paths.run, "idle"], {
-    stdio: ["ignore", "ignore", "ignore"],
-    cwd: "/",
-    env: {},
-    detached: true,
-  }).unref();
+  startEngine("ignore", "repair", paths.root, paths.run, "idle").unref();
 }
 
 /**

@@ -68,6 +68,12 @@ export function uplinkFacts(): UplinkFacts {
 const PASTA_SERVER = "169.254.1.1";
 const SLIRP_SERVER = "10.0.2.3";
 
+/** Which program it is on this host, if any would do. */
+export function uplinkName(facts = uplinkFacts()): "pasta" | "slirp4netns" | undefined {
+  if (lack(facts) !== undefined) return undefined;
+  return facts.pasta && facts.route ? "pasta" : "slirp4netns";
+}
+
 /** An uplink is one container's alone. */
 export function refuseNetworks(asked: readonly EndpointConfig[]): void {
   for (const { network, links = [], ipv4, ipv6, mac } of asked) {
@@ -103,7 +109,7 @@ export function uplink(folder: string, ports: readonly Forwarded[], facts = upli
       );
   const why = lack(facts);
   if (why === undefined)
-    return facts.pasta && facts.route
+    return facts.pasta && uplinkName(facts) === "pasta"
       ? pasta(facts.pasta, folder, ports, facts)
       : slirp(facts.slirp ?? "", folder, ports);
   const [port] = ports;

@@ -39,13 +39,14 @@ export default command({
     const engine = Engine.open(where);
     const last = flags.latest ? 1 : (flags.last ?? -1);
     let all = flags.all === true || last > 0;
+    const uplink = await engine.containers.uplink();
     let wanted: ((record: ReturnType<Engine["containers"]["get"]>) => boolean) | undefined;
     if (flags.filter.length > 0) {
       const { collect, containerFilter, wantsAll } = await import("../../docker/filters.ts");
       const { containerLookup } = await import("../lookup.ts");
       const filters = collect(flags.filter);
       all ||= wantsAll(filters);
-      wanted = containerFilter(filters, containerLookup(engine, await engine.networks.attached()));
+      wanted = containerFilter(filters, containerLookup(engine, await engine.networks.attached(), uplink));
     }
     let records = engine.containers.list({ all });
     if (wanted) records = records.filter(wanted);
@@ -60,7 +61,13 @@ export default command({
     const now = Date.now();
     const renamed = renaming(engine);
     const rows = mapped(records, (record) => {
-      const options = { truncate, now, attached: attached?.get(record.id), renamed: renamed(record) };
+      const options = {
+        truncate,
+        now,
+        attached: attached?.get(record.id),
+        uplink,
+        renamed: renamed(record),
+      };
       return new PsRow(record, sizes ? { ...options, size: sizes(record) } : options);
     });
     const format = flags.format ?? "";

@@ -68,6 +68,9 @@ test("after a keeper was killed, as soon as somebody looks", async () => {
 
 test("one process waits for it, however many containers end", async () => {
   await Promise.all(Array.from({ length: 6 }, () => world.ok("run", "--rm", "host", "true")));
+  await world.ok("run", "-d", "--name", "forced", "host", "sleep", "1000");
+  await allGone();
+  await world.ok("rm", "-f", "forced");
   expect(waiting().length).toBe(1);
   await allGone();
   expect(bridges()).toEqual([]);

@@ -62,6 +62,8 @@ const BOTH_WAYS = `
   console.log(hear("127.0.0.1", 8081));
   console.log(sh("./sampan port " + container.name));
   console.log((await explain(engine, container.name)).network.carrier);
+  const name = "{{.HostConfig.NetworkMode}} {{range $k, $v := .NetworkSettings.Networks}}{{$k}}{{end}}";
+  console.log(sh("./sampan inspect -f '" + name + "' " + container.name + "; ./sampan ps --format '{{.Networks}}'"));
   console.log(hear("192.0.2.10", 8081));
   const { connection } = await engine.containers.run(
     { ...DEFAULTS, image: "host", command: ["sh", "-c",
@@ -78,6 +80,8 @@ test("through pasta", () => {
     "from inside",
     "80/tcp -> 0.0.0.0:8081",
     "pasta",
+    "pasta pasta",
+    "pasta",
     "from inside",
     "far away",
     "0",
@@ -88,6 +92,8 @@ test("through slirp4netns, where there is no default route", () => {
   expect(onHost(false, BOTH_WAYS)).toEqual([
     "from inside",
     "80/tcp -> 0.0.0.0:8081",
+    "slirp4netns",
+    "slirp4netns slirp4netns",
     "slirp4netns",
     "from inside",
     "far away",
