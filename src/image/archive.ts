@@ -6,7 +6,14 @@
 import { closeSync, fstatSync, readFileSync, readSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { type BlobInfo, type Blobs, type BlobWriter, sha256 } from "./blobs.ts";
-import { type Compression, decompress, detect, type InflateLimits, MAGIC_LENGTH } from "./compression.ts";
+import {
+  type Compression,
+  decompress,
+  detect,
+  type InflateLimits,
+  MAGIC_LENGTH,
+  type Source,
+} from "./compression.ts";
 import { openFile, pieces } from "./pieces.ts";
 import { BLOCK, type Entry, TarError } from "./tar/entry.ts";
 import { isHeader, quote } from "./tar/header.ts";
@@ -109,7 +116,7 @@ export class Archive {
     return name;
   }
 
-  async #pass(source: AsyncIterable<Uint8Array>, limits?: Partial<InflateLimits>): Promise<void> {
+  async #pass(source: Source, limits?: Partial<InflateLimits>): Promise<void> {
     let name = "";
     let writer: BlobWriter | undefined;
     const reader = new TarReader({

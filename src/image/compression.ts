@@ -7,6 +7,9 @@ import { SampanError } from "../common/error.ts";
 
 export type Compression = "none" | "gzip" | "zstd" | "bzip2" | "xz";
 
+/** Bytes as they come, from wherever. */
+export type Source = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
 /** Bytes that `detect` needs. */
 export const MAGIC_LENGTH = 6;
 const PIECE = 1 << 20;
@@ -30,7 +33,7 @@ export interface InflateLimits {
   readonly free: number;
 }
 
-const LIMITS: InflateLimits = { ratio: 200, free: 1 << 30 };
+export const LIMITS: InflateLimits = { ratio: 200, free: 1 << 30 };
 
 /** A stream whose beginning has been looked at. */
 export interface Opened {
@@ -41,17 +44,14 @@ export interface Opened {
 
 /** The uncompressed bytes of a stream. */
 export async function* decompress(
-  source: AsyncIterable<Uint8Array>,
+  source: Source,
   limits: Partial<InflateLimits> = {},
 ): AsyncGenerator<Uint8Array> {
   yield* (await openCompressed(source, limits)).pieces;
 }
 
 /** Reads as much of a stream as tells how it is compressed. */
-export async function openCompressed(
-  source: AsyncIterable<Uint8Array>,
-  limits: Partial<InflateLimits> = {},
-): Promise<Opened> {
+export async function openCompressed(source: Source, limits: Partial<InflateLimits> = {}): Promise<Opened> {
   let packed = 0;
   const pieces = counted(source, (length) => {
     packed += length;
@@ -89,19 +89,27 @@ async function* inflated(
   try {
     for await (const piece of inflate) {
       unpacked += piece.length;
-      if (unpacked > free && unpacked > packed() * ratio)
-        throw new SampanError(
-          "invalid",
-          `the archive grows to more than ${ratio} times its size: this looks like an archive bomb`,
-          { hint: "If it is meant so, decompress it first: the limit is for compressed archives." },
-        );
+      assertNoBomb(unpacked, packed(), { ratio, free });
       yield piece;
     }
   } catch (error) {
     throw damaged(compression, error);
   }
   if (failure) throw damaged(compression, failure);
-  // zstd's stream ends without a word where its input is cut; with some output the reader of it will notice.
+  assertSome(unpacked, compression);
+}
+
+export function assertNoBomb(unpacked: number, packed: number, { ratio, free }: InflateLimits): void {
+  if (unpacked > free && unpacked > packed * ratio)
+    throw new SampanError(
+      "invalid",
+      `the archive grows to more than ${ratio} times its size: this looks like an archive bomb`,
+      { hint: "If it is meant so, decompress it first: the limit is for compressed archives." },
+    );
+}
+
+/** zstd's stream ends without a word where its input is cut; with some output the reader of it will notice. */
+export function assertSome(unpacked: number, compression: Compression): void {
   if (unpacked === 0 && compression === "zstd")
     throw new SampanError("invalid", "the zstd data is truncated");
 }
@@ -130,17 +138,14 @@ async function inflater(
   return inflate as AsyncIterable<Uint8Array>;
 }
 
-async function* counted(
-  source: AsyncIterable<Uint8Array>,
-  count: (length: number) => void,
-): AsyncGenerator<Uint8Array> {
+async function* counted(source: Source, count: (length: number) => void): AsyncGenerator<Uint8Array> {
   for await (const piece of source) {
     count(piece.length);
     yield piece;
   }
 }
 
-function damaged(compression: Compression, error: unknown): unknown {
+export function damaged(compression: Compression, error: unknown): unknown {
   if (error instanceof Error && error.name === "TruncatedError")
     return new SampanError("invalid", `the ${compression} data is truncated`, { cause: error });
   if (error instanceof Error && error.name === "DamagedError")

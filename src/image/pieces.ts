@@ -27,11 +27,11 @@ export interface PieceMemory {
 }
 
 /** From the current position to the end; or a part of the file, whatever the position is. */
-export async function* pieces(
+export function* pieces(
   fd: number,
   range?: { readonly start: number; readonly length: number },
   memory: PieceMemory = { reused: false },
-): AsyncGenerator<Uint8Array> {
+): Generator<Uint8Array> {
   const length = range?.length ?? Number.POSITIVE_INFINITY;
   let buffer: Buffer | undefined;
   for (let done = 0; done < length; ) {
@@ -48,18 +48,27 @@ export async function* pieces(
 /** Milliseconds between two looks at a file that has not grown. */
 const PAUSE = 4;
 
-/** A file that another process, our parent, is still writing: waits for what has not come yet, up to `size` bytes. */
-export async function* growing(fd: number, size: number): AsyncGenerator<Uint8Array> {
+/**
+ * A file that another process, our parent, is still writing: waits for what has not come yet, up to `size` bytes. For a thread that has
+ * nothing else to do.
+ */
+export function* growing(
+  fd: number,
+  size: number,
+  memory: PieceMemory = { reused: false },
+): Generator<Uint8Array> {
   const parent = process.ppid;
+  let buffer: Buffer | undefined;
   for (let done = 0; done < size; ) {
-    const buffer = Buffer.allocUnsafe(Math.min(PIECE, size - done));
-    const n = readSync(fd, buffer, 0, buffer.length, null);
+    const most = Math.min(PIECE, size - done);
+    if (!buffer || !memory.reused) buffer = Buffer.allocUnsafe(most);
+    const n = readSync(fd, buffer, 0, Math.min(most, buffer.length), null);
     if (n > 0) {
       done += n;
       yield buffer.subarray(0, n);
       continue;
     }
     if (process.ppid !== parent) throw new Error("the process that fetches the layer has gone");
-    await Bun.sleep(PAUSE);
+    Bun.sleepSync(PAUSE);
   }
 }

@@ -5,7 +5,7 @@
  */
 import { fstatSync } from "node:fs";
 import { diskError, SampanError } from "../../common/error.ts";
-import { type InflateLimits, openCompressed } from "../compression.ts";
+import { detect, type InflateLimits, MAGIC_LENGTH, openCompressed } from "../compression.ts";
 import { growing, pieces } from "../pieces.ts";
 import { chroot, load, SysError } from "../sys.ts";
 import { TarError } from "../tar/entry.ts";
@@ -64,11 +64,7 @@ async function unpack(job: UnpackJob): Promise<UnpackAnswer> {
   load();
   process.umask(0);
   const lower = new Lower(job.lower, !privileged);
-  const memory = { reused: false };
-  const input = job.size === undefined ? pieces(0, job.range, memory) : growing(0, job.size);
-  const { compression, pieces: content } = await openCompressed(input, job.limits);
-  memory.reused = compression === "none";
-  const diffId = compression === "none" && job.digest !== undefined ? known(job.digest) : await diffHash(job);
+  const content = await openContent(job);
   if (privileged) chroot(job.folder);
   const folder = new LayerFolder({
     root: privileged ? "" : job.folder,
@@ -77,43 +73,69 @@ async function unpack(job: UnpackJob): Promise<UnpackAnswer> {
     privileged,
   });
   const reader = new TarReader(folder, job.limits);
-  let since = 0;
-  for await (const piece of content) {
-    diffId.update(piece);
-    reader.push(piece);
-    since += piece.length;
-    if (memory.reused || since < LITTER) continue;
-    // The pieces lie outside of the collector's heap, and it does not see how much they are.
-    Bun.gc(true);
-    since = 0;
-  }
+  for await (const piece of content.pieces) reader.push(piece);
   reader.finish();
   folder.finish();
-  return { ok: true, diffId: await diffId.digest(), size: folder.size, entries: reader.entries };
+  return { ok: true, diffId: content.digest(), size: folder.size, entries: reader.entries };
 }
 
-/** Bytes of pieces that may lie about. */
-const LITTER = 16 << 20;
-
-/** What the content's digest comes from. */
-interface DiffId {
-  readonly update: (piece: Uint8Array) => void;
-  readonly digest: () => string | Promise<string>;
+/** The uncompressed archive, and what it has for its digest once all of it was taken. */
+interface Content {
+  readonly pieces: AsyncIterable<Uint8Array>;
+  readonly digest: () => string;
 }
 
-const known = (digest: string): DiffId => ({ update: () => {}, digest: () => digest });
-
-/** Compressed bytes from which on the digest is worth a thread of its own, which takes milliseconds to start. */
+/** Compressed bytes from which on threads pay, which take milliseconds to start. */
 const LARGE = 4 << 20;
 
-async function diffHash(job: UnpackJob): Promise<DiffId> {
-  const size = job.size ?? job.range?.length ?? fstatSync(0).size;
-  if (size >= LARGE) return (await import("./hash.ts")).HashThread.start();
+async function openContent(job: UnpackJob): Promise<Content> {
+  const { range, size, limits } = job;
+  const memory = { reused: false };
+  const input = size === undefined ? pieces(0, range, memory) : growing(0, size, memory);
+  const head = firstOf(input);
+  const compression = detect(head);
+  const length = size ?? range?.length ?? fstatSync(0).size;
+  if ((compression === "gzip" || compression === "zstd") && length >= LARGE) {
+    const inflated = await (await import("./threads.ts")).Inflated.start();
+    return {
+      pieces: inflated.pieces({ compression, limits, head, range, size }),
+      digest: () => inflated.digest,
+    };
+  }
+  const opened = await openCompressed(joined(head, input), limits);
+  if (compression === "none" && job.digest !== undefined) {
+    const digest = job.digest;
+    memory.reused = true;
+    return { pieces: opened.pieces, digest: () => digest };
+  }
   const hash = new Bun.CryptoHasher("sha256");
-  return {
-    update: (piece) => void hash.update(piece),
-    digest: () => `sha256:${hash.digest("hex")}`,
-  };
+  return { pieces: hashed(opened.pieces, hash), digest: () => `sha256:${hash.digest("hex")}` };
+}
+
+/** As much of the beginning as tells how it is compressed, if there is so much. */
+function firstOf(input: Generator<Uint8Array>): Uint8Array {
+  let head: Uint8Array = new Uint8Array();
+  while (head.length < MAGIC_LENGTH) {
+    const { value, done } = input.next();
+    if (done) break;
+    head = head.length === 0 ? value : Buffer.concat([head, value]);
+  }
+  return head;
+}
+
+function* joined(head: Uint8Array, rest: Iterable<Uint8Array>): Generator<Uint8Array> {
+  if (head.length > 0) yield head;
+  yield* rest;
+}
+
+async function* hashed(
+  pieces: AsyncIterable<Uint8Array>,
+  hash: Bun.CryptoHasher,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    hash.update(piece);
+    yield piece;
+  }
 }
 
 const REASONS: Readonly<Record<string, string>> = {
