@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { Images, type Progress } from "../../src/image/index.ts";
 import { Store } from "../../src/store/index.ts";
 import { dockerArchive, layerTar, type Member, sha256 } from "../support/image.ts";
@@ -440,14 +440,18 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       using place = new TestPlace();
       const proxy = new FaultyProxy(host);
       const stop = new AbortController();
+      const partial = `${place.root}/partial`;
+      const fetched = (): number =>
+        Math.max(0, ...readdirSync(partial).map((name) => statSync(`${partial}/${name}`).size));
       proxy.fault = (_, url, forward) =>
         url.pathname.includes("/blobs/")
           ? forward().then((answer) => {
               if (Number(answer.headers.get("content-length")) < MEGABYTE) return answer;
-              setTimeout(() => stop.abort(new Error("enough")), 200);
               return new Response(
                 (async function* () {
                   for await (const piece of cut(answer, 2 * MEGABYTE).body ?? []) yield piece;
+                  while (fetched() < 2 * MEGABYTE) await Bun.sleep(1);
+                  stop.abort(new Error("enough"));
                   await Bun.sleep(10_000);
                 })(),
               );
