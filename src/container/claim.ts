@@ -4,6 +4,7 @@
  * row: the container may be gone. Stopping and killing need no claim; they only ask the keeper.
  */
 
+import { steadyNow } from "../kernel/clock.ts";
 import { LOCK_EX, tryFlock } from "../kernel/flock.ts";
 import { closeSync, existsSync, openSync } from "../kernel/fs.ts";
 
@@ -32,7 +33,7 @@ export async function claim(
   folder: string,
   patience = Number.POSITIVE_INFINITY,
 ): Promise<Release | undefined> {
-  const until = Date.now() + patience;
+  const until = steadyNow() + patience;
   for (let waiting = queue.get(folder); waiting; waiting = queue.get(folder)) await waiting;
   const done = Promise.withResolvers<void>();
   queue.set(folder, done.promise);
@@ -49,7 +50,7 @@ export async function claim(
       };
     }
     // The kernel tells nobody when a lock of another process becomes free without a thread that blocks for it.
-    if (Date.now() >= until || !existsSync(folder)) {
+    if (steadyNow() >= until || !existsSync(folder)) {
       leave();
       return undefined;
     }

@@ -3,11 +3,13 @@
  * the follower keeps the one before open too.
  */
 import { closeSync, fstatSync, openSync, readSync, statSync, watch } from "node:fs";
-import type { Event } from "./events.ts";
+import type { Event, Mark } from "./events.ts";
 
 export interface EventQuery {
   /** Nanoseconds since 1970, decimal. */
   readonly since?: string;
+  /** Only what was written after this, whatever the time of day was set to meanwhile. */
+  readonly after?: Mark;
   /** Events up to this moment; in the past: the reading ends there. In the future: at that time. */
   readonly until?: string;
   readonly follow?: boolean;
@@ -27,6 +29,11 @@ class Tail {
   constructor(path: string) {
     this.#fd = openSync(path, "r");
     this.inode = fstatSync(this.#fd).ino;
+  }
+
+  /** Passes over what was there. */
+  skip(bytes = fstatSync(this.#fd).size): void {
+    this.#offset = bytes;
   }
 
   /** The whole lines that have come since the last call. */
@@ -54,6 +61,13 @@ function openTail(path: string): Tail | undefined {
   } catch {
     return undefined;
   }
+}
+
+function pass({ inode, size }: Mark, old: Tail | undefined, current: Tail | undefined): void {
+  // It may have been rotated away since.
+  const marked = old?.inode === inode ? old : current?.inode === inode ? current : undefined;
+  marked?.skip(size);
+  if (old !== marked) old?.skip();
 }
 
 const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino;
@@ -140,6 +154,7 @@ export async function* readEvents(file: string, query: EventQuery): AsyncGenerat
 
   let old = openTail(`${file}.1`);
   let current = openTail(file);
+  if (query.after) pass(query.after, old, current);
   try {
     for (;;) {
       wake = Promise.withResolvers<void>();

@@ -5,7 +5,7 @@
 import { isDiskError } from "../common/error.ts";
 import type { Paths } from "../common/paths.ts";
 import { nanosecondsNow } from "../kernel/clock.ts";
-import { closeSync, fstatSync, openSync, renameSync, writeSync } from "../kernel/fs.ts";
+import { closeSync, fstatSync, openSync, renameSync, statSync, writeSync } from "../kernel/fs.ts";
 import type { EventQuery } from "./events-read.ts";
 
 /** One thing that happened. `action` and the attributes' names are Docker's. */
@@ -17,6 +17,13 @@ export interface Event {
   /** Of the container, or the image's id or name. */
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** A place in the events' file. */
+export interface Mark {
+  /** 0: there was no file. */
+  readonly inode: number;
+  readonly size: number;
 }
 
 export type NewEvent = Omit<Event, "time">;
@@ -50,6 +57,12 @@ export class Events {
     } finally {
       if (fd >= 0) closeSync(fd);
     }
+  }
+
+  /** Where it ends now: what comes after this mark is what happens from now on. */
+  mark(): Mark {
+    const found = statSync(eventsFile(this.#paths), { throwIfNoEntry: false });
+    return { inode: found?.ino ?? 0, size: found?.size ?? 0 };
   }
 
   /** Those that match, in order; with `follow` also those to come, until `signal` or `until` ends it. */

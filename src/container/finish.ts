@@ -3,6 +3,7 @@
  * reader, whoever comes first. All hold the claim. The row is written before anything is removed, so that a crash in
  * between is met by the same steps again.
  */
+import { steadyNow } from "../kernel/clock.ts";
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "../kernel/fs.ts";
 import type { Exit } from "../launch/index.ts";
 import { cgroupFolders, cgroupPids, oomKills, readCgroupHost, removeCgroup, thaw } from "../runtime/index.ts";
@@ -182,8 +183,8 @@ const PATIENCE = 5_000;
 export function clearCgroup(container: Pick<StoredContainer, "id" | "config">): void {
   const host = readCgroupHost();
   const path = cgroupOf(container);
-  const until = Date.now() + PATIENCE;
-  for (let round = 0; Date.now() < until; round++) {
+  const until = steadyNow() + PATIENCE;
+  for (let round = 0; steadyNow() < until; round++) {
     // A frozen process takes its signal when it thaws.
     thaw(host, path);
     const pids = cgroupPids(host, path);

@@ -1,4 +1,5 @@
 /** Removing all containers that do not run. */
+import { isDiskError } from "../common/error.ts";
 import { bytesIn } from "../common/tree.ts";
 import type { Containers } from "./containers.ts";
 import { type Context, places } from "./context.ts";
@@ -42,7 +43,8 @@ export async function prune(
     const size = bytesIn(places(context.paths, container.id).upper);
     try {
       await containers.remove(container.id);
-    } catch {
+    } catch (error) {
+      if (isDiskError(error)) throw error;
       // Started or removed by somebody else meanwhile.
       continue;
     }

@@ -20,7 +20,7 @@ export async function wait(
   let code = container.state.exitCode;
   const query = {
     follow: true,
-    since: `${Date.now() - 1}000000`,
+    after: context.events.mark(),
     filters: { container: [container.id], type: ["container"] },
     ...(signal ? { signal } : {}),
   };

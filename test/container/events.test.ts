@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { appendFileSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Event, Events, type NewEvent } from "../../src/container/events.ts";
@@ -88,6 +88,19 @@ test("a follower sees what comes, through a rotation, until it is told to end", 
   expect(statSync(join(root, "events.jsonl")).size).toBeLessThan(5_000_000);
   expect(seen.filter((action) => !action.startsWith("exec"))).toEqual(["create", "start", "die"]);
   expect(seen).toHaveLength(14);
+});
+
+test("who wants what is new sees all of it, though the clock was set back, and through a rotation", async () => {
+  events.append(event("create", "a"));
+  const after = events.mark();
+  const line = '{"time":"1","type":"container","action":"start","id":"x"}\n';
+  appendFileSync(join(root, "events.jsonl"), line);
+  expect(await actions({ after })).toEqual(["start"]);
+  renameSync(join(root, "events.jsonl"), join(root, "events.jsonl.1"));
+  events.append(event("die", "a"));
+  expect(await actions({ after })).toEqual(["start", "die"]);
+  expect(await actions({ after: events.mark() })).toEqual([]);
+  expect(await actions({ after: { inode: 0, size: 0 } })).toEqual(["die"]);
 });
 
 test("until a moment to come, the follower waits for it", async () => {

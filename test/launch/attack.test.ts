@@ -14,8 +14,21 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { ATTACH, type LaunchError, launch, launcherPath, type Step } from "../../src/launch/index.ts";
-import { alive, container, inside, kept, outside, Place, plan, until } from "./support.ts";
+import { ATTACH, CLONE, type LaunchError, launch, launcherPath, type Step } from "../../src/launch/index.ts";
+import {
+  after,
+  alive,
+  childrenOf,
+  container,
+  execve,
+  inside,
+  keeperOf,
+  kept,
+  outside,
+  Place,
+  plan,
+  until,
+} from "./support.ts";
 
 const place = new Place();
 afterAll(() => place.clean());
@@ -35,20 +48,6 @@ async function output(
   connection.close();
   return text;
 }
-
-/** Who holds the lock of a keeper that has not reported yet. */
-const keeperOf = async (dir: string): Promise<number> => {
-  const inode = await until(() => existsSync(`${dir}/lock`) && statSync(`${dir}/lock`).ino);
-  return until(() => {
-    const line = readFileSync("/proc/locks", "utf8")
-      .split("\n")
-      .find((l) => l.includes(`:${inode} `));
-    return Number(line?.split(/\s+/)[4] ?? 0);
-  });
-};
-
-const childrenOf = (pid: number): number[] =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
 
 const bind = (source: string, target: string): Step =>
   inside({
@@ -153,7 +152,7 @@ describe("the launcher's executable", () => {
 });
 
 describe("the way into a container", () => {
-  test("cannot be watched: not dumpable, no descriptor of the host (CVE-2016-9962)", async () => {
+  test("has no descriptor of the host (CVE-2016-9962)", async () => {
     const dir = place.container();
     const steps = container(place, dir, ["true"]);
     // Stopped after its last step inside, before execve.
@@ -166,13 +165,33 @@ describe("the way into a container", () => {
         readlinkSync(`/proc/${child}/cwd`) === "/" && readFileSync(`/proc/${child}/wchan`, "utf8").length > 0,
     );
     await Bun.sleep(30);
-    expect(statSync(`/proc/${child}/environ`).uid).toBe(0);
     for (const fd of readdirSync(`/proc/${child}/fd`)) {
       const link = readlinkSync(`/proc/${child}/fd/${fd}`);
       expect(link).toMatch(/^(\/dev\/null|pipe:|socket:|\/|\/proc|\/proc\/acpi)/);
     }
     process.kill(keeper, "SIGKILL");
     await until(() => !alive(child));
+  });
+
+  test("a working folder that a descriptor of the host leads to is refused, though one came along (CVE-2024-21626)", async () => {
+    const dir = place.container();
+    // A plan that no compiler makes: its first root is the host's, and stays open when the second takes its place.
+    const steps = container(place, dir, ["true"]).flatMap((step) =>
+      step.call === "root" ? [inside({ call: "root", path: "/" }), step] : [step],
+    );
+    const refused: (string | undefined)[] = [];
+    for (let fd = 3; fd < 32; fd++)
+      await launch(
+        plan(steps.map((step) => (step.call === "chdir" ? { ...step, path: `/proc/self/fd/${fd}` } : step))),
+      ).then(
+        async (connection) => {
+          connection.attach(ATTACH.stdout);
+          await connection.exit;
+          connection.close();
+        },
+        (error: LaunchError) => refused.push(error.kernel?.errno),
+      );
+    expect(refused).toContain("EXDEV");
   });
 
   test("a working folder outside of the root is refused (CVE-2024-21626)", async () => {
@@ -240,6 +259,28 @@ describe("a mount target", () => {
     mkdirSync(`${place.root}/proc`);
   });
 
+  test("a fake /proc that cannot be told from a real one by its mount is told by its superblock (CVE-2019-16884)", async () => {
+    mkdirSync(`${place.root}/proc/self`, { recursive: true });
+    writeFileSync(`${place.root}/proc/self/oom_score_adj`, "fake");
+    const dir = place.container();
+    // In a user namespace without a pid namespace of its own no procfs can be mounted: what lies there is all there is.
+    const steps: Step[] = [
+      outside({ call: "clone", flags: CLONE.user | CLONE.mnt }),
+      outside({ call: "write", path: "/proc/{pid}/uid_map", data: "0 0 4294967295\n", pid: true }),
+      outside({ call: "write", path: "/proc/{pid}/gid_map", data: "0 0 4294967295\n", pid: true }),
+      inside({ call: "barrier", waits: "inside" }),
+      inside({ call: "propagation", flags: 16384 | (1 << 18) }),
+      { ...bind(place.root, `${dir}/target`), at: "host" } as Step,
+      inside({ call: "root", path: `${dir}/target` }),
+      inside({ call: "pivot" }),
+      inside({ call: "proc", path: "self/oom_score_adj", data: "321" }),
+      execve("true"),
+    ];
+    await expect(launch(plan(steps))).rejects.toMatchObject({ kernel: { errno: "ENODEV" } });
+    expect(readFileSync(`${place.root}/proc/self/oom_score_adj`, "utf8")).toBe("fake");
+    rmSync(`${place.root}/proc/self`, { recursive: true });
+  });
+
   test("a fake /proc of the image is never written to (CVE-2019-16884)", async () => {
     mkdirSync(`${place.root}/fake/self`, { recursive: true });
     writeFileSync(`${place.root}/fake/self/oom_score_adj`, "fake");
@@ -282,6 +323,23 @@ describe("a mount target", () => {
     expect(out).toContain("resource busy");
     expect(out).toContain("can't create /masked/x: Read-only file system");
     expect(out).not.toContain("secret\n");
+  });
+});
+
+describe("the end of a cgroup", () => {
+  test("signals nobody but who is named: a process that this pid namespace does not see reads 0, which is everybody's group", async () => {
+    const victims = [0, 1].map(() => Bun.spawn(["sleep", "1000"]));
+    const folder = `${place.path}/cgroup`;
+    mkdirSync(folder);
+    writeFileSync(`${folder}/cgroup.procs`, `${victims[0]?.pid}\n0\n${victims[1]?.pid}\n`);
+    const dir = place.container();
+    const steps = container(place, dir, ["true"], { after: [after({ call: "kill", path: folder })] });
+    const connection = await launch(plan(steps, kept(dir)));
+    connection.close();
+    for (const victim of victims) expect(await victim.exited).toBe(137);
+    // The keeper, which would have been killed with its group, goes on to write the end down.
+    await until(() => !alive(connection.report?.keeper ?? 0));
+    expect(existsSync(`${dir}/exit.json`)).toBe(true);
   });
 });
 

@@ -306,6 +306,38 @@ describe("a terminal", () => {
     expect(whole).toMatch(/crw--w---- .* 136, +0 .*\/dev\/console\r\n$/);
   });
 
+  test("is never another that has the same name: one whose multiplexer is of another devpts is refused (CVE-2025-52565)", async () => {
+    const dir = place.container();
+    const devpts = inside({
+      call: "mount",
+      fstype: "devpts",
+      source: "devpts",
+      target: "/other",
+      flags: 0,
+      data: "newinstance,ptmxmode=0666",
+      create: "dir",
+    });
+    // /dev/pts/0 is somebody's by now, and the next terminal, of /other, is called 0 too.
+    const first = inside({ call: "console", rows: 0, columns: 0 });
+    const swapped = inside({
+      call: "bind",
+      at: "root",
+      from: "root",
+      source: "/other/ptmx",
+      target: "/dev/pts/ptmx",
+      recursive: false,
+      set: 0,
+      clear: 0,
+      create: "none",
+      propagation: 0,
+    });
+    const steps = container(place, dir, ["tty"], { tty: true, more: [devpts, first, swapped] });
+    const second = steps.findLastIndex(({ call }) => call === "console");
+    await expect(launch(plan(steps, kept(dir, { tty: true })))).rejects.toMatchObject({
+      report: { failed: second },
+    });
+  });
+
   test("a client's end of input is an end to the program", async () => {
     const live = await detach("cat; echo over", { tty: true, openStdin: true, stdinOnce: true });
     const client = await connect(`${live.dir}/attach.sock`);

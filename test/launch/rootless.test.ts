@@ -1,8 +1,21 @@
 /** The same plans for a caller without root: in a user namespace of one id, from a sealed copy of the launcher. */
 import { afterAll, expect, test } from "bun:test";
-import { chmodSync, chownSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { CLONE, type Step } from "../../src/launch/index.ts";
-import { container, execve, inside, keeper, NAMESPACES, outside, Place, plan } from "./support.ts";
+import {
+  childrenOf,
+  container,
+  execve,
+  inside,
+  keeper,
+  keeperOf,
+  kept,
+  NAMESPACES,
+  outside,
+  Place,
+  plan,
+  until,
+} from "./support.ts";
 
 const place = new Place();
 afterAll(() => place.clean());
@@ -31,22 +44,20 @@ writeFileSync(
    process.exit(0);`,
 );
 
+const ENV = { HOME: place.path, PATH: "/usr/bin:/bin" };
+
+const command = (...plans: object[]): string[] => [
+  "/usr/bin/setpriv",
+  `--reuid=${USER}`,
+  `--regid=${USER}`,
+  "--clear-groups",
+  process.execPath,
+  RUNNER,
+  ...plans.map((p) => JSON.stringify(p)),
+];
+
 function as(...plans: object[]): string {
-  const texts = plans.map((p) => JSON.stringify(p));
-  const cmd = [
-    "/usr/bin/setpriv",
-    `--reuid=${USER}`,
-    `--regid=${USER}`,
-    "--clear-groups",
-    process.execPath,
-    RUNNER,
-    ...texts,
-  ];
-  const ran = Bun.spawnSync({
-    cmd,
-    env: { HOME: place.path, PATH: "/usr/bin:/bin" },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const ran = Bun.spawnSync({ cmd: command(...plans), env: ENV, stdio: ["ignore", "pipe", "inherit"] });
   return ran.stdout.toString();
 }
 
@@ -97,6 +108,25 @@ test("a container in a user namespace", () => {
   expect(as(plan(rootless(container(place, dir, ["sh", "-c", script], { early: maps }))))).toMatch(
     /^0\nbox\nagain\n0\n100\n +0 +65534 +1\n$/,
   );
+});
+
+/** Whose a process's files in /proc are: its user's if anybody of that user may look into it, else root's. */
+const lookedInto = (pid: number): boolean => statSync(`/proc/${pid}/environ`).uid !== 0;
+
+test("nobody may look into a keeper, or into its child on the way in, not even their own user (CVE-2016-9962)", async () => {
+  const dir = own();
+  const steps = rootless(container(place, dir, ["true"], { early: maps }));
+  // Stopped after its last step inside, before execve.
+  const stopped = plan(steps, kept(dir, { stopAfter: steps.length - 1 }));
+  const runner = Bun.spawn({ cmd: command(stopped), env: ENV, stdio: ["ignore", "ignore", "inherit"] });
+  const keeperPid = await keeperOf(dir);
+  const child = await until(() => childrenOf(keeperPid)[0]);
+  await until(() => readlinkSync(`/proc/${child}/cwd`) === "/" && !lookedInto(child));
+  expect(lookedInto(keeperPid)).toBe(false);
+  // So says the kernel of one that may be looked into.
+  expect(lookedInto(runner.pid)).toBe(true);
+  process.kill(keeperPid, "SIGKILL");
+  await runner.exited;
 });
 
 test("an exec into it", () => {

@@ -1,5 +1,15 @@
 /** Plans for the tests of this room: a busybox root in a folder of its own, and the steps that make a container of it. */
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { CLONE, type KeeperPlan, NO_KEEPER, type Plan, type Step } from "../../src/launch/index.ts";
 
 const APPLETS = [
@@ -191,3 +201,17 @@ export const alive = (pid: number): boolean => {
     return false;
   }
 };
+
+/** Who holds the lock of a keeper that has not reported yet. */
+export const keeperOf = async (dir: string): Promise<number> => {
+  const inode = await until(() => existsSync(`${dir}/lock`) && statSync(`${dir}/lock`).ino);
+  return until(() => {
+    const line = readFileSync("/proc/locks", "utf8")
+      .split("\n")
+      .find((l) => l.includes(`:${inode} `));
+    return Number(line?.split(/\s+/)[4] ?? 0);
+  });
+};
+
+export const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);

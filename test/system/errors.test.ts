@@ -106,6 +106,38 @@ test("a full disk", async () => {
   expect(said).toBe(`${refusal}${refusal}well`);
 });
 
+test("a read-only disk: what is there is still seen and ended, what has to be written is refused by name", async () => {
+  const disk = `${box.root}/readonly`;
+  mkdirSync(disk);
+  const said = await apart(
+    `mount -t tmpfs tmpfs ${disk}; export SAMPAN_ROOT=${disk} SAMPAN_RUN=${disk}.run; ` +
+      "sampan run --network none --name over host echo hello; " +
+      "sampan run -d --network none --name on host sleep 1000 >/dev/null; " +
+      `mount --bind ${disk} ${disk}; mount -o remount,bind,ro ${disk}; ` +
+      "sampan ps --format '{{.Names}} {{.State}}'; sampan logs over; sampan inspect -f '{{.State.ExitCode}}' over; " +
+      "sampan exec on echo in; sampan wait over; sampan events --since 1h --until 0s -f event=start --format '{{.Action}}'; " +
+      "for words in 'run --rm host true' 'create host' 'start over' 'rm over' 'rm -f over' 'rename over done' 'container prune -f'; do " +
+      "sampan $words || true; echo; done 2>&1 | sed -E 's/[0-9a-f]{64}/ID/'; " +
+      "sampan kill on; sampan ps -a --format '{{.Names}} {{.State}}'; " +
+      `mount -o remount,bind,rw ${disk}; sampan rm over on`,
+  );
+  const refused = (path: string): string =>
+    `sampan: writing ${disk}/${path}: read-only file system\n--root, or SAMPAN_ROOT, puts the engine's files elsewhere.\n`;
+  expect(said).toBe(
+    "hello\non running\nhello\n0\nin\n0\nstart\nstart\n" +
+      [
+        refused("containers/ID"),
+        refused("containers/ID"),
+        `${refused("containers/ID/exit.json")}sampan: failed to start containers: over\n`,
+        refused("sampan.lock"),
+        refused("sampan.lock"),
+        refused("sampan.lock"),
+        refused("sampan.lock"),
+      ].join("\n") +
+      "\non\non exited\nover exited\nover\non",
+  );
+});
+
 test("a program whose name is empty", async () => {
   expect(await fails("host", "")).toEqual({
     code: 127,

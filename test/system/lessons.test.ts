@@ -1,8 +1,20 @@
 /** Rules that other engines paid for and that show only in a whole container: each attacked through the command line. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { Pty } from "../support/pty.ts";
 import { SAMPAN, Sandbox } from "../support/sandbox.ts";
+
+/** A host that has both, as long as nobody takes the other away. */
+const FREEZER = "/sys/fs/cgroup/freezer";
+const UNIFIED = "/sys/fs/cgroup/unified";
 
 let box: Sandbox;
 beforeAll(() => {
@@ -60,6 +72,36 @@ describe("the end of a cgroup", () => {
     expect(await box.left()).toEqual([]);
   });
 
+  test.skipIf(!existsSync(FREEZER))(
+    "comes to one that is paused where only cgroup v1 can freeze and kill",
+    async () => {
+      const ends = ["kill", "stop -t 1", "rm -f"].map(
+        (end) =>
+          `sampan run -d --network none --name frozen --pid host host sh -c 'sleep 1000 & exec sleep 1000' >/dev/null; sampan pause frozen >/dev/null; ` +
+          `timeout 60 sampan ${end} frozen; sampan rm frozen 2>/dev/null || true; `,
+      );
+      const apart = Bun.spawn(["unshare", "-m", "sh", "-ec", `umount -l ${UNIFIED}; ${ends.join("")}`], {
+        stdout: "pipe",
+        env: { ...box.env, PATH: `${process.cwd()}/dist:${process.env["PATH"]}` },
+      });
+      expect(await new Response(apart.stdout).text()).toBe("frozen\nfrozen\nfrozen\nfrozen\nfrozen\n");
+      expect(await box.left()).toEqual([]);
+    },
+  );
+
+  test("takes with it what no pid namespace would: every process that it has among the host's", async () => {
+    const flee = "i=0; while [ $i -lt 20 ]; do setsid sleep 1000 & i=$((i + 1)); done; echo; exec sleep 1000";
+    for (const end of [["kill"], ["rm", "-f"]]) {
+      const options = ["--pid", "host", "--network", "none", "--name", "fleeing"];
+      const fleeing = box.spawn({}, "run", ...options, "host", "sh", "-c", flee);
+      await fleeing.stdout.getReader().read();
+      await box.ok(...end, "fleeing");
+      expect(await fleeing.exited).toBe(137);
+      if (end[0] !== "rm") await box.ok("rm", "fleeing");
+      expect(await box.left()).toEqual([]);
+    }
+  });
+
   test("comes to one that is paused, too", async () => {
     for (const end of [["kill"], ["stop", "-t", "1"], ["rm", "-f"]]) {
       await box.ok("run", "-d", "--name", "frozen", "host", "sleep", "1000");
@@ -107,6 +149,36 @@ describe("a process that enters a container", () => {
     expect(seen).toBe("ready\n");
     for (let round = 0; round < 15; round++) await box.ok("exec", "-w", "/", "spied", "true");
     await box.ok("rm", "-f", "spied");
+    for (let part = await reader.read(); !part.done; part = await reader.read())
+      seen += new TextDecoder().decode(part.value);
+    expect(seen).toBe("ready\nsaw one\n");
+  });
+
+  test("joins what its user namespace does not own first and that one last, else it could not come in", async () => {
+    const own = ["--network", "none", "host", "sleep", "1000"];
+    await box.ok("run", "-d", "--name", "wired", ...own);
+    const share = ["--userns", "private", "--network", "container:wired"];
+    await box.ok("run", "-d", "--name", "mapped", ...share, "host", "sleep", "1000");
+    const links = ["user", "net", "pid", "mnt"].map((name) => `/proc/1/ns/${name}`);
+    const inside = await box.ok("exec", "mapped", "readlink", ...links);
+    const entered = links.map((link) => link.replace("1", "self"));
+    expect(await box.ok("exec", "mapped", "readlink", ...entered)).toBe(inside);
+    await box.ok("rm", "-f", "mapped", "wired");
+  });
+
+  test("is never seen there with another user namespace than the container's", async () => {
+    // A process that hides from one who may trace is none of theirs yet: nothing of it can be read.
+    const spy =
+      "$| = 1; print qq(ready\\n); my $own = readlink('/proc/self/ns/user'); my %said; while (1) { for my $p (glob('/proc/[0-9]*')) " +
+      "{ next if $p =~ m{/($$|1)$}; print qq(saw one\\n) unless $said{one}++; my $to = readlink(qq($p/ns/user)) // next; " +
+      "print qq($to\\n) unless $to eq $own || $said{$to}++; } }";
+    const options = ["--userns", "private", "--cap-add", "SYS_PTRACE"];
+    const watch = box.spawn({}, "run", "--name", "mapped", ...options, "host", "perl", "-e", spy);
+    const reader = watch.stdout.getReader();
+    let seen = new TextDecoder().decode((await reader.read()).value);
+    expect(seen).toBe("ready\n");
+    for (let round = 0; round < 15; round++) await box.ok("exec", "mapped", "true");
+    await box.ok("rm", "-f", "mapped");
     for (let part = await reader.read(); !part.done; part = await reader.read())
       seen += new TextDecoder().decode(part.value);
     expect(seen).toBe("ready\nsaw one\n");

@@ -183,6 +183,75 @@ const ENDS = [
   ),
 ];
 
+/** The time of day is set here, by years: an order of things is what is looked at, never how long they take. */
+const CLOCK = [
+  check(
+    "what was given an hour keeps it when the clock is set forward, and what was given a second has no more when it is set back",
+    `
+    now=$(date +%s)
+    trap 'date -s "@$now" >/dev/null; [ -z "$id" ] || sampan rm -f c >/dev/null 2>&1' EXIT
+    start --timeout 3600 --health-cmd 'echo >>/probes' --health-interval 3600s busybox sleep 5000
+    date -s "@$((now + 300000000))" >/dev/null
+    sampan kill -s CONT c # its keeper looks at its clock
+    is "$(sampan inspect -f '{{.State.Status}} {{.State.Health.Status}}' c)" "running starting"
+    refused sampan exec c test -e /probes
+    holds expr "$(sampan ps --format '{{.Status}}')" : 'Up 9 years'
+    sampan rm -f c
+    start --timeout 2 busybox sleep 5000
+    date -s "@$((now - 300000000))" >/dev/null
+    is "$(timeout 60 sampan wait c)" 137
+    is "$(sampan inspect -f '{{.State.Error}}' c)" "it was killed when the time that --timeout gave it was over"`,
+  ),
+  check(
+    "health checks and restarts go on when the clock is set back",
+    `
+    now=$(date +%s)
+    trap 'date -s "@$now" >/dev/null; [ -z "$id" ] || sampan rm -f c >/dev/null 2>&1' EXIT
+    start --restart always --health-cmd 'echo >>/probes' --health-interval 1s busybox sh -c 'test ! -e /probes || sleep 1; sleep 3; exit 1'
+    date -s "@$((now - 300000000))" >/dev/null
+    for i in $(seq 600); do
+      [ "$(sampan inspect -f '{{.RestartCount}}' c)" -lt 2 ] || break
+      sleep 0.1
+    done
+    holds test "$(sampan inspect -f '{{.RestartCount}}' c)" -ge 2
+    holds test "$(sampan exec c wc -l </probes 2>/dev/null || sampan export c | tar -xO probes | wc -l)" -ge 2`,
+  ),
+  check(
+    "stop waits as long as it was told, and events are followed, whatever the clock is set to",
+    `
+    now=$(date +%s)
+    trap 'date -s "@$now" >/dev/null; [ -z "$id" ] || sampan rm -f c >/dev/null 2>&1' EXIT
+    said() { for i in $(seq 600); do ! grep -q "$1" "$2" || return 0; sleep 0.1; done; return 1; }
+    sampan events >/tmp/followed &
+    events=$!
+    until grep -q . /tmp/followed; do sampan rm -f probe >/dev/null 2>&1; sampan create --name probe busybox true >/dev/null; done
+    deaf='trap "echo asked" TERM; while :; do sleep 0.1; done'
+    start busybox sh -c "$deaf"
+    sampan stop -t 3600 c &
+    stop=$!
+    for i in $(seq 600); do [ -z "$(sampan logs c)" ] || break; sleep 0.1; done
+    date -s "@$((now + 300000000))" >/dev/null
+    sampan rename c d
+    holds said 'container rename' /tmp/followed
+    is "$(sampan ps --format '{{.Names}}')" d
+    holds kill -0 $stop
+    sampan rename d c
+    sampan kill c
+    wait $stop
+    sampan start c >/dev/null
+    sampan stop -t 3 c &
+    stop=$!
+    for i in $(seq 600); do [ "$(sampan logs c | wc -l)" -lt 2 ] || break; sleep 0.1; done
+    date -s "@$((now - 300000000))" >/dev/null
+    wait $stop
+    is "$(sampan ps -q)" ""
+    sampan create --name later busybox true
+    holds said 'name=later' /tmp/followed
+    kill $events
+    sampan rm probe later`,
+  ),
+];
+
 const DEVICES = [
   check(
     "the default devices open",
@@ -367,4 +436,4 @@ export const TRACES = [
 /** What a kernel of any processor must hold to; the image `busybox` is loaded. */
 export const COMMON: readonly Check[] = [...LIMITS, ...ENDS, ...DEVICES, ...VIEW, ...APPARMOR, ...HOST];
 
-export const CHECKS: readonly Check[] = [...SETUP, ...COMMON, ...LAYERS, ...TRACES];
+export const CHECKS: readonly Check[] = [...SETUP, ...COMMON, ...CLOCK, ...LAYERS, ...TRACES];

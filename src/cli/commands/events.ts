@@ -31,10 +31,12 @@ export default command({
     const since = flags.since ? await moment("since", flags.since) : undefined;
     const until = flags.until ? await moment("until", flags.until) : undefined;
     const show = await shower(flags.format ?? "");
-    const events = Engine.open(where).events.read({
+    const engine = Engine.open(where);
+    const events = engine.events.read({
       follow: true,
-      // Without --since only what is to come.
-      since: since ?? (await moment("since", "0s")),
+      // Without either only what is to come.
+      ...(since === undefined && until === undefined ? { after: engine.events.mark() } : {}),
+      ...(since === undefined ? {} : { since }),
       ...(until === undefined ? {} : { until }),
       filters: collect(flags.filter),
     });

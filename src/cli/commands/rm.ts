@@ -4,7 +4,8 @@ import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import { each } from "../each.ts";
 import { type Flags } from "../flags.ts";
-import { complain, print } from "../output.ts";
+import { print } from "../output.ts";
+import { report } from "../report.ts";
 
 const FLAGS = {
   force: { type: "bool", short: "f", help: "Force the removal of a running container (uses SIGKILL)" },
@@ -30,7 +31,7 @@ export default command({
         print(reference);
       } catch (error) {
         if (!(error instanceof SampanError && error.code === "not-found")) code = 1;
-        complain(`sampan: ${error instanceof Error ? error.message : error}`);
+        report(error);
       }
     }
     return code;

@@ -280,6 +280,23 @@ describe("an image cannot lead the runtime astray", () => {
   });
 });
 
+test("a mask is of the host's /dev/null, though the image's own is in its place (CVE-2025-31133)", async () => {
+  const evil = image("evil-null", (root) => {
+    mkdirSync(`${root}/dev`);
+    mkdirSync(`${root}/etc`);
+    writeFileSync(`${root}/dev/null`, "the image's\n");
+    writeFileSync(`${root}/etc/masked`, "a secret\n");
+  });
+  const defaults = defaultMounts().filter(({ destination }) => !destination.startsWith("/dev"));
+  const root = world.layers([evil, world.image]);
+  const seen = await world.sh("cat /dev/null /etc/masked; stat -c '%t:%T' /etc/masked", {
+    root,
+    defaults,
+    linux: { maskedPaths: ["/etc/masked"], readonlyPaths: [] },
+  });
+  expect(seen).toBe("the image's\n1:3");
+});
+
 describe("a terminal", () => {
   const bare = defaultMounts().filter(({ destination }) => !destination.startsWith("/dev"));
   const devpts = defaultMounts().filter(({ destination }) => destination === "/dev/pts");
