@@ -205,8 +205,8 @@ int op_user(struct run *run, const struct arg *a) {
   if (syscall(SYS_setgroups, a[2].len, a[2].numbers) < 0 && !(errno == EPERM && a[2].len == 0)) return -errno;
   if (prctl(PR_SET_KEEPCAPS, 1) < 0) return -errno;
   if (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0) return -errno;
-  /* A change of ids clears it. */
-  return check(prctl(PR_SET_PDEATHSIG, run->pdeathsig));
+  /* A change of ids clears the signal that would have come of it. */
+  return die_with_keeper(run);
 }
 
 int op_capabilities(struct run *run, const struct arg *a) {
@@ -229,7 +229,7 @@ int op_no_new_privs(struct run *run, const struct arg *a) {
 
 int op_pdeathsig(struct run *run, const struct arg *a) {
   run->pdeathsig = (int)a[0].n;
-  return check(prctl(PR_SET_PDEATHSIG, run->pdeathsig));
+  return die_with_keeper(run);
 }
 
 int op_umask(struct run *run, const struct arg *a) {

@@ -153,6 +153,8 @@ static inline void close_fd(const int *fd) {
 #define closing __attribute__((cleanup(close_fd))) int
 /* What the errno does not say, for the report; the first words stay. */
 void detail(struct run *run, const char *a, const char *b);
+/* Has the child die when its keeper does; one that has died already is noticed. */
+int die_with_keeper(struct run *run);
 
 /* ---- handlers by subject: mounts.c, process.c, host.c, companion.c */
 #define OP_HANDLER(name, operands, columns) int op_##name(struct run *run, const struct arg *a);

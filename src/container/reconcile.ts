@@ -8,7 +8,7 @@ import { existsSync, readFileSync } from "../kernel/fs.ts";
 import type { Exit } from "../launch/index.ts";
 import { isFrozen, readCgroupHost } from "../runtime/index.ts";
 import { claim, tryClaim } from "./claim.ts";
-import { type Context, places } from "./context.ts";
+import { type Context, type Places, places } from "./context.ts";
 import {
   clearCgroup,
   discard,
@@ -156,8 +156,7 @@ function ended(
 function livingState(context: Context, container: StoredContainer, live: Live): ContainerState {
   const { state } = container;
   const frozen = state.status === "paused" && isFrozen(readCgroupHost(), cgroupOf(container));
-  // Between two runs the keeper has written how the last one ended.
-  const exit = live.restarting ? readExit(places(context.paths, container.id)) : undefined;
+  const exit = live.restarting ? lastExit(places(context.paths, container.id)) : undefined;
   return withHealth(context, container, {
     ...(exit ? endedState(exit) : CREATED),
     status: live.restarting ? "restarting" : frozen ? "paused" : "running",
@@ -165,6 +164,16 @@ function livingState(context: Context, container: StoredContainer, live: Live): 
     startedAt: fromNanoseconds(live.startedAt),
     restartCount: live.restarts,
   });
+}
+
+/** Between two runs the keeper writes how the last one ended, a moment after it has said that it waits. */
+function lastExit(at: Places): Exit | undefined {
+  for (let waited = 0; waited < 20; waited++) {
+    const exit = readExit(at);
+    if (exit) return exit;
+    Bun.sleepSync(1);
+  }
+  return undefined;
 }
 
 function withHealth(context: Context, container: StoredContainer, state: ContainerState): ContainerState {

@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -29,6 +30,11 @@ import {
   plan,
   until,
 } from "./support.ts";
+
+/** The kernel's cgroup v2, wherever it is mounted. */
+const UNIFIED = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].find((path) =>
+  existsSync(`${path}/cgroup.procs`),
+);
 
 const place = new Place();
 afterAll(() => place.clean());
@@ -366,6 +372,37 @@ describe("faults", () => {
     }
     expect(readFileSync("/proc/self/mountinfo", "utf8")).toBe(mounts);
   });
+
+  test.skipIf(!UNIFIED)(
+    "kill -9 of the keeper before its child has come so far as to die with it",
+    async () => {
+      const cgroup = `${UNIFIED}/sampan-test-launch-${process.pid}`;
+      const freeze = (how: string): void => writeFileSync(`${cgroup}/cgroup.freeze`, how);
+      mkdirSync(cgroup);
+      try {
+        // Born frozen, it has yet to begin when the keeper has told it already to go on.
+        freeze("1");
+        const dir = place.container();
+        const steps = container(place, dir, ["sleep", "1000"], {
+          early: [inside({ call: "barrier", waits: "inside" })],
+        }).map((step) => (step.call === "clone" ? { ...step, cgroup } : step));
+        const started = launch(plan(steps, kept(dir)));
+        void started.catch(() => {});
+        const keeper = await keeperOf(dir);
+        const child = await until(() => childrenOf(keeper)[0]);
+        // It waits for the end of the child's way now.
+        await until(() => readFileSync(`/proc/${keeper}/stat`, "utf8").includes(") S "));
+        process.kill(keeper, "SIGKILL");
+        await until(() => !alive(keeper));
+        freeze("0");
+        await until(() => !alive(child));
+      } finally {
+        writeFileSync(`${cgroup}/cgroup.kill`, "1");
+        await until(() => readFileSync(`${cgroup}/cgroup.procs`, "utf8") === "");
+        rmdirSync(cgroup);
+      }
+    },
+  );
 
   test("kill -9 of the container's process on its way is said, and the after column runs", async () => {
     const dir = place.container();
