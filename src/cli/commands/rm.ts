@@ -4,7 +4,7 @@ import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import { each } from "../each.ts";
 import { type Flags } from "../flags.ts";
-import { print } from "../output.ts";
+import { complain, print } from "../output.ts";
 import { report } from "../report.ts";
 
 const FLAGS = {
@@ -30,8 +30,11 @@ export default command({
         await containers.remove(reference, options);
         print(reference);
       } catch (error) {
-        if (!(error instanceof SampanError && error.code === "not-found")) code = 1;
-        report(error);
+        if (error instanceof SampanError && error.code === "not-found") complain(`sampan: ${error.message}`);
+        else {
+          code = 1;
+          report(error);
+        }
       }
     }
     return code;
