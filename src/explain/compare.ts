@@ -64,7 +64,12 @@ const plugs = ({ network }: Explanation): Facts =>
     ["networks", network?.networks.map(({ name }) => name).join(" ")],
     [
       "published",
-      network?.published.map(({ protocol, port, target }) => `${protocol} ${port} is ${target}`).join(", "),
+      // Of IPv4 and of IPv6 the same is said once.
+      [
+        ...new Set(
+          network?.published.map(({ protocol, port, target }) => `${protocol} ${port} is ${target}`),
+        ),
+      ].join(", "),
     ],
   ]);
 

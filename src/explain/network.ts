@@ -128,7 +128,12 @@ export async function network(
         port,
         target,
         destination,
+        ...(isCarried(address, destination) ? { carried: true } : {}),
       }),
     ),
   };
 }
+
+/** The kernel leads nobody from `::1` into a container, nor from IPv6 to one that has none. */
+const isCarried = (address: string, destination: string): boolean =>
+  address.includes(":") && (address === "::1" || !destination.includes(":"));

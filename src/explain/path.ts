@@ -93,8 +93,12 @@ export async function explainPath(engine: Engine, reference: string, path: strin
   const hosts = parseMountinfo(look.text("/proc/self/mountinfo", "mounts") ?? "");
   if (mount?.fstype === "overlay" && !isMask(mount)) return inStack(path, real, stackOf(mount), mount.target);
   if (mount) return onMount(path, real, mount, hosts);
+  const from = sourceOf(root, hosts);
   if (root.fstype !== "overlay")
-    return plain(path, `lies in the root filesystem, ${root.fstype} from ${sourceOf(root, hosts)}`);
+    return plain(
+      path,
+      `lies in the root filesystem, ${root.fstype} from ${from === "/" ? root.source : from}`,
+    );
   return inStack(path, real, stack);
 }
 

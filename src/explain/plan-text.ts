@@ -30,6 +30,11 @@ function groups(lines: readonly PlanLine[]): Group[] {
 
 const sum = (lines: readonly PlanLine[]): number => lines.reduce((all, { us = 0 }) => all + us, 0);
 
+/** Who waits for the other column does nothing: that is the other's time. */
+const isWork = ({ call }: PlanLine): boolean => call !== "barrier";
+
+const ASKED = "ASKED FOR BY";
+
 const PLANKS = [
   ["cgroups", "what it may use"],
   ["namespaces", "what it sees"],
@@ -57,7 +62,7 @@ export function planksText(all: readonly PlanLine[], style: Style): string {
   for (const [plank, aside] of PLANKS) {
     const lines = all.filter((line) => line.plank === plank);
     if (lines.length === 0) continue;
-    const why = Math.min(24, Math.max(8, ...lines.map((line) => line.why.length)));
+    const why = Math.min(24, Math.max(ASKED.length, ...lines.map((line) => line.why.length)));
     const room = style.columns - why - (timed ? 24 : 14);
     const rows = groups(lines).map(({ lines: run, words }) => {
       const [first] = run;
@@ -69,9 +74,9 @@ export function planksText(all: readonly PlanLine[], style: Style): string {
       const time = first?.us === undefined ? "" : microseconds(sum(run));
       return [first?.column ?? "", ...(timed ? [time] : []), said, first?.why ?? ""];
     });
-    const took = timed ? ` · ${microseconds(sum(lines))}` : "";
+    const took = timed ? ` · ${microseconds(sum(lines.filter(isWork)))}` : "";
     text += heading(plank[0]?.toUpperCase() + plank.slice(1), `${aside}${took}`, style);
-    const head = ["COLUMN", ...(timed ? ["TIME"] : []), "STEP", "ASKED FOR BY"];
+    const head = ["COLUMN", ...(timed ? ["TIME"] : []), "STEP", ASKED];
     text += table({ head, rows, right: timed ? [1] : [] }, style);
   }
   return text;

@@ -72,7 +72,10 @@ function tables(pid: number, look: Look): (readonly [protocol: Port["protocol"],
   );
 }
 
-/** In a network that is the reader's too, only those of the members; undefined: which these are may not be asked. */
+/**
+ * Those of the members, whose files say which these are; where they may not be read, all that is open in the container's own network, and
+ * in one that is the reader's too undefined: it cannot be told.
+ */
 export function ports(
   pid: number,
   members: ReadonlySet<number>,
@@ -81,12 +84,13 @@ export function ports(
 ): Port[] | undefined {
   const { pids: owner, closed } = owners(members, look);
   if (!own && closed.has(pid)) return undefined;
-  if (!own && owner.size === 0) return [];
+  const all = own && closed.size > 0;
+  if (!all && owner.size === 0) return [];
   return tables(pid, look)
     .flatMap(([protocol, file]) =>
       parseSockets(look.text(`/proc/${pid}/net/${file}`, "ports") ?? "", protocol),
     )
-    .filter(({ inode }) => own || owner.has(inode))
+    .filter(({ inode }) => all || owner.has(inode))
     .map(({ inode, ...port }) => {
       const by = owner.get(inode);
       return by === undefined ? port : { ...port, pid: by };

@@ -9,7 +9,7 @@ export function explanationText(found: Explanation, style: Style): string {
     namespaces(found, style),
     cgroups(found, style),
     found.rootfs ? rootfs(found.rootfs, style) : "",
-    rights(found.process, style),
+    rights(found.process, found.target.kernel === true, style),
     found.network ? network(found.network, style) : "",
     found.notes.length > 0 ? `\n${found.notes.map((note) => prose(note, style)).join("")}` : "",
   ].join("");
@@ -218,13 +218,14 @@ const from = ({ source, fstype }: MountLine): string =>
 
 const bare = (names: readonly string[]): string[] => names.map((name) => name.replace(/^CAP_/, ""));
 
-function rights(found: Rights, style: Style): string {
+function rights(found: Rights, kernel: boolean, style: Style): string {
   const { capabilities } = found;
   const rows: string[] = [];
   const line = (label: string, parts: readonly string[], between?: string): void => {
     rows.push(words(label, 14, parts, style, between));
   };
   if (found.program !== undefined) line("program", [found.program, `in ${found.folder ?? "?"}`]);
+  else if (kernel) line("program", ["none: it is the kernel itself"]);
   else if (found.folder !== undefined)
     line("program", [`${found.words[0] ?? "?"}, a file of no mount,`, `in ${found.folder}`]);
   const groups = found.groups.length > 0 ? `, groups ${found.groups.join(" ")}` : "";
@@ -309,22 +310,26 @@ const SHOWN = [
 ];
 
 function network({ interfaces, carrier, networks, published }: Network, style: Style): string {
-  const rows = interfaces.map(({ name, addresses, gateway, received, sent }) => [
-    name,
-    addresses.join(" ") || "no address",
-    gateway === undefined ? "" : `the world by ${gateway}`,
-    `${size(received)} in, ${size(sent)} out`,
-    networks
-      .filter((each) => each.interface === name)
-      .map(({ name: called, driver }) => `${driver} ${called}`)
-      .join(" "),
+  // Further addresses stand below the first.
+  const rows = interfaces.flatMap(({ name, addresses, gateway, received, sent }) => [
+    [
+      name,
+      addresses[0] ?? "no address",
+      gateway === undefined ? "" : `the world by ${gateway}`,
+      `${size(received)} in, ${size(sent)} out`,
+      networks
+        .filter((each) => each.interface === name)
+        .map(({ name: called, driver }) => `${driver} ${called}`)
+        .join(" "),
+    ],
+    ...addresses.slice(1).map((address) => ["", address]),
   ]);
-  const ports = published.map(({ protocol, address, port, target, destination }) => {
+  const ports = published.map(({ protocol, address, port, target, destination, carried }) => {
     const host = address.includes(":") ? `[${address}]` : address;
     const inside = destination.includes(":") ? `[${destination}]` : destination;
     const way =
       carrier === undefined
-        ? `is ${inside}:${target}, by a rule in nf_tables`
+        ? `is ${inside}:${target}, ${carried ? "carried in by the process that answers for names" : "by a rule in nf_tables"}`
         : `is its port ${target}, carried in by ${carrier}`;
     return [`${protocol} ${host}:${port}`, way];
   });

@@ -218,7 +218,7 @@ export interface Interface {
   readonly sent: number;
 }
 
-/** A port of the machine that leads to the container: packets for it are readdressed by the engine's rules in nf_tables. */
+/** A port of the machine that leads to the container: its packets are readdressed by the engine's rules in nf_tables, or carried. */
 export interface PublishedPort {
   readonly protocol: string;
   readonly address: string;
@@ -226,6 +226,8 @@ export interface PublishedPort {
   readonly target: number;
   /** The container's address. */
   readonly destination: string;
+  /** What no rule can lead is carried in by the engine's process that answers for names. */
+  readonly carried?: true;
 }
 
 export interface Network {

@@ -210,7 +210,8 @@ dist/sampan explain --json huge; dist/sampan rm -f huge >/dev/null`;
 
 describe("its network", () => {
   test("interfaces, addresses, the way out, and how a published port gets in", async () => {
-    await sandbox.ok("run", "-d", "--name", "served", "-p", "127.0.0.1:8099:80", "host", "sleep", "1000");
+    const ports = ["-p", "127.0.0.1:8099:80", "-p", "8097:81"];
+    await sandbox.ok("run", "-d", "--name", "served", ...ports, "host", "sleep", "1000");
     const { network } = await explain("served");
     const address = await sandbox.ok(
       "inspect",
@@ -229,12 +230,27 @@ describe("its network", () => {
     expect(lo).toMatchObject({ name: "lo", addresses: ["127.0.0.1/8", "::1/128"] });
     expect(eth).toMatchObject({ name: "eth0", gateway });
     expect(eth?.addresses[0]).toStartWith(`${address}/`);
-    expect(network?.published).toEqual([
-      { protocol: "tcp", address: "127.0.0.1", port: 8099, target: 80, destination: address },
+    const led = { protocol: "tcp", destination: address };
+    expect(network?.published.toSorted((a, b) => b.port - a.port)).toEqual([
+      { ...led, address: "127.0.0.1", port: 8099, target: 80 },
+      { ...led, address: "0.0.0.0", port: 8097, target: 81 },
+      { ...led, address: "::", port: 8097, target: 81, carried: true },
     ]);
     const text = await sandbox.ok("explain", "served");
     expect(text).toContain(`is ${address}:80, by a rule in nf_tables`);
+    expect(text).toMatch(/tcp \[::\]:8097 +is [\d.]+:81, carried in by the process that answers for names/);
     await sandbox.ok("rm", "-f", "served");
+  });
+
+  test("who shares a network does not listen on what the other listens on", async () => {
+    const nc = ["host", "busybox", "nc", "-l", "-p", "80"];
+    await sandbox.ok("run", "-d", "--name", "hears", "--network", "none", ...nc);
+    await sandbox.ok("run", "-d", "--name", "deaf", "--network", "container:hears", "host", "sleep", "1000");
+    const heard = async (): Promise<number[] | undefined> =>
+      (await explain("hears")).process.ports?.map(({ port }) => port);
+    while ((await heard())?.[0] !== 80) await Bun.sleep(5);
+    expect((await explain("deaf")).process.ports).toEqual([]);
+    await sandbox.ok("rm", "-f", "hears", "deaf");
   });
 
   test("one without: the loopback alone; the machine's own is not shown", async () => {
@@ -345,7 +361,11 @@ describe("any process", () => {
     const found = await explain("2");
     expect(found.target).toMatchObject({ pid: 2, kernel: true });
     expect(found.summary).toStartWith("Process 2 (kthreadd), a thread of the kernel, has been running for");
-    await sandbox.ok("explain", "2");
+    const text = await sandbox.ok("explain", "2");
+    expect(text).toContain("program         none: it is the kernel itself");
+    // It may have another network than this suite, in which others listen.
+    expect(text).toMatch(/listens on {6}nothing\n/);
+    for (const line of text.split("\n")) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(100);
   });
 
   test("a zombie has ended", async () => {

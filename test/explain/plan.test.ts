@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { closeSync, readdirSync, readFileSync, readSync, statSync, writeSync } from "node:fs";
 import { Engine } from "../../src/engine.ts";
 import type { Explanation, PlanExplanation } from "../../src/explain/index.ts";
+import { microseconds } from "../../src/explain/layout.ts";
 import { FRAME, frame, HEADER } from "../../src/launch/frame.ts";
 import { launcherPath, NO_KEEPER, type Report } from "../../src/launch/index.ts";
 import { decodeReport } from "../../src/launch/report.ts";
@@ -137,6 +138,19 @@ describe("the plan of a container that runs", () => {
     for (const flag of ["--plan", "--timeline"])
       for (const line of (await sandbox.ok("explain", flag, "web")).split("\n"))
         expect(Bun.stringWidth(line)).toBeLessThanOrEqual(100);
+  });
+
+  test("the time of a plank is that of its work: who waits for the other column adds nothing", async () => {
+    const text = await sandbox.ok("explain", "--plan", "web");
+    const { lines } = await plan("web");
+    const of = (work: boolean): number =>
+      lines
+        .filter(({ plank, call }) => plank === "namespaces" && (call !== "barrier" || !work))
+        .reduce((all, { us = 0 }) => all + us, 0);
+    expect(of(true)).toBeLessThan(of(false));
+    expect(text).toContain(`Namespaces  what it sees · ${microseconds(of(true))}\n`);
+    expect(text).not.toContain("ASKED FO…");
+    expect(text.match(/ASKED FOR BY$/gm)?.length).toBe(4);
   });
 
   test("what is kept is its owner's alone", () => {
