@@ -170,6 +170,9 @@ export function collectGarbage(place: Place, partial = false): number {
       const temporary = `${paths.root}/tmp`;
       const layers = store.transaction(() => {
         store.db.run("DELETE FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers)");
+        // Of those who were killed while they wrote it: whoever writes it now does so in a transaction.
+        for (const name of entries(paths.root))
+          if (/^(index\.json|oci-layout)\.\d+$/.test(name)) rmSync(`${paths.root}/${name}`, { force: true });
         return new Set(
           store.db
             .query<{ chain: string }, []>("SELECT chain FROM layers")

@@ -227,7 +227,9 @@ describe("pruning", () => {
     for (const left of [`layers/${"1".repeat(64)}/etc`, `tmp/${"2".repeat(64)}/usr`])
       mkdirSync(`${place.root}/${left}`, { recursive: true });
     writeFileSync(`${place.root}/tmp/blob-1`, "half");
+    for (const name of ["index.json", "oci-layout"]) writeFileSync(`${place.root}/${name}.4711`, "half");
     expect((await place.images.prune()).reclaimed).toBe(7);
+    expect(readdirSync(place.root).filter((name) => name.endsWith(".4711"))).toEqual([]);
     expect(stored(place)).toBe(before);
     expect(readdirSync(`${place.root}/tmp`)).toEqual([]);
   });

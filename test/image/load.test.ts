@@ -42,12 +42,18 @@ class Layout {
   }
 
   /** A manifest of an image whose layers are stored as they are given. */
-  image(config: string, layers: readonly Uint8Array[], type = "application/vnd.oci.image.layer.v1.tar") {
+  image(
+    config: string,
+    layers: readonly Uint8Array[],
+    type = "application/vnd.oci.image.layer.v1.tar",
+    more: object = {},
+  ) {
     const manifest = {
       schemaVersion: 2,
       mediaType: "application/vnd.oci.image.manifest.v1+json",
       config: this.blob(config, "application/vnd.oci.image.config.v1+json"),
       layers: layers.map((layer) => this.blob(layer, type)),
+      ...more,
     };
     return this.blob(JSON.stringify(manifest), manifest.mediaType);
   }
@@ -206,7 +212,7 @@ describe("OCI archives", () => {
   test("beside manifest.json, as Docker since 25 writes both", async () => {
     using place = new TestPlace();
     const layout = new Layout();
-    const manifest = layout.image(config, [A]);
+    const manifest = layout.image(config, [A], undefined, { annotations: { by: "hand" } });
     layout.manifests.push({
       ...manifest,
       annotations: { "io.containerd.image.name": "docker.io/library/x:1" },
@@ -309,6 +315,11 @@ describe("bad archives", () => {
     "manifest.json of 50 MB",
     manifest(" ".repeat(50_000_000)),
     "manifest.json has 50000000 bytes; the limit is 4194304",
+  );
+  refuses(
+    "Docker's form before 1.10",
+    files({ repositories: "{}", "abc/layer.tar": A, "abc/json": "{}", "abc/VERSION": "1.0" }),
+    "this archive is of the form that Docker wrote before 1.10, without manifest.json, which is no longer read",
   );
   refuses(
     "no config",

@@ -253,6 +253,8 @@ describe("4: of an index", () => {
     const unknown = { ...entry("amd64"), platform: { os: "unknown", architecture: "unknown" } };
     const { platform: _, ...bare } = entry("amd64");
     expect(choose([unknown], { os: "linux", architecture: "amd64" })).toEqual([]);
+    const foreign = { ...entry("amd64"), platform: { os: "windows", architecture: "amd64" } };
+    expect(choose([foreign], { os: "linux", architecture: "amd64" })).toEqual([]);
     expect(choose([bare], { os: "linux", architecture: "amd64" })).toEqual([bare]);
     expect(choose([bare, bare], { os: "linux", architecture: "amd64" })).toEqual([]);
   });

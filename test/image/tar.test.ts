@@ -244,13 +244,17 @@ describe("the reader's rules", () => {
   const one = (entry: Parameters<typeof entryOf>[0]): Uint8Array => header(entryOf(entry));
 
   test("global headers are skipped", () => {
-    const record = "20 comment=1234567\n\n";
+    const records = "19 comment=1234567\n13 path=evil\n17 linkpath=evil\n11 uid=4711\n";
     const body = Buffer.alloc(512);
-    body.write("19 comment=1234567\n");
-    const global = Buffer.from(one({ name: "pax_global_header", type: "file", size: record.length - 1 }));
+    body.write(records);
+    const global = Buffer.from(one({ name: "pax_global_header", type: "file", size: records.length }));
     global.write("g", 156);
-    const bytes = Buffer.concat([resum(global), body, one({ name: "a", type: "file" }), Buffer.alloc(1024)]);
-    expect(readTar(bytes).map(({ entry }) => entry.name)).toEqual(["a"]);
+    const members = [one({ name: "a", type: "file" }), one({ name: "l", type: "symlink", link: "t" })];
+    const bytes = Buffer.concat([resum(global), body, ...members, Buffer.alloc(1024)]);
+    expect(readTar(bytes).map(({ entry: { name, link, uid } }) => ({ name, link, uid }))).toEqual([
+      { name: "a", link: "", uid: 0 },
+      { name: "l", link: "t", uid: 0 },
+    ]);
   });
 
   test("the end blocks may be missing, and what follows them is not looked at", () => {
