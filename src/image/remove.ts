@@ -90,7 +90,8 @@ export function pruneImages(place: Place, candidates: readonly ImageRecord[], al
         removed.push({ untagged: familiarName(reference) });
       removed.push(...deleteRows(place, image));
     }
-    if (removed.length > 0) writeIndex(place);
+    // Also if there is nothing to remove: one who was killed between the index and the rows has left it ahead of them.
+    writeIndex(place);
   }, true);
   return { removed, reclaimed: collectGarbage(place, true) };
 }

@@ -20,7 +20,7 @@ setDefaultTimeout(60_000);
 const WORKER = new URL("./worker.ts", import.meta.url).pathname;
 const file = (name: string, content: string | Uint8Array = name): Member => ({ name, type: "file", content });
 const spawn = (place: TestPlace, archive: string) =>
-  Bun.spawn([process.execPath, WORKER, place.root, archive], { stdio: ["ignore", "pipe", "pipe"] });
+  Bun.spawn([process.execPath, WORKER, place.root, "load", archive], { stdio: ["ignore", "pipe", "pipe"] });
 
 /** An archive with two layers of many files; its path. */
 function bigArchive(place: TestPlace, files = 400): string {
@@ -106,6 +106,44 @@ describe("kill -9", () => {
       expect(readdirSync(`${place.root}/${folder}`)).toEqual([]);
   });
 
+  test.each(["import", "commit", "tag", "remove", "prune"])(
+    "of %s at any moment as well",
+    async (operation) => {
+      using place = new TestPlace();
+      const archive = bigArchive(place);
+      const layer = `${place.root}/layer.tar`;
+      writeFileSync(layer, layerTar(Array.from({ length: 400 }, (_, i) => file(`c/${i}`, "y".repeat(5000)))));
+      await place.images.load(archive);
+      for (let delay = 20; delay <= 240; delay += 30) {
+        if (!place.images.resolve("big:1")) await place.images.load(archive);
+        const worker = Bun.spawn([process.execPath, WORKER, place.root, operation, layer], {
+          stdio: ["ignore", "ignore", "inherit"],
+        });
+        await Bun.sleep(delay);
+        worker.kill("SIGKILL");
+        await worker.exited;
+        isWhole(place);
+        // Killed between the index and the rows it is one step ahead of them.
+        await place.images.prune();
+        expect(indexed(place)).toEqual(
+          place.images
+            .list()
+            .slice(0, -1)
+            .flatMap(({ tags }) => tags)
+            .toSorted(),
+        );
+      }
+      await place.images.prune({ all: true });
+      for (const folder of ["layers", "blobs/sha256", "tmp"])
+        expect(readdirSync(`${place.root}/${folder}`)).toEqual([]);
+      expect(
+        readdirSync(place.root)
+          .filter((name) => /^(index|oci)/.test(name))
+          .sort(),
+      ).toEqual(["index.json", "oci-layout"]);
+    },
+  );
+
   test("of the process that unpacks is an error, and nothing is left", async () => {
     using place = new TestPlace();
     const archive = bigArchive(place, 2000);
@@ -128,6 +166,36 @@ describe("kill -9", () => {
   });
 });
 
+/** Whatever is visible of the images is all there, and what it says it is. */
+function isWhole(place: TestPlace): void {
+  for (const image of place.images.list().slice(0, -1)) {
+    const manifest = place.images.manifest(image) ?? "";
+    const { config, layers } = JSON.parse(readFileSync(blob(place, manifest), "utf8")) as {
+      config: { digest: string };
+      layers: { digest: string }[];
+    };
+    for (const digest of [manifest, config.digest, ...layers.map((layer) => layer.digest)])
+      expect(sha256(readFileSync(blob(place, digest)))).toBe(digest);
+    const root = place.images.root(image);
+    // Folders and files of bigArchive's layers, or of the one that comes by import and commit.
+    for (const layer of root.kind === "layers" ? root.lower : [])
+      expect([400 + 20 + 1, 400 + 1]).toContain(tree(layer).length);
+  }
+}
+
+/** The names in the image layout's index. */
+function indexed(place: TestPlace): string[] {
+  const index = JSON.parse(readFileSync(`${place.root}/index.json`, "utf8")) as {
+    manifests: { digest: string; annotations?: Record<string, string> }[];
+  };
+  return index.manifests
+    .flatMap(({ annotations }) => annotations?.["io.containerd.image.name"] ?? [])
+    .toSorted();
+}
+
+const blob = (place: TestPlace, digest: string): string =>
+  `${place.root}/blobs/sha256/${digest.slice("sha256:".length)}`;
+
 function childrenOf(pid: number): number[] {
   return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
     readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter(Boolean).map(Number),
@@ -140,7 +208,7 @@ describe.skipIf(!ROOT)(`a full disk${WITHOUT_ROOT}`, () => {
     const archive = bigArchive(place, 3000);
     const full = `${place.root}/full`;
     mkdirSync(full);
-    const script = `mount -t tmpfs -o size=16m tmpfs ${full} && ${process.execPath} ${WORKER} ${full} ${archive}; echo $?; find ${full}/tmp ${full}/layers -mindepth 1`;
+    const script = `mount -t tmpfs -o size=16m tmpfs ${full} && ${process.execPath} ${WORKER} ${full} load ${archive}; echo $?; find ${full}/tmp ${full}/layers -mindepth 1`;
     const run = Bun.spawnSync(["unshare", "-m", "sh", "-c", script]);
     expect(run.stdout.toString()).toBe("1\n");
     expect(run.stderr.toString()).toMatch(
@@ -240,6 +308,7 @@ describe.skipIf(!ROOT || !Bun.which("setpriv"))(
         process.execPath,
         WORKER,
         root,
+        "load",
         archive,
       ]);
       expect(run.stderr.toString()).toBe("");
@@ -307,6 +376,7 @@ describe.skipIf(!ROOT || !Bun.which("setpriv"))(
           process.execPath,
           WORKER,
           root,
+          "load",
           archive,
         ]);
       }

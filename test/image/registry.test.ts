@@ -146,6 +146,35 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       proxy.stop();
     });
 
+    test("a layer is unpacked while it arrives", async () => {
+      using place = new TestPlace();
+      const proxy = new FaultyProxy(host);
+      const unpacking = (): boolean =>
+        readdirSync(`${place.root}/tmp`, { recursive: true }).some((name) => String(name).endsWith("/big"));
+      let seen = false;
+      proxy.fault = (_, url, forward) =>
+        url.pathname.includes("/blobs/")
+          ? forward().then((answer) => {
+              if (Number(answer.headers.get("content-length")) < 1 << 20) return answer;
+              return new Response(
+                (async function* () {
+                  let sent = 0;
+                  for await (const piece of answer.body ?? []) {
+                    yield piece;
+                    sent += piece.length;
+                    // The rest comes when something of the beginning is in its file.
+                    if (sent < 2 << 20) continue;
+                    for (let i = 0; i < 1000 && !seen; i++, await Bun.sleep(10)) seen = unpacking();
+                  }
+                })(),
+              );
+            })
+          : undefined;
+      await place.images.pull(`${proxy.host}/x:1`);
+      expect(seen).toBe(true);
+      proxy.stop();
+    });
+
     test("two at the same moment fetch each blob once", async () => {
       using place = new TestPlace();
       const proxy = new FaultyProxy(host);

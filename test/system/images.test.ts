@@ -104,6 +104,35 @@ describe("the disk", () => {
     expect(await box.ok("image", "inspect", "-f", "{{json .GraphDriver.Data}}", "host")).toBe("null");
   });
 
+  test("history: the last step first, its layer's size; by ids, by template, in numbers", async () => {
+    const [id] = (await box.ok("images", "-q", "--no-trunc", "two:1")).split("\n");
+    const since = "\\d+ years ago";
+    expect((await box.ok("history", "two:1")).split("\n").map((line) => line.trimEnd())).toEqual([
+      "IMAGE          CREATED       CREATED BY   SIZE      COMMENT",
+      expect.stringMatching(new RegExp(`^${id?.slice(7, 19)}   ${since}   layer 1      3kB$`)),
+      expect.stringMatching(new RegExp(`^<missing>      ${since}   layer 0      1kB$`)),
+    ]);
+    expect(await box.ok("history", "-q", "--no-trunc", "two:1")).toBe(`${id}\n<missing>`);
+    expect(await box.ok("history", "-q", "two:1")).toBe(`${id?.slice(7, 19)}\n<missing>`);
+    expect(folded(await box.ok("history", "--human=false", "two:1"))[1]).toBe(
+      `${id?.slice(7, 19)} | 2024-01-02T03:04:05Z | layer 1 | 3000`,
+    );
+    expect(
+      await box.ok("history", "--format", "{{.ID}} {{.CreatedBy}} {{.Size}}", "image").catch(String),
+    ).toContain("No such image: image:latest");
+    expect(await box.ok("image", "history", "--format", "{{.CreatedBy}}={{.Size}}", "two:1")).toBe(
+      "layer 1=3kB\nlayer 0=1kB",
+    );
+    expect(JSON.parse((await box.ok("history", "--format", "json", "two:1")).split("\n")[1] ?? "")).toEqual({
+      Comment: "",
+      CreatedAt: "2024-01-02T03:04:05Z",
+      CreatedBy: "layer 0",
+      CreatedSince: expect.stringMatching(new RegExp(since)),
+      ID: "<missing>",
+      Size: "1kB",
+    });
+  });
+
   test("images --tree: with the platform that each is for; not together with what says it otherwise", async () => {
     const text = await box.ok("images", "--tree", "one:1");
     expect(text).toMatch(/^one:1 +[0-9a-f]{12} +\S+B +\S+kB +✔ *\n└─ linux\/amd64 +[0-9a-f]{12} /m);
