@@ -19,6 +19,7 @@ export const INFO = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
 export const VETH_INFO_PEER = 1;
 export const MACVLAN_MODE = 1;
 export const IFLA_IPVLAN = { mode: 1, flags: 2 } as const;
+const IFLA_VLAN_ID = 1;
 const IFLA_BR = { forwardDelay: 1, stpState: 5, multicastSnooping: 23 } as const;
 export const IFLA_BRPORT = { hairpin: 4, isolated: 33 } as const;
 export const IFA = { address: 1, local: 2, flags: 8 } as const;
@@ -189,6 +190,33 @@ export function newBridge(w: NetlinkWriter, name: string, mac: Uint8Array, mtu?:
   w.close(data);
   w.close(info);
   w.end();
+}
+
+/** A link that leads nowhere, up: `dummy`, or where a kernel has none `ifb`, which loses what nobody sends through it too. */
+export function newDeadEnd(w: NetlinkWriter, name: string, kind: "dummy" | "ifb"): void {
+  w.begin(RTM.newlink, NLM_F.ack | NLM_F.create | NLM_F.excl);
+  ifinfo(w, true);
+  w.attrText(IFLA.ifname, name);
+  const info = w.open(IFLA.linkinfo);
+  w.attrText(INFO.kind, kind);
+  w.close(info);
+  w.end();
+}
+
+/** One VLAN (802.1Q) of another link, whose number goes where this says; up. */
+export function newVlan(w: NetlinkWriter, name: string, vlan: number): number {
+  w.begin(RTM.newlink, NLM_F.ack | NLM_F.create | NLM_F.excl);
+  ifinfo(w, true);
+  w.attrText(IFLA.ifname, name);
+  const base = w.attrU32(IFLA.link, 0);
+  const info = w.open(IFLA.linkinfo);
+  w.attrText(INFO.kind, "vlan");
+  const data = w.open(INFO.data);
+  w.attrU16(IFLA_VLAN_ID, vlan);
+  w.close(data);
+  w.close(info);
+  w.end();
+  return base;
 }
 
 export function deleteLink(w: NetlinkWriter, name: string): void {

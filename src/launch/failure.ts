@@ -167,7 +167,7 @@ function hintFor(step: Step, errno: number): string | undefined {
   if (errno === ENODEV && step.call === "mount")
     return `This kernel has no filesystem ${step.fstype}: /proc/filesystems lists those it has, and \`modprobe ${step.fstype}\` loads it where it is a module.`;
   if (errno === EOPNOTSUPP && step.call === "netlink")
-    return "This kernel cannot do that: `sampan doctor` tries what networks need of it; where it has them as modules, modprobe loads veth, bridge, macvlan or ipvlan.";
+    return "This kernel cannot do that: `sampan doctor` tries what networks need of it; where it has them as modules, modprobe loads veth, bridge, macvlan, ipvlan, dummy or 8021q.";
   if (errno === EPERM && step.call === "rlimit")
     return "Only a caller with CAP_SYS_RESOURCE raises a hard limit (`ulimit -H -a` shows them), and nofile never above fs.nr_open.";
   if (errno === ENOENT && step.call === "proc" && step.path.startsWith("self/attr/"))

@@ -16,6 +16,7 @@ import { readFileSync } from "../kernel/fs.ts";
 import type { Place } from "./attach.ts";
 import { isPredefined } from "./endpoints.ts";
 import { bridgeOf, OPTION } from "./names.ts";
+import { isOwnParent } from "./parents.ts";
 import { chooseSubnet, hostRoutes, subnetsOf } from "./pools.ts";
 import { newNetworkId, predefined, withGateway } from "./predefined.ts";
 import { NetworkRows } from "./rows.ts";
@@ -24,7 +25,7 @@ import type { Network, NetworkConfig, Subnet } from "./types.ts";
 
 /** What a caller may leave out of a network's configuration. */
 export type NetworkWish = Pick<NetworkConfig, "name"> &
-  Partial<Omit<NetworkConfig, "foreign" | "routeLocalnet" | "driver">> & {
+  Partial<Omit<NetworkConfig, "foreign" | "routeLocalnet" | "ownParent" | "driver">> & {
     readonly driver?: string;
   };
 
@@ -47,9 +48,11 @@ export function createNetwork(place: Place, wish: NetworkWish): Network {
     const id = newNetworkId();
     const network: Network = { ...config, subnets, id, created: Date.now() };
     const foreign = config.driver === "bridge" && checkBridge(network, others);
-    const made = foreign
-      ? { ...network, foreign, ...(hasRouteLocalnet(network) ? { routeLocalnet: true as const } : {}) }
-      : network;
+    const made: Network = {
+      ...network,
+      ...(foreign ? { foreign, ...(hasRouteLocalnet(network) ? { routeLocalnet: true } : {}) } : {}),
+      ...(isOwnParent(network, others, interfaces()) ? { ownParent: true } : {}),
+    };
     rows.insert(made);
     return made;
   });
@@ -158,17 +161,6 @@ function checkOptions(driver: string, options: Readonly<Record<string, string>>)
       "It has at most 15 characters, none of them a slash, a colon or a blank.",
     );
   if (driver === "bridge") return;
-  const parent = options[OPTION.parent];
-  if (!parent)
-    refuse(
-      `${driver === "macvlan" ? "a macvlan" : "an ipvlan"} network needs a parent interface`,
-      "Name an interface of this machine: -o parent=eth0",
-    );
-  else if (!interfaces().has(parent))
-    refuse(
-      `invalid parent interface: ${parent}: no such interface`,
-      "`ip link` lists those of this machine.",
-    );
   for (const [name, value, all] of driver === "macvlan" ? MACVLAN : IPVLAN) {
     const given = options[name];
     if (given !== undefined && !all.includes(given))

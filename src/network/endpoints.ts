@@ -5,7 +5,7 @@
  */
 import { SampanError } from "../common/error.ts";
 import { contains, edge, formatIp, parseCidr, parseIp, toNext } from "../common/ip.ts";
-import { OPTION } from "./names.ts";
+import { parentOf } from "./names.ts";
 import type { NetworkRows } from "./rows.ts";
 import type { Endpoint, EndpointConfig, Network, Subnet } from "./types.ts";
 
@@ -97,7 +97,7 @@ export function join(
       });
   if (asked.mac !== undefined && network.driver === "ipvlan")
     throw new SampanError("invalid", "ipvlan interfaces do not support custom mac address assignment", {
-      hint: `They have that of their parent, ${network.options[OPTION.parent]}.`,
+      hint: `They have that of their parent, ${parentOf(network)}.`,
     });
   if (asked.ipv4 || asked.ipv6) {
     checkAddresses(network, asked, predefined);

@@ -9,7 +9,7 @@ import { deleteLink } from "../kernel/rtnetlink.ts";
 import { launch, launchNow, NO_KEEPER, type Step } from "../launch/index.ts";
 import type { Place } from "./attach.ts";
 import { networkElements } from "./elements.ts";
-import { bridgeOf, OPTION, tableName } from "./names.ts";
+import { bridgeOf, OPTION, ownLink, tableName } from "./names.ts";
 import { NetworkRows } from "./rows.ts";
 import { interfaces, outside, perform, route, sysctl } from "./shared.ts";
 import type { Network } from "./types.ts";
@@ -44,18 +44,32 @@ export function finishLeaving(place: Place): void {
     if (!line.endsWith("}")) continue;
     const network = JSON.parse(line) as Network;
     // One that still has its row was not removed after all.
-    if (there.has(bridgeOf(network)) && !rows.has(network.id)) left.push(network);
+    if (hasLink(network, there) && !rows.has(network.id)) left.push(network);
   }
   if (left.length > 0) perform(place, takeDownSteps(place, left), "a bridge could not be removed");
   rmSync(file(place), { force: true });
 }
 
-/** Takes networks' elements and bridges away. Of what is not there nothing has to go. */
-function takeDownSteps({ paths }: Place, networks: readonly Network[]): Step[] {
+/** Whether anything in the kernel is this network's. */
+export function hasLink(network: Network, there: ReadonlySet<string>): boolean {
+  const link = network.driver === "bridge" ? bridgeOf(network) : ownLink(network);
+  return link !== undefined && there.has(link);
+}
+
+/** Takes networks' elements and links away. Of what is not there nothing has to go. */
+function takeDownSteps({ paths, store }: Place, networks: readonly Network[]): Step[] {
   const name = tableName(paths);
   const there = interfaces();
   const steps: Step[] = [];
+  // A VLAN that was made for one network may be another's parent too.
+  const shared = new Set<string | undefined>();
+  for (const other of new NetworkRows(store).all())
+    if (!networks.some(({ id }) => id === other.id)) shared.add(ownLink(other));
   for (const network of networks) {
+    const link = ownLink(network);
+    if (link !== undefined && there.has(link) && !shared.has(link))
+      steps.push(route((each) => deleteLink(each, link), true));
+    if (network.driver !== "bridge") continue;
     steps.push(...restoreSteps(network));
     const w = new NetlinkWriter();
     beginBatch(w);
@@ -65,8 +79,6 @@ function takeDownSteps({ paths }: Place, networks: readonly Network[]): Step[] {
     }
     endBatch(w);
     steps.push(outside({ call: "netlink", protocol: NETLINK.netfilter, messages: w.done() }, true));
-    const link = bridgeOf(network);
-    if (there.has(link) && !network.foreign) steps.push(route((each) => deleteLink(each, link), true));
   }
   return steps;
 }
@@ -93,11 +105,8 @@ export function takeDownAll(place: Place): void {
     const there = interfaces();
     const steps = rows.all().flatMap(restoreSteps);
     steps.push(outside({ call: "netlink", protocol: NETLINK.netfilter, messages: w.done() }, true));
-    for (const network of rows.all()) {
-      const link = bridgeOf(network);
-      if (network.driver === "bridge" && there.has(link) && !network.foreign)
-        steps.push(route((each) => deleteLink(each, link), true));
-    }
+    for (const link of new Set(rows.all().map(ownLink)))
+      if (link !== undefined && there.has(link)) steps.push(route((each) => deleteLink(each, link), true));
     launchNow(steps, place.paths.root);
   });
 }

@@ -36,6 +36,16 @@ export const OPTION = {
 export const bridgeOf = (network: Network): string =>
   network.options[OPTION.bridge] || `br-${network.id.slice(0, 12)}`;
 
+/** The one that containers of a macvlan or an ipvlan are on: `dm-` is Docker's name for one that leads nowhere. */
+export const parentOf = ({ id, internal, options }: Network): string =>
+  (internal ? "" : options[OPTION.parent]) || `dm-${id.slice(0, 12)}`;
+
+/** The interface that was made for a network and goes with it. */
+export function ownLink(network: Network): string | undefined {
+  if (network.driver === "bridge") return network.foreign ? undefined : bridgeOf(network);
+  return network.ownParent ? parentOf(network) : undefined;
+}
+
 export const mtuOf = ({ options }: Network): number | undefined => {
   const mtu = options[OPTION.mtu];
   return mtu ? Number(mtu) : undefined;

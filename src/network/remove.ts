@@ -2,8 +2,7 @@
 import { SampanError } from "../common/error.ts";
 import type { Place } from "./attach.ts";
 import { isPredefined } from "./endpoints.ts";
-import { finishLeaving, leave, noteLeaving, takeDownAll } from "./leaving.ts";
-import { bridgeOf } from "./names.ts";
+import { finishLeaving, hasLink, leave, noteLeaving, takeDownAll } from "./leaving.ts";
 import { NetworkRows } from "./rows.ts";
 import { alone, interfaces } from "./shared.ts";
 import type { Network } from "./types.ts";
@@ -18,7 +17,7 @@ export function removeNetwork(place: Place, reference: string): Network {
   alone(place, () => {
     finishLeaving(place);
     assertUnused(rows, network);
-    const made = network.driver === "bridge" && interfaces().has(bridgeOf(network));
+    const made = hasLink(network, interfaces());
     if (made) noteLeaving(place, network);
     place.store.transaction(() => {
       assertUnused(rows, network);

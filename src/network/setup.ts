@@ -23,6 +23,7 @@ import { networkElements } from "./elements.ts";
 import { macBytes, macOf } from "./endpoints.ts";
 import { finishLeaving } from "./leaving.ts";
 import { bridgeOf, mtuOf, tableName } from "./names.ts";
+import { parentSteps } from "./parents.ts";
 import { NetworkRows } from "./rows.ts";
 import { table } from "./ruleset.ts";
 import { alone, interfaces, outside, perform, route, sysctl } from "./shared.ts";
@@ -109,9 +110,13 @@ export function setUp(place: Place): void {
     const inUse = rows.inUse();
     const there = interfaces();
     // One that nobody has started on yet has nothing in the kernel, and needs nothing taken down.
-    const networks = rows
-      .all()
-      .filter((each) => each.driver === "bridge" && (inUse.has(each.id) || there.has(bridgeOf(each))));
+    const all = rows.all();
+    const networks = all.filter(
+      (each) => each.driver === "bridge" && (inUse.has(each.id) || there.has(bridgeOf(each))),
+    );
+    const used = all.filter(({ id }) => inUse.has(id));
+    perform(place, parentSteps(used, there, place.paths.root), "a parent interface could not be made");
+    if (networks.length === 0) return;
     // A keeper may take its ports out of the table that is about to be replaced: the record of its end looks again.
     const portsNow = (): PublishedPort[] =>
       place.store.transaction(() => {

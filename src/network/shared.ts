@@ -64,5 +64,5 @@ export function perform(place: Place, steps: readonly Step[], what: string): voi
 function describe(step: Step | undefined): string {
   if (step?.call === "write") return `writing ${step.path}`;
   if (step?.call !== "netlink") return "the launcher";
-  return step.protocol === NETLINK.netfilter ? "the nf_tables table" : "the bridge";
+  return step.protocol === NETLINK.netfilter ? "the nf_tables table" : "an interface";
 }

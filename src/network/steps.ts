@@ -28,7 +28,7 @@ import { WITHIN } from "./dns/whom.ts";
 import { leaveText, serveText } from "./dns/words.ts";
 import { nameBytes, publishedElement } from "./elements.ts";
 import { macBytes, subnetOf } from "./endpoints.ts";
-import { bridgeOf, hasIcc, mtuOf, OPTION } from "./names.ts";
+import { bridgeOf, hasIcc, mtuOf, OPTION, parentOf } from "./names.ts";
 import type { Endpoint, Network, PublishedPort } from "./types.ts";
 
 export interface NetworkSteps {
@@ -99,7 +99,7 @@ function namesStep({ names, endpoints }: Wiring, column: "outside" | "after"): S
 /** The keeper's part of one endpoint. */
 export function linkSteps(wiring: Wiring, endpoint: Endpoint, hairpin: boolean): Step[] {
   const { network } = endpoint;
-  if (network.driver !== "bridge") return [childStep(endpoint)];
+  if (network.driver !== "bridge") return [childStep(wiring, endpoint)];
   const bridge = bridgeOf(network);
   const check = new NetlinkWriter(128);
   getElement(check, wiring.table, "bridges", nameBytes(bridge));
@@ -145,7 +145,7 @@ function vethStep(wiring: Wiring, endpoint: Endpoint, bridge: string, hairpin: b
 }
 
 /** A macvlan or an ipvlan on a link of this machine. */
-function childStep({ network, mac, interface: name = "eth0" }: Endpoint): Step {
+function childStep({ repair }: Wiring, { network, mac, interface: name = "eth0" }: Endpoint): Step {
   const { options } = network;
   const mtu = mtuOf(network);
   const w = new NetlinkWriter(256);
@@ -168,7 +168,8 @@ function childStep({ network, mac, interface: name = "eth0" }: Endpoint): Step {
     why: "--network",
     protocol: NETLINK.route,
     messages: w.done(),
-    fill: { pid: [places.pid], links: [{ at: places.parent, name: options[OPTION.parent] ?? "" }] },
+    fill: { pid: [places.pid], links: [{ at: places.parent, name: parentOf(network) }] },
+    ...(network.ownParent ? { repair } : {}),
   };
 }
 

@@ -28,6 +28,8 @@ export interface NetworkConfig {
   readonly options: Readonly<Record<string, string>>;
   readonly ipamOptions: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+  /** The interface that its containers are on, of a macvlan or an ipvlan, is made for it and goes with it (see parents.ts). */
+  readonly ownParent?: true;
   /** Its bridge was there before it, so it outlives it. */
   readonly foreign?: true;
   /** That bridge had route_localnet, so it keeps it. */

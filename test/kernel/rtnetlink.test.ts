@@ -9,9 +9,11 @@ import {
   linkUp,
   loopbackUp,
   newBridge,
+  newDeadEnd,
   newIpvlan,
   newMacvlan,
   newVeth,
+  newVlan,
   setBridgePort,
 } from "../../src/kernel/rtnetlink.ts";
 import { readLinkChanges } from "../../src/kernel/rtnetlink-read.ts";
@@ -206,4 +208,20 @@ test("what is written is read again: ipvlan, and a way out without a gateway", (
     { kind: "ipvlan", name: "eth0", parent: "eno1", mode: "l3s", flag: "vepa", mtu: 1400 },
     { kind: "out", link: "eth0", version: 6 },
   ]);
+});
+
+test("a VLAN: what iproute2 sends for vlan id 10; a link that leads nowhere, where the kernel has such", async () => {
+  const w = new NetlinkWriter();
+  newVlan(w, "eth0.10", 10);
+  // Recorded of `ip link add link lo name eth0.10 type vlan id 10` by strace.
+  expect(w.done().toHex()).toEndWith("060001000a000000");
+  expect(new TextDecoder().decode(w.done())).toContain("vlan\0");
+  const [kind] = (["dummy", "ifb"] as const).filter(
+    (each) => host.run("sh", "-c", `ip link add try type ${each} 2>&1 && ip link del try || true`) === "",
+  );
+  if (kind === undefined) return;
+  await send(host, (each) => newDeadEnd(each, "dm-golden", kind));
+  const [link] = ask(host, "link", "show", "dm-golden");
+  expect(link).toMatchObject({ linkinfo: { info_kind: kind } });
+  expect(link?.["flags"]).toContain("UP");
 });

@@ -80,9 +80,7 @@ test("other questions go out by the host's own network, where the container has 
 });
 
 test("only where there is a way out at all (CVE-2024-29018)", async () => {
-  const shut = ["-d", "macvlan", "-o", "parent=near0", "--subnet", "10.8.0.0/24", "--internal"];
-  world.host.run("ip", "link", "add", "near0", "type", "veth", "peer", "name", "near1");
-  await world.ok("network", "create", ...shut, "shut");
+  await world.ok("network", "create", "-d", "macvlan", "--subnet", "10.8.0.0/24", "--internal", "shut");
   await idle("caged", "--network", "shut", "--dns", UPSTREAM);
   expect(await dig("caged", "caged")).toBe("10.8.0.2");
   expect(await inside("caged", "dig", "+tries=1", "example.org")).toContain("status: SERVFAIL");
@@ -92,7 +90,6 @@ test("only where there is a way out at all (CVE-2024-29018)", async () => {
   expect(await dig("caged", "db")).toBe("10.9.0.50");
   await world.ok("rm", "-f", "caged");
   await world.ok("network", "rm", "shut");
-  world.host.run("ip", "link", "del", "near0");
 });
 
 test("rules lead to a port that nobody's server wants, and nothing comes in from outside", async () => {
