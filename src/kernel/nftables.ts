@@ -17,6 +17,7 @@ const MSG = {
   newRule: 6,
   newSet: 9,
   newElement: 12,
+  getRule: 7,
   getElement: 13,
   delElement: 14,
 } as const;
@@ -38,7 +39,7 @@ const SET = {
   userData: 13,
 } as const;
 const SET_CONCAT = 2;
-const RULE = { table: 1, chain: 2, expressions: 4 } as const;
+const RULE = { table: 1, chain: 2, handle: 3, expressions: 4 } as const;
 const EXPRESSION = { name: 1, data: 2 } as const;
 const ELEMENTS = { table: 1, set: 2, list: 3 } as const;
 const ELEMENT = { key: 1, data: 2, flags: 3, keyEnd: 10 } as const;
@@ -382,5 +383,23 @@ export function getElement(w: NetlinkWriter, table: string, set: string, key: Ui
   value(w, ELEMENT.key, key);
   w.close(one);
   w.close(list);
+  w.end();
+}
+
+/**
+ * The handle of the last rule of a table that was made by `fillTable`: the kernel counts its sets, chains and rules as they
+ * come.
+ */
+export const lastHandle = ({ sets, chains }: NftTable): number =>
+  sets.length + chains.reduce((count, { rules }) => count + 1 + rules.length, 0);
+
+/** Asks for one rule, not within a batch: an error if it is not there. */
+export function getRule(w: NetlinkWriter, table: string, chain: string, handle: number): void {
+  header(w, MSG.getRule, NLM_F.ack);
+  w.attrText(RULE.table, table);
+  w.attrText(RULE.chain, chain);
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setUint32(4, handle);
+  w.attrBytes(RULE.handle, bytes);
   w.end();
 }

@@ -41,6 +41,9 @@ export function publishedElement(p: PublishedBytes): { readonly map: string; rea
   };
 }
 
+/** What shows that the table has its rules: the last of them, by the handle that the kernel gave it (see `lastHandle`). */
+export const LAST_RULE = { chain: "forward", handle: 39 } as const;
+
 /** A name as sets hold it: sixteen bytes. */
 export function nameBytes(name: string): Uint8Array {
   const bytes = new Uint8Array(16);

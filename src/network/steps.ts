@@ -6,7 +6,7 @@
  */
 import { parseCidr, parseIp } from "../common/ip.ts";
 import { NETLINK, NetlinkWriter } from "../kernel/netlink.ts";
-import { beginBatch, type Element, elements, endBatch, getElement } from "../kernel/nftables.ts";
+import { beginBatch, type Element, elements, endBatch, getElement, getRule } from "../kernel/nftables.ts";
 import {
   addAddress,
   addDefaultRoute,
@@ -26,7 +26,7 @@ import { carriedAddress } from "./carried.ts";
 import { resolverOf, resolverSteps } from "./dns/rules.ts";
 import { WITHIN } from "./dns/whom.ts";
 import { leaveText, serveText } from "./dns/words.ts";
-import { nameBytes, publishedElement } from "./elements.ts";
+import { LAST_RULE, nameBytes, publishedElement } from "./elements.ts";
 import { macBytes, subnetOf } from "./endpoints.ts";
 import { bridgeOf, hasIcc, mtuOf, OPTION, parentOf } from "./names.ts";
 import type { Endpoint, Network, PublishedPort } from "./types.ts";
@@ -103,6 +103,8 @@ export function linkSteps(wiring: Wiring, endpoint: Endpoint, hairpin: boolean):
   const bridge = bridgeOf(network);
   const check = new NetlinkWriter(128);
   getElement(check, wiring.table, "bridges", nameBytes(bridge));
+  // Whoever flushed the table has left its sets.
+  getRule(check, wiring.table, LAST_RULE.chain, LAST_RULE.handle);
   return [
     vethStep(wiring, endpoint, bridge, hairpin),
     {

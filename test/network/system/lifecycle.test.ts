@@ -613,12 +613,24 @@ test("where the machine itself reaches that subnet, the default network has the 
 });
 
 describe("whoever comes next repairs", () => {
-  test("a table that was flushed: for all containers", async () => {
+  test("a table that was deleted, flushed, or flushed with all others: for all containers", async () => {
     await world.serve("steady", "-p", "8140:80");
-    world.host.run("nft", "delete", "table", "inet", world.table() ?? "");
-    expect(await world.fromFar("10.9.0.1", 8140)).toBeUndefined();
+    const table = world.table() ?? "";
+    const list = () => world.host.run("nft", "-a", "list", "table", "inet", table);
+    const rules = () => list().slice(list().indexOf("\n"));
+    for (const flush of [`delete table inet ${table}`, `flush table inet ${table}`, "flush ruleset"]) {
+      const before = rules();
+      world.host.run("nft", ...flush.split(" "));
+      expect(await world.fromFar("10.9.0.1", 8140)).toBeUndefined();
+      await world.ok("run", "--rm", "host", "true");
+      expect(await world.fromFar("10.9.0.1", 8140)).toBe("10.9.0.2");
+      expect(rules()).toBe(before);
+    }
+    // A start that finds all of it makes nothing: the table has the number that it had.
+    const numbered = list();
+    expect(numbered).toMatch(/^table inet \S+ \{ # handle \d+\n/);
     await world.ok("run", "--rm", "host", "true");
-    expect(await world.fromFar("10.9.0.1", 8140)).toBe("10.9.0.2");
+    expect(list()).toBe(numbered);
     await world.ok("rm", "-f", "steady");
   });
 
