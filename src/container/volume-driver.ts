@@ -63,11 +63,19 @@ async function withAddress(
 ): Promise<{ readonly source: string; readonly data: string }> {
   const address = /(?:^|,)addr=([^,]+)/.exec(data)?.[1];
   if (address !== undefined)
-    return { source, data: data.replace(/(^|,)addr=[^,]+/, `$1addr=${await resolved(address, volume)}`) };
+    return {
+      source,
+      data:
+        data.replace(/(^|,)addr=[^,]+/, `$1addr=${await resolved(address, volume)}`) + version(type, data),
+    };
   const server = type === "cifs" || type === "smb3" ? /^\/\/([^/]+)/.exec(source)?.[1] : undefined;
   if (server === undefined) return { source, data };
   return { source: source.replace(server, await resolved(server, volume)), data };
 }
+
+/** mount(2) takes the version from the type; who gives the kernel one option after the other has to say it. */
+const version = (type: string, data: string): string =>
+  type === "nfs4" && !/(?:^|,)(?:nfs)?vers=/.test(data) ? ",vers=4" : "";
 
 async function resolved(host: string, volume: string): Promise<string> {
   if (/^[\d.]+$|:/.test(host)) return host;

@@ -20,7 +20,11 @@ const ENOTDIR = 20;
 const EINVAL = 22;
 const ENOSPC = 28;
 const EBADMSG = 74;
+const EPROTONOSUPPORT = 93;
 const EOPNOTSUPP = 95;
+const ETIMEDOUT = 110;
+const ECONNREFUSED = 111;
+const EHOSTUNREACH = 113;
 
 /** By their numbers of setrlimit(2). */
 const LIMITS =
@@ -55,7 +59,7 @@ function doing(step: Step): { readonly words: string; readonly path?: string } {
     case "root":
       return { words: `opening the root filesystem ${step.path}`, path: step.path };
     case "mount":
-      return { words: `mounting ${step.fstype} on ${step.target}`, path: step.target };
+      return { words: `mounting ${ofServer(step)}${step.fstype} on ${step.target}`, path: step.target };
     case "bind":
       if (step.base !== undefined) return { words: `mounting on ${step.target}`, path: step.target };
       return { words: `binding ${step.source} on ${step.target}`, path: step.source };
@@ -135,6 +139,13 @@ function doing(step: Step): { readonly words: string; readonly path?: string } {
   }
 }
 
+/** Of a filesystem that speaks with a server: what is asked of which server. An NFS volume says that in its options alone. */
+function ofServer({ abroad, source, data }: Step & { call: "mount" }): string {
+  if (!abroad) return "";
+  const server = source.startsWith(":") ? (/(?:^|,)addr=([^,]+)/.exec(data)?.[1] ?? "") : "";
+  return `${server}${source} as `;
+}
+
 /** Docker's sentence for a program that cannot be executed; its clients read exit code 126 or 127 from it. */
 function execFailure(step: Step & { call: "execve" }, errno: number, path: string): SampanError {
   const name = step.argv[0] ?? path;
@@ -155,6 +166,19 @@ function execFailure(step: Step & { call: "execve" }, errno: number, path: strin
   return new SampanError("not-executable", `exec: "${name}": ${errnoText(errno)}`, { kernel });
 }
 
+const SILENT = "The server does not answer: is its address right, and does it serve there?";
+/** What it means that a filesystem could not be had from a server. */
+const SERVER: Readonly<Record<number, string>> = {
+  [EACCES]:
+    "The server refuses it: does it export that to this machine, and for SMB are username= and password= in o=… right?",
+  [ENOENT]: "The server answers, and has no such folder or share.",
+  [EPROTONOSUPPORT]:
+    "The server or this kernel does not speak that version: for NFS say o=…,nfsvers=4, for SMB o=…,vers=3.1.1.",
+  [ETIMEDOUT]: SILENT,
+  [ECONNREFUSED]: SILENT,
+  [EHOSTUNREACH]: SILENT,
+};
+
 function hintFor(step: Step, errno: number): string | undefined {
   if (errno === ENOSPC)
     return step.call === "clone" || step.call === "unshare"
@@ -162,6 +186,11 @@ function hintFor(step: Step, errno: number): string | undefined {
       : "The disk is full.";
   if (step.call === "clone" && (errno === EPERM || errno === EINVAL))
     return "This host does not let this caller make these namespaces: `sampan doctor` says what is in the way.";
+  if (step.call === "bind" && step.idmap && errno === EINVAL)
+    return `The filesystem of ${step.source} cannot map ids on this kernel: ext4, xfs and btrfs can, tmpfs from Linux 6.3 on, those of servers cannot.`;
+  if (step.call === "mount" && step.abroad && SERVER[errno] !== undefined) return SERVER[errno];
+  if (step.call === "proc" && step.why === "--security-opt label")
+    return "SELinux does not let this caller give a process that label: `ausearch -m avc` shows the rule that is missing.";
   if (step.call === "bind" && (errno === EINVAL || errno === ENOTDIR))
     return "A folder can only be mounted on a folder, and a file on a file.";
   if (errno === ENODEV && step.call === "mount")
@@ -219,7 +248,8 @@ function withoutStep(detail: string, errno: number): SampanError {
 
 /** What this caller may not do is a row of the check-up, which says why and what helps. */
 function withRow(hint: string | undefined, step: Step, errno: number): string | undefined {
-  const row = errno === EPERM || errno === EACCES ? doctorRows(step)[0] : undefined;
+  const abroad = step.call === "mount" && step.abroad;
+  const row = !abroad && (errno === EPERM || errno === EACCES) ? doctorRows(step)[0] : undefined;
   if (row === undefined) return hint;
   const leads = `The row "${row}" of \`sampan doctor\` says what is in the way.`;
   return hint === undefined

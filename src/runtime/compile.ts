@@ -18,7 +18,7 @@
  */
 import { SampanError } from "../common/error.ts";
 import { CLONE, type NamespaceName, type Step } from "../launch/index.ts";
-import { type CgroupHost, type CgroupSteps, cgroupSteps } from "./cgroups/index.ts";
+import { type CgroupHost, type CgroupSteps, cgroupSteps, judgedAsMaker } from "./cgroups/index.ts";
 import { DEFAULT_DEVICE_RULES, deviceSteps } from "./devices.ts";
 import { hostViewSteps } from "./host-view.ts";
 import { loopbackUp } from "./loopback.ts";
@@ -305,10 +305,18 @@ function birth(story: Story, cgroup: CgroupSteps): Step[] {
   ];
 }
 
-function stagedSteps({ staged }: Story): readonly Step[] {
+function stagedSteps(story: Story): readonly Step[] {
+  const { staged, cgroupHost, cgroupPath } = story;
   if (staged === undefined || staged.steps.length === 0) return [];
-  return [privateStep(staged.folder, "mounts"), ...staged.steps];
+  const steps: Step[] = [privateStep(staged.folder, "mounts")];
+  for (const step of staged.steps)
+    if (isOfDisk(step) && cgroupPath !== undefined && story.rootless === undefined)
+      steps.push(...judgedAsMaker(cgroupHost, cgroupPath, entersEarly(story), [step]));
+    else steps.push(step);
+  return steps;
 }
+
+const isOfDisk = (step: Step): boolean => step.call === "mount" && step.source.startsWith("/dev/");
 
 const barrier = (waits: "inside" | "outside", why: string): Step => ({
   call: "barrier",

@@ -121,6 +121,46 @@ describe("cgroups in the plan", () => {
     expect(calls(steps).indexOf("bpf_device")).toBeLessThan(calls(steps).indexOf("clone"));
   });
 
+  test("a disk is mounted by the process as its maker's, and what comes from elsewhere by itself", () => {
+    const mount = (source: string): Step => ({
+      call: "mount",
+      column: "inside",
+      why: "volume",
+      fstype: "ext4",
+      source,
+      target: "/s/0",
+      flags: 0,
+      data: "",
+      create: "none",
+    });
+    const staged = { folder: "/s", steps: [mount("/dev/sda1"), mount("tmpfs")] };
+    for (const cgroupHost of [V2, V1]) {
+      const early = cgroupHost === V1;
+      const devices = { mount: "/cg/devices", controllers: ["devices"] };
+      const host = early ? { ...V1, hierarchies: [...V1.hierarchies, devices] } : V2;
+      const at = (ask: Ask): (string | undefined)[] => {
+        const steps = plan(ask, { cgroupHost: host, staged });
+        const disk = steps.findIndex((step) => step.call === "mount" && step.source === "/dev/sda1");
+        return [steps[disk - 1], steps[disk + 1]].map((step) =>
+          step?.call === "write" && step.data === "0" ? step.path : step?.call,
+        );
+      };
+      const [out, back] = at(early ? { namespaces: ["mnt", "pid", "user"] } : {});
+      if (early)
+        expect([out, back]).toEqual([
+          expect.stringMatching(/^\/cg\/devices\/.*tasks$/),
+          `/cg/devices/sampan/${ID}/tasks`,
+        ]);
+      else
+        expect([out, back]).toEqual([
+          expect.stringMatching(/^\/cg2\/.*cgroup.procs$/),
+          `/cg2/sampan/${ID}/cgroup.procs`,
+        ]);
+      // Not in its v1 folders yet.
+      if (early) expect(at({})).toEqual(["propagation", "mount"]);
+    }
+  });
+
   test("v1: folders and limits beside the mounts; then the process moves itself, before its cgroup namespace", () => {
     const steps = plan({}, { cgroupHost: V1 });
     const at = calls(steps);

@@ -341,6 +341,11 @@ describe("other mounts", () => {
     expect(await steps("cifs", "//server/share", "addr=::1")).toMatchObject([
       { source: "//server/share", data: "addr=::1" },
     ]);
+    // mount(2) would take it from the type.
+    expect(await steps("nfs4", ":/x", "addr=10.0.0.5")).toMatchObject([{ data: "addr=10.0.0.5,vers=4" }]);
+    expect(await steps("nfs4", ":/x", "addr=10.0.0.5,nfsvers=4.1")).toMatchObject([
+      { data: "addr=10.0.0.5,nfsvers=4.1" },
+    ]);
     expect((await steps("tmpfs", "x", ""))[0]).not.toHaveProperty("abroad");
     expect(steps("nfs", ":/x", "addr=no-such-host.invalid")).rejects.toThrow(
       "volume far: error resolving passed in network volume address: lookup no-such-host.invalid: no such host",

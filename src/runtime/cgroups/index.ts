@@ -14,4 +14,11 @@ export {
 export { cgroupPids, freeze, isFrozen, killAll, limitUpdates, removeCgroup, thaw } from "./life.ts";
 export { oomKills } from "./memory.ts";
 export { type CgroupStats, type IoEntry, readEvents, readStats } from "./stats.ts";
-export { type CgroupSteps, cgroupSteps, enterStep, killFolders, limitWrites } from "./steps.ts";
+export {
+  type CgroupSteps,
+  cgroupSteps,
+  enterStep,
+  judgedAsMaker,
+  killFolders,
+  limitWrites,
+} from "./steps.ts";

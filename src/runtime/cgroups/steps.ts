@@ -10,6 +10,7 @@
 
 import { SampanError } from "../../common/error.ts";
 import { existsSync, mkdirSync, readFileSync } from "../../kernel/fs.ts";
+import { parseCgroup } from "../../kernel/proc.ts";
 import type { Step } from "../../launch/index.ts";
 import type { SpecResources } from "../spec.ts";
 import type { Controller, Place, Write } from "./controller.ts";
@@ -207,6 +208,28 @@ export const enterStep = (folder: string): Step => ({
   path: `${folder}/tasks`,
   data: "0",
 });
+
+/**
+ * Out of the cgroup that judges devices, into the one of who makes the container, and back: the process that mounts a disk opens it,
+ * and what it mounts is not what the container may open. `joined`: it is in its v1 folders already.
+ */
+export function judgedAsMaker(host: CgroupHost, path: string, joined: boolean, steps: Step[]): Step[] {
+  const v1 = hierarchyOf(host, "devices");
+  const root = v1 ? v1.mount : host.kind === "v2" ? unifiedFolder(host, "") : undefined;
+  if (root === undefined || (v1 && !joined)) return steps;
+  const file = v1 ? "tasks" : "cgroup.procs";
+  const own = parseCgroup(readFileSync("/proc/self/cgroup", "utf8")).find(({ hierarchy, controllers }) =>
+    v1 ? controllers.includes("devices") : hierarchy === 0,
+  );
+  const enter = (folder: string): Step => ({
+    call: "write",
+    column: "inside",
+    why: "devices",
+    path: `${folder}/${file}`,
+    data: "0",
+  });
+  return [enter(root + (own?.path ?? "")), ...steps, enter(root + path)];
+}
 
 /** The v2 controllers that these limits cannot do without. */
 const controllersOf = (host: CgroupHost, resources: SpecResources): string[] =>
