@@ -11,6 +11,8 @@ export interface Settings {
     /** Bytes that images may take before those that nobody needs are removed; absent: any number. */
     readonly budget?: number;
   };
+  /** Every container has SELinux labels, where the kernel runs with it, unless it asks for none. */
+  readonly selinux: boolean;
 }
 
 /** Reads the settings; `root` is the state folder. */
@@ -25,7 +27,7 @@ export function readSettings(root: string): Settings {
     }
     return parseSettings(text, file);
   }
-  return { images: {} };
+  return { images: {}, selinux: false };
 }
 
 /** `file` names it in errors. */
@@ -37,13 +39,15 @@ export function parseSettings(text: string, file: string): Settings {
   } catch (error) {
     throw new SampanError("invalid", `${file} is not JSON`, { cause: error });
   }
-  const { images } = members(json, ["images"], "it", wrong);
+  const { images, selinux = false } = members(json, ["images", "selinux"], "it", wrong);
   const { budget } = members(images ?? {}, ["budget"], "images", wrong);
-  if (budget === undefined) return { images: {} };
+  if (typeof selinux !== "boolean")
+    throw wrong(`selinux is ${JSON.stringify(selinux)}: it takes true or false`);
+  if (budget === undefined) return { images: {}, selinux };
   if (typeof budget === "number" && Number.isSafeInteger(budget) && budget >= 0)
-    return { images: { budget } };
+    return { images: { budget }, selinux };
   try {
-    return { images: { budget: parseSize(String(budget)) } };
+    return { images: { budget: parseSize(String(budget)) }, selinux };
   } catch {
     throw wrong(`images.budget is ${JSON.stringify(budget)}: it takes a size such as "20GB"`);
   }

@@ -31,6 +31,8 @@ export interface Mount {
   readonly tmpfsMode?: number;
   /** Further tmpfs options as `--tmpfs` takes them, such as `noexec`. */
   readonly tmpfsOptions?: readonly string[];
+  /** `z`, `Z`: its files get the label of all containers, or of this one alone. */
+  readonly relabel?: "shared" | "private";
   /** Of a new volume: without the image's content at its place. */
   readonly noCopy?: boolean;
   /** Part of a volume or an image; it never leads out of it. */

@@ -14,6 +14,7 @@ import { cgroupOf, logPlan } from "./keeper.ts";
 import { assertSource } from "./mounts.ts";
 import { enterNetwork, loadNetwork, networksOf } from "./networking.ts";
 import { fromTheLiving } from "./reconcile.ts";
+import type { Labels } from "./record.ts";
 import { resolve } from "./resolve.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { joinsOthers, validateNamespaces } from "./spec.ts";
@@ -136,6 +137,10 @@ export function draft(context: Context, given: ContainerConfig): Draft {
   return { ...resolved, id, created: Date.now(), imageId: image?.id ?? "", image };
 }
 
+/** Its SELinux labels, on a kernel that has a meaning for them. */
+export const labelsOf = async (context: Context, config: ContainerConfig): Promise<Labels | undefined> =>
+  hasSELinux() ? (await import("./selinux.ts")).chooseLabels(context, config) : undefined;
+
 export async function create(
   context: Context,
   given: ContainerConfig,
@@ -147,6 +152,7 @@ export async function create(
   if (name !== undefined) validateName(name);
   const { image, ...asked } = draft(context, given);
   const { id } = asked;
+  const selinux = await labelsOf(context, asked.config);
   const mounting = hasVolumes(given, image)
     ? await (await import("./volumes.ts")).mountingOf(context, given, image?.config)
     : undefined;
@@ -156,6 +162,7 @@ export async function create(
   const created: Omit<StoredContainer, "name"> = {
     ...asked,
     ...(mounting ? { mounts: mounting.mounts } : {}),
+    ...(selinux ? { selinux } : {}),
     state: starting ? { ...CREATED, status: "starting" } : CREATED,
   };
   try {

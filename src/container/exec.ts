@@ -156,7 +156,7 @@ async function execSteps(
     peer: { pid: live.pid, start: live.start },
     namespaces: foreignNamespaces(own),
     process: {
-      ...processRights(privileged ? { ...own, privileged } : own),
+      ...processRights(privileged ? { ...container, config: { ...own, privileged } } : container),
       ...(privileged ? { noNewPrivileges: false } : {}),
       terminal: tty,
       ...(config.size ? { consoleSize: { height: config.size.rows, width: config.size.columns } } : {}),

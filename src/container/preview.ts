@@ -9,7 +9,7 @@ import type { Step } from "../launch/index.ts";
 import type { Attached } from "../network/index.ts";
 import type { ContainerConfig, Mount } from "./config.ts";
 import { type Context, places } from "./context.ts";
-import { draft } from "./create.ts";
+import { draft, labelsOf } from "./create.ts";
 import { enterNetwork, loadNetwork } from "./networking.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { buildPlan } from "./start.ts";
@@ -45,7 +45,8 @@ export async function preview(context: Context, given: ContainerConfig): Promise
     const config = { ...asked.config, mounts: asked.config.mounts.map(stand) };
     const elsewhere = { ...context, paths: { ...context.paths, run: `${temporary}/run` } };
     mkdirSync(places(elsewhere.paths, asked.id).run, { recursive: true });
-    const container = { ...asked, config, state: CREATED };
+    const selinux = await labelsOf(context, config);
+    const container = { ...asked, ...(selinux ? { selinux } : {}), config, state: CREATED };
     const attached = await attachedAs(context, container);
     const options = { fresh: true, ...(attached ? { attached } : {}) };
     const { steps } = await buildPlan(elsewhere, { ...container, name: "new" }, options);

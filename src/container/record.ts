@@ -32,6 +32,12 @@ export interface ContainerState {
   readonly health?: Health;
 }
 
+/** SELinux labels, user:role:type:level: of every process of a container, and of its own files. */
+export interface Labels {
+  readonly process: string;
+  readonly files: string;
+}
+
 export interface ContainerRecord {
   /** 64 hex digits. */
   readonly id: string;
@@ -56,5 +62,7 @@ export interface ContainerRecord {
    * `--volumes-from`.
    */
   readonly mounts?: readonly Mount[];
+  /** Its SELinux labels, where it has any. */
+  readonly selinux?: Labels;
   readonly state: ContainerState;
 }

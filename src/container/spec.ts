@@ -59,46 +59,24 @@ function rlimits(config: ContainerConfig): readonly SpecRlimit[] {
   return [...DEFAULT_LIMITS.filter(({ type }) => !named.has(type)), ...own];
 }
 
-/** user:role:type:level of the process and of its files, where label options say one of them and not `disable`. */
-function selinux({ privileged, security }: ContainerConfig): { process: string; files: string } | undefined {
-  const options = security.label ?? [];
-  if (privileged || options.length === 0 || options.includes("disable")) return undefined;
-  const parts = {
-    user: "system_u",
-    role: "system_r",
-    type: "container_t",
-    filetype: "container_file_t",
-    level: "s0",
-  };
-  for (const option of options) {
-    const colon = option.indexOf(":");
-    parts[option.slice(0, colon) as keyof typeof parts] = option.slice(colon + 1);
-  }
-  const { user, role, type, filetype, level } = parts;
-  return {
-    process: [user, role, type, level].join(":"),
-    files: [user, "object_r", filetype, level].join(":"),
-  };
-}
-
 /** Taken if it is loaded, as Docker takes docker-default; docs/security.md says how to load it. */
 const APPARMOR_DEFAULT = "sampan-default";
 
 /** What every process of the container is held to, those that exec starts too. */
-export function processRights(
-  config: ContainerConfig,
-): Pick<
+export function processRights({
+  config,
+  selinux,
+}: Pick<ContainerRecord, "config" | "selinux">): Pick<
   SpecProcess,
   "rlimits" | "noNewPrivileges" | "apparmorProfile" | "apparmorDefault" | "selinuxLabel" | "oomScoreAdj"
 > {
   const { apparmor, noNewPrivileges } = config.security;
-  const label = selinux(config);
   return {
     rlimits: rlimits(config),
     ...(noNewPrivileges ? { noNewPrivileges } : {}),
     ...(apparmor && apparmor !== "unconfined" ? { apparmorProfile: apparmor } : {}),
     ...(apparmor || config.privileged ? {} : { apparmorDefault: APPARMOR_DEFAULT }),
-    ...(label ? { selinuxLabel: label.process } : {}),
+    ...(selinux ? { selinuxLabel: selinux.process } : {}),
     ...(config.oomScoreAdj === undefined ? {} : { oomScoreAdj: config.oomScoreAdj }),
   };
 }
@@ -113,7 +91,7 @@ export const capabilitySets = (names: readonly string[]): NonNullable<SpecProces
 export interface SpecInput {
   readonly record: Pick<
     ContainerRecord,
-    "id" | "config" | "args" | "env" | "workdir" | "hostname" | "mounts"
+    "id" | "config" | "args" | "env" | "workdir" | "hostname" | "mounts" | "selinux"
   >;
   readonly user: User;
   readonly places: Places;
@@ -138,11 +116,11 @@ export function buildSpec(input: SpecInput): Spec {
       env: processEnv(record, config.tty, user),
       cwd: cleanPath(record.workdir),
       capabilities: capabilitySets(chooseCapabilities(config.capAdd, config.capDrop, config.privileged)),
-      ...processRights(config),
+      ...processRights(record),
     },
     mounts: own.includes("mnt") ? specMounts(config, record.mounts ?? config.mounts, input.places) : [],
     annotations: config.annotations,
-    linux: specLinux(config, own, input.cgroupPath),
+    linux: specLinux(record, own, input.cgroupPath),
   };
 }
 
@@ -152,7 +130,11 @@ const DEFAULT_SYSCTLS: Readonly<Record<string, string>> = {
   "net/ipv4/ping_group_range": "0 2147483647",
 };
 
-function specLinux(config: ContainerConfig, own: readonly NamespaceName[], cgroupsPath: string): SpecLinux {
+function specLinux(
+  { config, selinux }: SpecInput["record"],
+  own: readonly NamespaceName[],
+  cgroupsPath: string,
+): SpecLinux {
   const { devices, rules } = specDevices(config);
   // On this machine's own root there is nothing of the container's to hide.
   const open = config.privileged || config.security.systempaths === "unconfined" || seesHost(config);
@@ -163,10 +145,9 @@ function specLinux(config: ContainerConfig, own: readonly NamespaceName[], cgrou
       for (const { type } of specNamespaces([name as NamespaceName]))
         namespaces.push({ type, path: mode.path });
   }
-  const label = selinux(config);
   return {
     namespaces,
-    ...(label ? { mountLabel: label.files } : {}),
+    ...(selinux ? { mountLabel: selinux.files } : {}),
     devices,
     cgroupsPath,
     resources: { ...specResources(config.resources), devices: rules },

@@ -285,6 +285,7 @@ export async function start(
   try {
     const plan = await buildPlan(context, container, options);
     const served = await isServed(context, options);
+    if (container.selinux) await (await import("./selinux.ts")).labelFiles(context, container);
     launched = true;
     const connection = await launcher.launch(plan);
     if (!served) await isServed(context, options);

@@ -17,11 +17,12 @@ import { SampanError } from "../common/error.ts";
 import { cleanPath, type Paths } from "../common/paths.ts";
 import { type ImageConfig, noSuchImage } from "../image/index.ts";
 import type { Step } from "../launch/index.ts";
-import type { SpecMount } from "../runtime/index.ts";
+import { labelOption, type SpecMount } from "../runtime/index.ts";
 import { volumeRoom } from "../volume/index.ts";
 import type { ContainerConfig, Mount } from "./config.ts";
 import { type Context, places } from "./context.ts";
 import type { NewEvent } from "./events.ts";
+import type { Labels } from "./record.ts";
 import type { Rows, StoredContainer } from "./rows.ts";
 import { isRootless } from "./spec.ts";
 
@@ -170,7 +171,8 @@ export async function prepareMounts(context: Context, container: StoredContainer
       }
       if (mount.subpath && base === `${folder}/_data`) assertBeneath(volume.mountpoint, mount.subpath);
       mounts.set(mount.target, based(mount, base));
-    } else if (mount.type === "image") mounts.set(mount.target, imageMount(context, mount, stage, staged));
+    } else if (mount.type === "image")
+      mounts.set(mount.target, imageMount(context, container, mount, stage, staged));
     else if (mount.overlay)
       mounts.set(mount.target, overlayBind(container, mount, `${at.binds}/${index}`, stage(), staged));
   }
@@ -251,12 +253,19 @@ function assertBeneath(base: string, subpath: string): void {
     );
 }
 
-function imageMount(context: Context, mount: Mount, stage: () => string, staged: Step[]): SpecMount {
+function imageMount(
+  context: Context,
+  { selinux }: StoredContainer,
+  mount: Mount,
+  stage: () => string,
+  staged: Step[],
+): SpecMount {
   const root = context.images.root(context.images.get(mount.imageId ?? mount.source));
   const lower = root.kind === "layers" ? root.lower : [];
+  // A layer has the label that all containers may read.
   if (lower.length === 1) return based(mount, lower[0] ?? "/");
   const target = stage();
-  const options = isRootless() ? ["userxattr"] : [];
+  const options = [...(isRootless() ? ["userxattr"] : []), ...labelOptions(selinux)];
   staged.push({
     call: "overlay",
     column: "inside",
@@ -267,6 +276,8 @@ function imageMount(context: Context, mount: Mount, stage: () => string, staged:
   });
   return based(mount, target);
 }
+
+const labelOptions = (selinux: Labels | undefined): string[] => (selinux ? [labelOption(selinux.files)] : []);
 
 /** The host's folder beneath a layer of the container's own. */
 function overlayBind(
@@ -298,7 +309,11 @@ function overlayBind(
     lower: [mount.source],
     upper,
     work,
-    options: [...(isRootless() ? ["userxattr"] : []), ...(container.config.autoRemove ? ["volatile"] : [])],
+    options: [
+      ...(isRootless() ? ["userxattr"] : []),
+      ...(container.config.autoRemove ? ["volatile"] : []),
+      ...labelOptions(container.selinux),
+    ],
   });
   return based({ ...mount, subpath: "" }, target);
 }

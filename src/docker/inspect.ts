@@ -51,8 +51,8 @@ export function inspectContainer(record: ContainerRecord, place: Place) {
     RestartCount: state.restartCount,
     Driver: "overlay2",
     Platform: "linux",
-    MountLabel: "",
-    ProcessLabel: "",
+    MountLabel: record.selinux?.files ?? "",
+    ProcessLabel: record.selinux?.process ?? "",
     AppArmorProfile: config.security.apparmor ?? "",
     ExecIDs: null,
     HostConfig: hostConfig(config, place),
@@ -113,10 +113,15 @@ const isBind = (mount: Mount): boolean => mount.short === true && mount.source !
 const isTmpfsFlag = (mount: Mount): boolean => mount.type === "tmpfs" && mount.tmpfsOptions !== undefined;
 const isAnonymousFlag = (mount: Mount): boolean => mount.short === true && mount.source === "";
 
-const modeOf = ({ readonly, propagation, noCopy }: Mount): string =>
-  [...(readonly ? ["ro"] : []), ...(propagation ? [propagation] : []), ...(noCopy ? ["nocopy"] : [])].join(
-    ",",
-  );
+const RELABEL = { shared: "z", private: "Z" };
+
+const modeOf = ({ readonly, relabel, propagation, noCopy }: Mount): string =>
+  [
+    ...(readonly ? ["ro"] : []),
+    ...(relabel ? [RELABEL[relabel]] : []),
+    ...(propagation ? [propagation] : []),
+    ...(noCopy ? ["nocopy"] : []),
+  ].join(",");
 
 function bindText(mount: Mount): string {
   const mode = modeOf(mount);

@@ -204,6 +204,7 @@ function mount(m: Mount, add: Add): void {
     if (m.source === "") return add("volume", m.target);
     const options = [
       ...(m.readonly ? ["ro"] : []),
+      ...(m.relabel ? [m.relabel === "shared" ? "z" : "Z"] : []),
       ...(m.propagation ? [m.propagation] : []),
       ...(m.noCopy ? ["nocopy"] : []),
     ];

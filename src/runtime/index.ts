@@ -46,7 +46,7 @@ export { parseOptions } from "./options.ts";
 export { hasAppArmor, hasSELinux } from "./process.ts";
 export { compileReach, type Reach } from "./reach.ts";
 export { RLIMITS } from "./rlimits.ts";
-export { isHostRoot, type Root, rootPath } from "./rootfs.ts";
+export { isHostRoot, labelOption, type Root, rootPath } from "./rootfs.ts";
 export { callerIdMaps, matchUser } from "./rootless.ts";
 export {
   builtinProfile,

@@ -37,6 +37,15 @@ export function settingSteps(process: SpecProcess, context: ProcessContext): Ste
       data: String(process.oomScoreAdj),
     });
   steps.push(...rlimitSteps(process.rlimits));
+  // The kernel forgets it at execve. Without it the keyring would be its maker's, and none of the process's.
+  if (process.selinuxLabel)
+    steps.push({
+      call: "proc",
+      column: "inside",
+      why: "keyring",
+      path: "self/attr/keycreate",
+      data: process.selinuxLabel,
+    });
   // Optional: a kernel without keyrings, or a full quota, shares nothing by going without.
   steps.push({
     call: "keyring",

@@ -55,7 +55,7 @@ export interface RootfsContext {
 const LABELLED: readonly string[] = ["tmpfs", "devpts"];
 
 /** In quotes: its categories are parted by commas, as options are. */
-const labelOption = (label: string): string => `context="${label}"`;
+export const labelOption = (label: string): string => `context="${label}"`;
 
 export const isHostRoot = (root: Root): boolean => root.kind === "directory" && root.path === "/";
 

@@ -185,6 +185,14 @@ describe("mounts", () => {
       { type: "bind", source: `${process.cwd()}/x`, target: "/e", short: true, createSource: true },
     ]));
 
+  test("-v: z and Z are whose label its files get", () => {
+    expect(asked("-v /a:/b:z -v data:/c:ro,Z").mounts).toMatchObject([
+      { source: "/a", relabel: "shared" },
+      { source: "data", readonly: true, relabel: "private" },
+    ]);
+    expect(() => asked("-v /a:/b:z,Z")).toThrow("invalid mode: z,Z");
+  });
+
   test("-v: a path with .. means what it leads to", () =>
     expect(asked("-v /a/../b:/x").mounts[0]?.source).toBe("/b"));
 

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { type ContainerConfig, DEFAULTS } from "../../src/container/config.ts";
 import { hostsText, resolvText } from "../../src/container/files.ts";
+import type { Labels } from "../../src/container/record.ts";
 import { specResources } from "../../src/container/resources.ts";
 import { buildSpec, foreignNamespaces, ownNamespaces } from "../../src/container/spec.ts";
 import { warningsOf } from "../../src/container/warnings.ts";
@@ -10,10 +11,10 @@ import { hostPlatform, platformText } from "../../src/image/index.ts";
 const ID = "c".repeat(64);
 const user = { uid: 0, gid: 0, groups: [], home: "/root", name: "root" };
 
-function spec(part: Partial<ContainerConfig> = {}) {
+function spec(part: Partial<ContainerConfig> = {}, more: { readonly selinux?: Labels } = {}) {
   const config = { ...DEFAULTS, ...part };
   return buildSpec({
-    record: { id: ID, config, args: ["sh"], env: config.env, workdir: "", hostname: "cccccccccccc" },
+    record: { id: ID, config, args: ["sh"], env: config.env, workdir: "", hostname: "cccccccccccc", ...more },
     user,
     places: { files: "/run/c", user },
     cgroupPath: `/sampan/${ID}`,
@@ -125,21 +126,16 @@ describe("labels", () => {
     expect(of({ security: { apparmor: "unconfined" } })?.apparmorProfile).toBeUndefined();
   });
 
-  test("SELinux: the process's and its files', where one was asked for", () => {
-    const asked = spec({ security: { label: ["type:web_t", "level:s0:c1,c2"] } });
-    expect(asked.process?.selinuxLabel).toBe("system_u:system_r:web_t:s0:c1,c2");
-    expect(asked.linux?.mountLabel).toBe("system_u:object_r:container_file_t:s0:c1,c2");
-    expect(spec({ security: { label: ["filetype:data_t"] } }).linux?.mountLabel).toBe(
-      "system_u:object_r:data_t:s0",
-    );
-    for (const none of [
-      {},
-      { security: { label: ["disable"] } },
-      { privileged: true, security: { label: ["type:x"] } },
-    ]) {
-      expect(spec(none).process?.selinuxLabel).toBeUndefined();
-      expect(spec(none).linux?.mountLabel).toBeUndefined();
-    }
+  test("SELinux: the process's and its files', where the container has them", () => {
+    const selinux = {
+      process: "system_u:system_r:web_t:s0:c1,c2",
+      files: "system_u:object_r:data_t:s0:c1,c2",
+    };
+    const labelled = spec({}, { selinux });
+    expect(labelled.process?.selinuxLabel).toBe(selinux.process);
+    expect(labelled.linux?.mountLabel).toBe(selinux.files);
+    expect(spec().process?.selinuxLabel).toBeUndefined();
+    expect(spec().linux?.mountLabel).toBeUndefined();
   });
 });
 

@@ -63,7 +63,7 @@ export const CASES: Readonly<Record<string, readonly string[]>> = {
     "--tmpfs",
     "/b",
     "-v",
-    "/tmp:/c:ro",
+    "/tmp:/c:ro,z",
     "--mount",
     "type=bind,source=/tmp,target=/d,readonly,bind-propagation=rslave",
     "--mount",

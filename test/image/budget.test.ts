@@ -78,7 +78,13 @@ describe("config.json", () => {
     expect(read("{}")).toBeUndefined();
   });
 
+  test("selinux is on or off", () => {
+    expect(parseSettings('{"selinux": true}', "config.json")).toEqual({ images: {}, selinux: true });
+    expect(parseSettings('{"images": {"budget": 1}}', "config.json").selinux).toBe(false);
+  });
+
   const wrong: Record<string, string> = {
+    '{"selinux": "yes"}': 'config.json: selinux is "yes": it takes true or false',
     nonsense: "config.json is not JSON",
     "[]": "config.json: it is not an object",
     '{"image": {}}': "config.json: image means nothing here",

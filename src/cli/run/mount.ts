@@ -193,7 +193,7 @@ export function readVolume(text: string): Mount {
     const kind = MODES[option];
     if (kind === undefined || seen.has(kind))
       throw new SampanError("invalid", `invalid mode: ${options}`, {
-        hint: "It takes ro or rw, nocopy for a volume, and for a folder how mounts travel: rprivate, rslave, rshared.",
+        hint: "It takes ro or rw, z or Z, nocopy for a volume, and for a folder how mounts travel: rprivate, rslave, rshared.",
       });
     seen.add(kind);
     if (kind === "propagation" && !bind) throw wrong("BindOptions");
@@ -201,6 +201,8 @@ export function readVolume(text: string): Mount {
     if (kind === "propagation") mount.propagation = option as NonNullable<Mount["propagation"]>;
     else if (option === "ro") mount.readonly = true;
     else if (option === "nocopy") mount.noCopy = true;
+    else if (option === "z") mount.relabel = "shared";
+    else if (option === "Z") mount.relabel = "private";
   }
   return mount;
 }
