@@ -1,8 +1,5 @@
-/** What the compiler for aarch64 knows: system calls by the kernel's headers, and programs for a guest. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+/** What the compiler for aarch64 knows of system calls, by the kernel's headers. */
 import { ARM64 } from "../support/guest/architecture.ts";
-import { run } from "../support/guest/packages.ts";
 
 const INCLUDE = "#include <asm/unistd.h>\n";
 /** Not a call: how many there are. */
@@ -26,15 +23,4 @@ export function numbersOfHeaders(): Map<string, number> {
     Number(number),
   ]);
   return new Map(found.filter(([name]) => name !== COUNT) as [string, number][]);
-}
-
-/** A static program. */
-export function compiled(source: string): Uint8Array {
-  const folder = mkdtempSync(`${tmpdir()}/sampan-guest-`);
-  try {
-    run(folder, ARM64.compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", "program", source);
-    return readFileSync(`${folder}/program`);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 }

@@ -4,18 +4,19 @@ import { CAPABILITIES, DEFAULT_CAPABILITIES } from "../../src/runtime/capabiliti
 import { syscallNumbers } from "../../src/runtime/seccomp/assemble.ts";
 import { profileFor } from "../../src/runtime/seccomp/profile.ts";
 import { AMD64, ARM64 } from "../support/guest/architecture.ts";
+import { compiled } from "../support/guest/build.ts";
 import type { Initramfs } from "../support/guest/cpio.ts";
 import { unpacked } from "../support/guest/packages.ts";
 import { dockerArchive, layerTar } from "../support/image.ts";
 import { REPO } from "../support/sandbox.ts";
-import { compiled, numbersOfHeaders } from "./compiler.ts";
+import { numbersOfHeaders } from "./compiler.ts";
 
 /** Folders and files of the repository that its tests read. */
 const REPOSITORY = ["src", "test", "package.json", "tsconfig.json"];
 const PACKAGES = ["node_modules/fast-check"];
 
 export function extra(root: Initramfs): void {
-  root.file("probe", compiled(`${import.meta.dir}/probe.c`), 0o755);
+  root.file("probe", compiled(ARM64, `${import.meta.dir}/probe.c`), 0o755);
   root.file("foreign.tar", foreignImage());
   root.file("expected/default", expected(DEFAULT_CAPABILITIES));
   root.file("expected/all", expected(CAPABILITIES.map((name) => `CAP_${name}`)));

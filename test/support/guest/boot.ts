@@ -14,6 +14,8 @@ const BARE = ["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio
 const KERNEL_OPTIONS = "loglevel=1 panic=-1";
 
 export interface BootOptions {
+  /** Further words of the kernel's command line. */
+  readonly kernelOptions?: string;
   /** Milliseconds after which a guest that has not ended is ended. */
   readonly timeout: number;
   /** Called with every line of the console as it comes. */
@@ -37,7 +39,7 @@ export async function boot(
       "-initrd",
       image,
       "-append",
-      `console=${console} ${KERNEL_OPTIONS}`,
+      `console=${console} ${KERNEL_OPTIONS} ${options.kernelOptions ?? ""}`,
     ];
     const machine = Bun.spawn([emulator, ...model, ...SIZE, ...BARE, ...start], {
       stdio: ["ignore", "pipe", "pipe"],

@@ -1,4 +1,6 @@
-/** The executable and the launcher that a guest gets: this machine's as they are built, another's built for it. */
+/** The executable and the launcher that a guest gets: this machine's as they are built, another's built for it; and small programs in C. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { REPO, SAMPAN } from "../sandbox.ts";
 import { type Architecture, HERE } from "./architecture.ts";
 import { run } from "./packages.ts";
@@ -18,4 +20,15 @@ export function built(architecture: Architecture): {
 } {
   const executable = architecture === HERE ? SAMPAN : `${REPO}/${folderOf(architecture)}/sampan`;
   return { executable, launcher: `${executable}-launcher` };
+}
+
+/** A static program. */
+export function compiled({ compiler }: Architecture, source: string): Uint8Array {
+  const folder = mkdtempSync(`${tmpdir()}/sampan-guest-`);
+  try {
+    run(folder, compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", "program", source);
+    return readFileSync(`${folder}/program`);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }

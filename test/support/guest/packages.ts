@@ -1,6 +1,6 @@
 /**
  * Debian packages that a guest is made of, unpacked into a cache folder: a kernel to boot in an emulator, busybox, the C
- * library, and a compiler of AppArmor profiles. Nothing of them is installed on this machine, and of another architecture
+ * library, compilers of AppArmor profiles and of SELinux policies, servers to speak with. Nothing of them is installed on this machine, and of another architecture
  * its package manager never hears: apt gets lists and a cache of their own. Only `prepare` downloads; the tests
  * themselves have no network.
  */
@@ -12,7 +12,23 @@ import { type Architecture, HERE } from "./architecture.ts";
 const CACHE = join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "sampan-test");
 
 /** `linux`: the kernel, whose package has its version in its name. `bsdutils` has script(1). */
-export type Part = "linux" | "busybox-static" | "libc6" | "bsdutils" | "apparmor";
+export type Part =
+  | "linux"
+  | "busybox-static"
+  | "libc6"
+  | "bsdutils"
+  | "apparmor"
+  | "checkpolicy"
+  | (typeof KSMBD)[number];
+
+/** The half of the kernel's SMB server that is a program, and its libraries. */
+export const KSMBD = [
+  "ksmbd-tools",
+  "libglib2.0-0",
+  "libnl-3-200",
+  "libnl-genl-3-200",
+  "libpcre2-8-0",
+] as const;
 
 const GUEST: readonly Part[] = ["linux", "busybox-static", "libc6", "bsdutils"];
 
@@ -27,10 +43,10 @@ export function unpacked(part: Part, architecture: Architecture): string {
   return folder;
 }
 
-/** Gets what is not here yet: 40 MB for an architecture, and the emulator. */
-export function prepare(architecture: Architecture): void {
+/** Gets what is not here yet: 40 MB for an architecture, the emulator, and what these tests alone need. */
+export function prepare(architecture: Architecture, parts: readonly Part[] = []): void {
   install(architecture);
-  get(architecture, GUEST);
+  get(architecture, [...GUEST, ...parts]);
   // It runs here, whatever the guest is.
   get(HERE, ["apparmor"]);
 }

@@ -1,0 +1,39 @@
+/** What each guest of these checks is made of. */
+import { HERE } from "../support/guest/architecture.ts";
+import { compiled } from "../support/guest/build.ts";
+import type { Guest } from "../support/guest/report.ts";
+import { TRACES } from "../v2/checks.ts";
+import { IPVLAN } from "./networks.ts";
+import { compiledPolicy } from "./policy.ts";
+import { SELINUX } from "./selinux.ts";
+import { addServers, VOLUME_MODULES, VOLUMES } from "./volumes.ts";
+
+const NETWORK_MODULES = [
+  "dummy",
+  "ipvlan",
+  "veth",
+  "bridge",
+  "nf_tables",
+  "nft_chain_nat",
+  "nft_ct",
+  "nft_nat",
+];
+
+export const MODULES: Guest = {
+  architecture: HERE,
+  checks: [...IPVLAN, ...VOLUMES, ...TRACES],
+  modules: [...NETWORK_MODULES, "nft_masq", "nft_fib_inet", ...VOLUME_MODULES],
+  add: addServers,
+  timeout: 600_000,
+};
+
+export const ENFORCING: Guest = {
+  architecture: HERE,
+  kernelOptions: "security=selinux",
+  checks: [...SELINUX, ...TRACES],
+  add(root) {
+    root.file("policy", compiledPolicy());
+    root.file("bin/label", compiled(HERE, `${import.meta.dir}/label.c`), 0o755);
+  },
+  timeout: 600_000,
+};
