@@ -22,12 +22,12 @@ export const IPVLAN: readonly Check[] = [
     ip link add par1 type dummy && ip link set par1 up`,
   ),
   connected(
-    "l2: containers have addresses on the parent's card, reach each other, and have its MAC",
+    "l2: containers have addresses on the parent's card, reach each other by address and by name, and have its MAC",
     `
     sampan network create -d ipvlan -o parent=par0 --subnet 10.50.0.0/24 --gateway 10.50.0.1 wire
     serve a wire && serve b wire --ip 10.50.0.77
     is "$(address a) $(address b)" "10.50.0.2/24 10.50.0.77/24"
-    from a 10.50.0.77 && from b 10.50.0.2
+    from a 10.50.0.77 && from b 10.50.0.2 && from a b
     refused sh -c 'sampan exec a ip link show eth0 | grep NOARP'
     is "$(sampan exec a cat /sys/class/net/eth0/address)" "$(cat /sys/class/net/par0/address)"
     holds sh -c 'sampan exec a ip route | grep -q "default via 10.50.0.1 dev eth0"'`,
@@ -39,7 +39,7 @@ export const IPVLAN: readonly Check[] = [
     sampan network create -d ipvlan -o parent=par0 -o ipvlan_mode=l3 --subnet 10.52.0.0/24 two
     serve a one && serve b two && serve c one
     is "$(address a) $(address b)" "10.51.0.2/24 10.52.0.2/24"
-    from a 10.52.0.2 && from b 10.51.0.2 && from a 10.51.0.3
+    from a 10.52.0.2 && from b 10.51.0.2 && from a 10.51.0.3 && from a c
     holds sh -c 'sampan exec a ip link show eth0 | grep -q NOARP'
     holds sh -c 'sampan exec a ip route | grep -q "^default dev eth0"'
     refused sh -c 'sampan exec a ip route | grep via'`,
