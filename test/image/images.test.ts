@@ -228,8 +228,12 @@ describe("pruning", () => {
       mkdirSync(`${place.root}/${left}`, { recursive: true });
     writeFileSync(`${place.root}/tmp/blob-1`, "half");
     for (const name of ["index.json", "oci-layout"]) writeFileSync(`${place.root}/${name}.4711`, "half");
+    // Somebody was killed between the index and the rows.
+    const index = readFileSync(`${place.root}/index.json`, "utf8");
+    writeFileSync(`${place.root}/index.json`, index.replaceAll("library/x:1", "library/ahead:1"));
     expect((await place.images.prune()).reclaimed).toBe(7);
     expect(readdirSync(place.root).filter((name) => name.endsWith(".4711"))).toEqual([]);
+    expect(readFileSync(`${place.root}/index.json`, "utf8")).toBe(index);
     expect(stored(place)).toBe(before);
     expect(readdirSync(`${place.root}/tmp`)).toEqual([]);
   });

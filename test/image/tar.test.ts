@@ -249,11 +249,11 @@ describe("the reader's rules", () => {
     body.write(records);
     const global = Buffer.from(one({ name: "pax_global_header", type: "file", size: records.length }));
     global.write("g", 156);
-    const members = [one({ name: "a", type: "file" }), one({ name: "l", type: "symlink", link: "t" })];
+    const members = [one({ name: "l", type: "symlink", link: "t" }), one({ name: "a", type: "file" })];
     const bytes = Buffer.concat([resum(global), body, ...members, Buffer.alloc(1024)]);
     expect(readTar(bytes).map(({ entry: { name, link, uid } }) => ({ name, link, uid }))).toEqual([
-      { name: "a", link: "", uid: 0 },
       { name: "l", link: "t", uid: 0 },
+      { name: "a", link: "", uid: 0 },
     ]);
   });
 

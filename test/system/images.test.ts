@@ -1,6 +1,7 @@
 /** The commands about images and the disk, as Docker has them. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { zstdCompressSync } from "node:zlib";
 import { busyboxMembers, dockerArchive, layerTar, NO_BUSYBOX, sha256 } from "../support/image.ts";
 import { NO_REGISTRY, TestRegistry } from "../support/registry.ts";
 import { SAMPAN, Sandbox } from "../support/sandbox.ts";
@@ -269,6 +270,121 @@ describe("the disk", () => {
     );
     expect(await box.ok("volume", "ls", "-q")).toBe("named");
     await box.ok("volume", "rm", "named");
+  });
+});
+
+describe("from one engine to another", () => {
+  const one = { tags: ["one:1", "uno:1"], layers: [BASE, layer("one", 200)] };
+  const two = { tags: ["two:1", "two:2"], layers: [BASE, layer("two", 3000)] };
+
+  test("several images by stdout or a file, by stdin or a file, compressed or not", async () => {
+    await using from = new Sandbox();
+    writeFileSync(`${from.root}/images.tar`, dockerArchive([one, two]));
+    await from.ok("load", "-i", `${from.root}/images.tar`);
+    const ids = await from.ok("image", "inspect", "-f", "{{.Id}} {{.RootFS.Layers}}", "one:1", "two:1");
+    const file = `${from.root}/saved.tar`;
+    await from.ok("save", "-o", file, "one:1", "two");
+    const piped = new Uint8Array(
+      await new Response(from.spawn({}, "save", "one:1", "two").stdout).arrayBuffer(),
+    );
+    expect(Buffer.compare(piped, readFileSync(file))).toBe(0);
+    for (const args of [
+      ["load", "-i", file],
+      ["load", "--input", file, "--quiet"],
+      ["image", "load"],
+    ])
+      for (const packed of args.length > 2
+        ? [undefined]
+        : [piped, Bun.gzipSync(piped), zstdCompressSync(piped)]) {
+        await using to = new Sandbox();
+        const { code, stdout, stderr } = await to.cliWith({ stdin: packed ?? "ignore" }, ...args);
+        expect({ code, stderr, lines: stdout.split("\n").toSorted() }).toEqual({
+          code: 0,
+          stderr: "",
+          // A name without a tag stands for all of its tags; uno was not asked for.
+          lines: ["", "Loaded image: one:1", "Loaded image: two:1", "Loaded image: two:2"],
+        });
+        expect(await to.ok("image", "inspect", "-f", "{{.Id}} {{.RootFS.Layers}}", "one:1", "two:1")).toBe(
+          ids,
+        );
+      }
+  }, 120_000);
+
+  test("tag and rmi: what they say, of names, of ids, of what is not there and of what is used", async () => {
+    await using box = new Sandbox();
+    writeFileSync(`${box.root}/images.tar`, dockerArchive([one, two]));
+    await box.ok("load", "-i", `${box.root}/images.tar`);
+    const id = (name: string) => box.ok("image", "inspect", "-f", "{{.Id}}", name);
+    const [first, second] = [await id("one:1"), await id("two:1")];
+    expect(await box.cli("tag", "one:1", "localhost:5000/x/y:z")).toEqual({
+      code: 0,
+      stdout: "",
+      stderr: "",
+    });
+    expect(await id("localhost:5000/x/y:z")).toBe(first);
+    expect(await box.cli("tag", "nope", "x")).toMatchObject({
+      code: 1,
+      stderr: "sampan: No such image: nope:latest\n",
+    });
+    expect((await box.cli("tag", "one:1", "UP")).stderr).toStartWith(
+      "sampan: invalid reference format: repository name (library/UP) must be lowercase\n",
+    );
+    expect((await box.cli("tag", "one:1")).stderr).toStartWith("sampan: 'sampan tag' requires 2 arguments\n");
+    // One that is not there does not keep the others.
+    expect(await box.cli("rmi", "nope", "uno:1", "localhost:5000/x/y:z")).toMatchObject({
+      code: 1,
+      stdout: "Untagged: uno:1\nUntagged: localhost:5000/x/y:z\n",
+      stderr: "sampan: No such image: nope:latest\n",
+    });
+    expect(await box.cli("rmi", "-f", "nope")).toMatchObject({
+      code: 0,
+      stderr: "sampan: No such image: nope:latest\n",
+    });
+    await box.ok("create", "--name", "c", "one:1", "/x");
+    const c = (await box.ok("ps", "-aq")).trim();
+    expect(await box.cli("image", "rm", "one:1")).toMatchObject({
+      code: 1,
+      stderr: `sampan: conflict: unable to remove repository reference "one:1" (must force) - container ${c} is using its referenced image ${first.slice(7, 19)}\n`,
+    });
+    expect(await box.ok("rmi", "-f", "one:1")).toBe("Untagged: one:1");
+    expect(
+      await box.ok("images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}", "-f", "dangling=true"),
+    ).toBe(`<none>:<none> ${first.slice(7, 19)}`);
+    await box.ok("rm", "c");
+    expect(await box.ok("rmi", first.slice(7, 15))).toMatch(
+      /^Deleted: sha256:[0-9a-f]{64}\nDeleted: sha256:/,
+    );
+    await box.ok("tag", "two:1", "due:1");
+    expect(await box.cli("rmi", second)).toMatchObject({
+      code: 1,
+      stderr: `sampan: conflict: unable to delete ${second.slice(7, 19)} (must be forced) - image is referenced in multiple repositories\n`,
+    });
+    expect((await box.ok("rmi", "-f", second)).split("\n").slice(0, 4).toSorted()).toEqual([
+      `Deleted: ${second}`,
+      "Untagged: due:1",
+      "Untagged: two:1",
+      "Untagged: two:2",
+    ]);
+    expect(await box.ok("images", "-q")).toBe((await id("host")).slice(7, 19));
+  });
+
+  test("the commands of `image` are those without it", async () => {
+    await using box = new Sandbox();
+    writeFileSync(`${box.root}/images.tar`, dockerArchive([one, two]));
+    await box.ok("image", "load", "-i", `${box.root}/images.tar`);
+    const same = async (one: string[], other: string[]) =>
+      expect(await box.cli(...one)).toEqual(await box.cli(...other));
+    await same(["image", "ls", "--no-trunc"], ["images", "--no-trunc"]);
+    await same(["image", "list"], ["images"]);
+    await same(["image", "history", "one:1"], ["history", "one:1"]);
+    await same(["image", "inspect", "one:1"], ["inspect", "--type", "image", "one:1"]);
+    await same(["image", "save", "one:1"], ["save", "one:1"]);
+    await same(["image", "rm", "nope"], ["rmi", "nope"]);
+    await same(["image", "remove", "nope"], ["rmi", "nope"]);
+    await same(["image", "tag", "nope", "x"], ["tag", "nope", "x"]);
+    await same(["image", "push", "nope:1"], ["push", "nope:1"]);
+    await same(["image", "pull", "UP"], ["pull", "UP"]);
+    await same(["image", "import", "/nope"], ["import", "/nope"]);
   });
 });
 

@@ -149,6 +149,8 @@ describe.skipIf((NO_REGISTRY ?? NO_BUSYBOX) !== undefined)("a registry, from the
     for (let i = 0; i < 200 && partials() < 60_000; i++) await Bun.sleep(20);
     child.kill("SIGINT");
     await child.exited;
+    expect(child.signalCode).toBe("SIGINT");
+    expect(await box.ok("images", "-q", `${proxy.host}/x:1`)).toBe("");
     expect(partials()).toBeGreaterThan(60_000);
     proxy.fault = () => undefined;
     proxy.headers.length = 0;
