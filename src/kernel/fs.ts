@@ -329,7 +329,11 @@ export function mkdirSync(
   const parent = path.slice(0, path.lastIndexOf("/"));
   if (!recursive || number !== ENOENT || parent === "") throw new FileError(number, "mkdir", path);
   mkdirSync(parent, { mode, recursive });
-  mkdirSync(path, { mode, recursive });
+  // Not from the beginning again: /proc says of every new folder that it is not there.
+  if (libc().mkdir(at(path), mode) === 0) return;
+  const last = errno();
+  if (last !== EEXIST || !statSync(path, { throwIfNoEntry: false })?.isDirectory())
+    throw new FileError(last, "mkdir", path);
 }
 
 export function rmdirSync(path: string): void {

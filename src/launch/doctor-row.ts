@@ -62,6 +62,7 @@ export function doctorRows(step: Step): readonly string[] {
       return ["uts"];
     case "proc":
       return [step.path.includes("attr/") ? "security modules" : "root's rights"];
+    case "hold":
     case "rlimit":
     case "bounding":
     case "user":

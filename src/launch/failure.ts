@@ -15,6 +15,7 @@ const ESRCH = 3;
 const ENOEXEC = 8;
 const ENOMEM = 12;
 const EACCES = 13;
+const EROFS = 30;
 const ENODEV = 19;
 const ENOTDIR = 20;
 const EINVAL = 22;
@@ -249,7 +250,7 @@ function withoutStep(detail: string, errno: number): SampanError {
 /** What this caller may not do is a row of the check-up, which says why and what helps. */
 function withRow(hint: string | undefined, step: Step, errno: number): string | undefined {
   const abroad = step.call === "mount" && step.abroad;
-  const row = !abroad && (errno === EPERM || errno === EACCES) ? doctorRows(step)[0] : undefined;
+  const row = !abroad && [EPERM, EACCES, EROFS].includes(errno) ? doctorRows(step)[0] : undefined;
   if (row === undefined) return hint;
   const leads = `The row "${row}" of \`sampan doctor\` says what is in the way.`;
   return hint === undefined

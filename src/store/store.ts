@@ -4,7 +4,7 @@
  * busy handler polls and lets one of many writers wait for half a second. Rooms write their own SQL through `db`.
  */
 import { Database } from "bun:sqlite";
-import { diskError, isDiskError } from "../common/error.ts";
+import { diskError, isDiskError, SampanError } from "../common/error.ts";
 import type { Paths } from "../common/paths.ts";
 import { flock, LOCK_EX } from "../kernel/flock.ts";
 import { closeSync, mkdirSync, openSync, statSync, unlinkSync, writeFileSync } from "../kernel/fs.ts";
@@ -17,6 +17,22 @@ const RESERVE = 256 * 1024;
 const PAGE = 1024;
 
 const SETTINGS = "PRAGMA busy_timeout = 10000; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON";
+
+/** Where there is no database yet, or none that may be opened. */
+function create(root: string, file: string): Database {
+  try {
+    mkdirSync(root, { recursive: true, mode: 0o711 });
+    return new Database(file, { create: true, readwrite: true, strict: true });
+  } catch (error) {
+    if (isDiskError(error)) throw error;
+    const { message, code } = error as { message: string; code?: string };
+    throw new SampanError(
+      code === "EACCES" || code === "EPERM" ? "refused" : "system",
+      `the state folder ${root} cannot be used: ${message}`,
+      { hint: 'The row "state folder" of `sampan doctor` says what is in the way.', cause: error },
+    );
+  }
+}
 
 export class Store {
   readonly db: Database;
@@ -42,8 +58,7 @@ export class Store {
     try {
       db = new Database(file, { create: false, readwrite: true, strict: true });
     } catch {
-      mkdirSync(paths.root, { recursive: true, mode: 0o711 });
-      db = new Database(file, { create: true, readwrite: true, strict: true });
+      db = create(paths.root, file);
     }
     db.run(SETTINGS);
     const store = new Store(db, paths.root, overgrown);

@@ -88,6 +88,36 @@ describe("what is taken away is found", () => {
     expect(text.match(/this root has no CAP_SYS_ADMIN/g)).toHaveLength(1);
   });
 
+  test("what run may not do names the row that is about it", async () => {
+    const refused = (without: string, ...flags: string[]): string =>
+      Bun.spawnSync(
+        ["setpriv", "--bounding-set", `-${without}`, SAMPAN, "run", "--rm", ...flags, "host", "true"],
+        { env: sandbox.env },
+      ).stderr.toString();
+    const none = ["--network", "none"];
+    const leads = (row: string): string => `The row "${row}" of \`sampan doctor\``;
+    expect(refused("sys_admin", ...none)).toContain(leads("mnt"));
+    expect(refused("mknod", ...none)).toContain(leads("device nodes"));
+    expect(refused("setgid", ...none)).toContain(leads("root's rights"));
+    expect(refused("dac_override", ...none)).toContain(leads("overlay"));
+    for (const right of ["setuid", "setpcap", "chown", "kill", "setfcap"])
+      expect(refused(right, ...none)).toContain(leads("root's rights"));
+    expect(refused("net_bind_service", "-p", "80:80")).toContain(leads("root's rights"));
+    for (const root of ["/proc/nothing", "/proc/1/fd/none/x"]) {
+      const child = await sandbox.cliWith({ env: { SAMPAN_ROOT: root } }, "run", "--rm", "host", "true");
+      expect(child.stderr).toContain(`the state folder ${root} cannot be used: `);
+      expect(child.stderr).toContain(leads("state folder"));
+    }
+  });
+
+  test("a tree of cgroups that is read-only is a row too", async () => {
+    const tree = existsSync("/sys/fs/cgroup/memory") ? "/sys/fs/cgroup/memory" : "/sys/fs/cgroup";
+    const script = `mount --make-rprivate /; mount --bind ${tree} ${tree}; mount -o remount,bind,ro ${tree}
+exec ${SAMPAN} run --rm --network none --memory 64m host true`;
+    const child = Bun.spawnSync(["unshare", "--mount", "sh", "-ec", script], { env: sandbox.env });
+    expect(child.stderr.toString()).toContain('The row "making one" of `sampan doctor`');
+  });
+
   test("a state folder that cannot be written", async () => {
     const { code, stdout } = await sandbox.cliWith(
       { env: { SAMPAN_ROOT: "/proc/nothing" } },

@@ -153,6 +153,8 @@ test("what is written is read back: anew, appended, at a place", () => {
 test("folders: made with those above, read, removed with what is in them", () => {
   own.mkdirSync(`${folder}/a/b/c`, { recursive: true, mode: 0o700 });
   own.mkdirSync(`${folder}/a/b/c`, { recursive: true });
+  // There nobody makes a folder, and the kernel says that it is not there.
+  expect(() => own.mkdirSync("/proc/nothing/at/all", { recursive: true })).toThrow(/^ENOENT/);
   expect(node.statSync(`${folder}/a/b`).mode & 0o777).toBe(0o700);
   expect(() => own.mkdirSync(`${folder}/text`, { recursive: true })).toThrow(/^EEXIST/);
   node.writeFileSync(`${folder}/a/b/file`, "");
