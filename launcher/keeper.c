@@ -41,6 +41,7 @@ static void kill_all(struct keeper *k) {
 
 void keeper_signal(struct keeper *k, uint32_t number, uint32_t flags) {
   if (flags & SIGNAL_NO_RESTART) k->restart_off = true;
+  if (number == SIGKILL || flags & SIGNAL_WHOLE_CGROUP) k->killed = true;
   if (flags & SIGNAL_WHOLE_CGROUP) kill_all(k);
   if (number && number < 65 && k->running) pidfd_send_signal(k->run.pidfd, (int)number, NULL, 0);
 }
@@ -253,7 +254,7 @@ static int begin(struct keeper *k) {
   release_mounts(k);
   int error = open_stdio(k);
   k->started_ns = clock_ns();
-  k->timed_out = false;
+  k->timed_out = k->killed = false;
   record_clear();
   /* Of the run before this one. */
   if (*k->plan->exit_file) unlink(k->plan->exit_file);
@@ -275,7 +276,7 @@ static int begin(struct keeper *k) {
   if (!k->running) return 0;
   hold_mounts(k);
   record_pid(k, false);
-  record_event(k, "start", "");
+  if (*k->plan->lock) record_event(k, "start", "");
   health_start(k);
   return 0;
 }
@@ -285,7 +286,8 @@ static void die(struct keeper *k) {
   struct text t = text_in(code, sizeof code);
   put_number(&t, (uint64_t)k->status);
   if (record_oom()) record_event(k, "oom", "");
-  record_event(k, "die", code);
+  /* One more process in a container has no lock: it does not decide whether the container lives. */
+  record_event(k, *k->plan->lock ? "die" : "exec_die", code);
 }
 
 /* Its output may be left for later: nobody knows how long client zero takes to read it. */

@@ -92,6 +92,7 @@ struct keeper {
   struct plan *plan;
   struct run run;
   bool running, held, taken, restart_off, timed_out;
+  bool killed; /* by somebody who asked for that */
   bool stale, renew; /* the plan is out of date; so the engine starts it again */
   int mounts; /* the mount namespace of a container that is to be removed, held until its end was told; -1: not */
   int status; /* as waitid gave it: exit code, or 128 + signal */

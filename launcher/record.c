@@ -83,6 +83,7 @@ struct text record_exit(struct keeper *k) {
   put(&t, "{\"code\":"), put_number(&t, (uint64_t)k->status);
   put(&t, ",\"signal\":"), put_number(&t, (uint64_t)k->signal);
   put(&t, ",\"timedOut\":"), put_flag(&t, k->timed_out);
+  put(&t, ",\"killed\":"), put_flag(&t, k->killed);
   put(&t, ",\"startedAt\":\""), put_number(&t, k->started_ns);
   put(&t, "\",\"finishedAt\":\""), put_number(&t, k->finished_ns);
   put(&t, "\",\"restarts\":"), put_number(&t, k->restarts);

@@ -15,7 +15,7 @@ export async function exitCode(exit: Exit | undefined, name: string, limit?: num
   if (exit.timedOut) {
     const time = limit === undefined ? "" : ` (${formatDuration(limit)})`;
     complain(`sampan: ${name} was killed: its time${time} was over`);
-  } else if (exit.code === KILLED) {
+  } else if (exit.code === KILLED && !exit.killed) {
     const { oomKills } = await import("../runtime/index.ts");
     if (oomKills(exit.readings) > 0) {
       complain(`sampan: ${name} was killed: it needed more memory than its limit allows`);

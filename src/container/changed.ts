@@ -5,14 +5,13 @@
 import { existsSync, readdirSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
 import { type Change, type TreeJob, trees, type Upper } from "../image/index.ts";
-import { type Context, places } from "./context.ts";
+import { type Context, note, places } from "./context.ts";
 import { type Overlay, overlaysOf } from "./overlays.ts";
 import { startPlainly } from "./reach.ts";
 import { layersOf } from "./root.ts";
 import type { StoredContainer } from "./rows.ts";
 import { isRootless } from "./spec.ts";
 import { rootOf } from "./start.ts";
-import { note } from "./stop.ts";
 
 /** Where every container has something mounted: made in its own folder if its image has no such place. */
 export const MADE: readonly string[] = [

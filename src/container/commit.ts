@@ -4,11 +4,10 @@ import { hostImage, type ImageRecord, type MutableConfig } from "../image/index.
 import { packPlainly, upperOf } from "./changed.ts";
 import { claim } from "./claim.ts";
 import type { Healthcheck } from "./config.ts";
-import { type Context, places } from "./context.ts";
+import { type Context, note, places } from "./context.ts";
 import { pause, unpause } from "./pause.ts";
 import { isAlive } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
-import { note } from "./stop.ts";
 
 export interface CommitOptions {
   /** `REPOSITORY[:TAG]`; none: the image has only its id. */

@@ -12,7 +12,7 @@ import type { ApplyOptions } from "./apply.ts";
 import { claim } from "./claim.ts";
 import type { CommitOptions } from "./commit.ts";
 import type { ContainerConfig } from "./config.ts";
-import { type Context, places } from "./context.ts";
+import { type Context, note, places } from "./context.ts";
 import type { Packed, PutOptions } from "./copy.ts";
 import type { CopyOptions } from "./copy-host.ts";
 import { type CreateOptions, create, makeRun } from "./create.ts";
@@ -252,7 +252,9 @@ export class Containers {
       );
     if (status !== "running")
       throw new SampanError("conflict", "You cannot attach to a stopped container, start it first");
-    return connect(places(this.#context.paths, container.id).socket);
+    const connection = await connect(places(this.#context.paths, container.id).socket);
+    note(this.#context, container, "attach");
+    return connection;
   }
 
   /** Starts one more process in a running container; the connection is its standard streams and its end. */
@@ -282,7 +284,7 @@ export class Containers {
     return this.#claimed(reference, async (container) => {
       const state = settle(this.#context, container);
       if (!state) throw noSuchContainer(reference);
-      const { halt, note } = await import("./stop.ts");
+      const { halt } = await import("./stop.ts");
       if (isAlive(state)) await halt(this.#context, { ...container, state }, options);
       (await this.#begin(container, {})).close();
       note(this.#context, container, "restart");
@@ -504,7 +506,10 @@ export class Containers {
   /** Its processes as the host sees them, in the columns that these ps options ask for. */
   async top(reference: string, psOptions: readonly string[] = []): Promise<ProcessTable> {
     const { top } = await import("./top.ts");
-    return top(this.get(reference), psOptions);
+    const container = this.get(reference);
+    const table = top(container, psOptions);
+    note(this.#context, container, "top");
+    return table;
   }
 
   /** What it uses: once, or with `stream` every second until the signal or its end. */

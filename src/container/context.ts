@@ -86,3 +86,14 @@ export const attributesOf = (
   image: container.config.image,
   name: container.name,
 });
+
+/** Tells everybody that something was done to a container. */
+export function note(
+  context: Context,
+  container: Pick<StoredContainer, "id" | "labels" | "config" | "name">,
+  action: string,
+  more: Readonly<Record<string, string>> = {},
+): void {
+  const attributes = { ...attributesOf(container), ...more };
+  context.events.append({ type: "container", action, id: container.id, attributes });
+}

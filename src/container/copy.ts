@@ -12,10 +12,9 @@ import {
   type TreeStreams,
   trees,
 } from "../image/index.ts";
-import type { Context } from "./context.ts";
+import { type Context, note } from "./context.ts";
 import { type Reached, reachRoot } from "./reach.ts";
 import type { StoredContainer } from "./rows.ts";
-import { note } from "./stop.ts";
 
 export interface PutOptions {
   /** Who owns what is made: root, or whom the archive names. */

@@ -12,6 +12,8 @@ import {
   readCgroupHost,
 } from "../runtime/index.ts";
 import { attributesOf, type Context, places } from "./context.ts";
+import { eventsFile } from "./events.ts";
+import { newId } from "./ids.ts";
 import { cgroupOf } from "./keeper.ts";
 import { type Live, readPidFile } from "./live.ts";
 import type { ContainerState } from "./record.ts";
@@ -62,7 +64,15 @@ export async function exec(
   const live = readPidFile(places(context.paths, container.id).pid);
   if (!live || live.pid === 0) throw notRunning(container.id);
 
-  const keeper = { ...NO_KEEPER, tty: config.tty ?? false, openStdin: config.openStdin ?? false };
+  const attributes = { ...attributesOf(container), execID: newId() };
+  const keeper = {
+    ...NO_KEEPER,
+    tty: config.tty ?? false,
+    openStdin: config.openStdin ?? false,
+    // Its end is told by who sees it, whether or not anybody has stayed.
+    events: eventsFile(context.paths),
+    eventMembers: JSON.stringify({ id: container.id, attributes }).slice(1, -1),
+  };
   const launcher = Launcher.start();
   const root = rootOf(context, container);
   let plan: Plan;
@@ -73,22 +83,15 @@ export async function exec(
     launcher.abandon();
     throw cannotExecute(error);
   }
-  const launching = launcher.launch(plan);
-  // While the launcher works.
+  // Before the process: its end is told by its keeper.
   const words = config.command.join(" ");
-  const attributes = attributesOf(container);
   const event = { type: "container", id: container.id, attributes } as const;
   context.events.append(
     { ...event, action: `exec_create: ${words}` },
     { ...event, action: `exec_start: ${words}` },
   );
   try {
-    const connection = await launching;
-    void connection.exit.then((exit) => {
-      const died = { ...attributes, exitCode: String(exit?.code) };
-      if (exit) context.events.append({ ...event, action: "exec_die", attributes: died });
-    });
-    return connection;
+    return await launcher.launch(plan);
   } catch (error) {
     if (!(error instanceof LaunchError)) throw error;
     // It has ended meanwhile, or is about to and has no namespaces any more.

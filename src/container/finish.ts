@@ -35,7 +35,8 @@ export function endedState(exit: Exit): StoredState {
     startedAt: fromNanoseconds(exit.startedAt),
     finishedAt: fromNanoseconds(exit.finishedAt),
     restartCount: exit.restarts,
-    oomKilled: oomKills(exit.readings) > 0,
+    // What was killed on somebody's word was not for want of memory, whatever else of it had been.
+    oomKilled: oomKills(exit.readings) > 0 && !(exit.killed && exit.code === SIGKILLED),
     timedOut: exit.timedOut,
   };
 }

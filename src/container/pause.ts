@@ -1,10 +1,9 @@
 /** The freezer: a container that stands still without knowing it. */
 import { SampanError } from "../common/error.ts";
 import { freeze, isFrozen, readCgroupHost, thaw } from "../runtime/index.ts";
-import type { Context } from "./context.ts";
+import { type Context, note } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
 import type { ContainerRecord } from "./record.ts";
-import { note } from "./stop.ts";
 
 export async function pause(context: Context, container: ContainerRecord): Promise<void> {
   const { id, state } = container;

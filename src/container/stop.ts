@@ -8,7 +8,7 @@ import { isAlive as isRunning } from "../kernel/proc.ts";
 import { parseSignal } from "../kernel/signals.ts";
 import { type Connection, connect, type Exit } from "../launch/index.ts";
 import { readCgroupHost, thaw } from "../runtime/index.ts";
-import { attributesOf, type Context, places } from "./context.ts";
+import { type Context, note, places } from "./context.ts";
 import { clearCgroup } from "./finish.ts";
 import { cgroupOf } from "./keeper.ts";
 import { isLocked, readPidFile } from "./live.ts";
@@ -30,20 +30,6 @@ const KILL_TIMEOUT = 10_000;
 const THAW_AGAIN = 200;
 
 type Known = Omit<StoredContainer, "state">;
-
-export function note(
-  context: Context,
-  container: Known,
-  action: string,
-  more: Record<string, string> = {},
-): void {
-  context.events.append({
-    type: "container",
-    action,
-    id: container.id,
-    attributes: { ...attributesOf(container), ...more },
-  });
-}
 
 const within = <T>(promise: Promise<T>, milliseconds: number): Promise<T | "late"> => {
   if (milliseconds < 0) return promise;

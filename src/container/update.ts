@@ -5,14 +5,13 @@ import { connect } from "../launch/index.ts";
 import type { PortBinding } from "../network/index.ts";
 import { limitUpdates, readCgroupHost } from "../runtime/index.ts";
 import type { Resources, RestartPolicy } from "./config.ts";
-import { attributesOf, type Context, places } from "./context.ts";
+import { attributesOf, type Context, note, places } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
 import type { Unpublish } from "./publish.ts";
 import { isAlive } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
 import { specResources } from "./resources.ts";
 import type { StoredContainer } from "./rows.ts";
-import { note } from "./stop.ts";
 import { validateName, validateResources, validateRestart } from "./validate.ts";
 
 export type Changes = Resources & {

@@ -27,7 +27,8 @@ export function statusText({ state }: ContainerRecord, now = Date.now()): string
       return "Created";
     case "exited": {
       if (state.finishedAt === NEVER) return "Created";
-      const why = state.oomKilled ? " (out of memory)" : state.timedOut ? " (timed out)" : "";
+      const why =
+        code === 0 ? "" : state.oomKilled ? " (out of memory)" : state.timedOut ? " (timed out)" : "";
       return `Exited (${code}) ${since(state.finishedAt)} ago${why}`;
     }
   }

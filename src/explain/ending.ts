@@ -138,7 +138,7 @@ function judge({ container, exit }: Ended, events: Ending["events"]): Verdict {
   const number =
     exit.signal || (container.config.init && exit.code > SIGNAL_BASE ? exit.code - SIGNAL_BASE : 0);
   if (exit.timedOut) return { cause: "timeout", signal: signalName(number), by: "its keeper" };
-  if (oomKills(exit.readings) > 0 && exit.code === SIGNAL_BASE + 9)
+  if (oomKills(exit.readings) > 0 && exit.code === SIGNAL_BASE + 9 && !exit.killed)
     return { cause: "memory", signal: "SIGKILL", by: "the kernel" };
   if (number === 0) return { cause: "exit" };
   const signal = signalName(number);

@@ -139,6 +139,8 @@ export interface Exit {
   readonly code: number;
   readonly signal: number;
   readonly timedOut: boolean;
+  /** Somebody had it killed; absent in records of before. */
+  readonly killed?: boolean;
   /** Nanoseconds since 1970, as decimal text, since a JSON number would lose some. */
   readonly startedAt: string;
   readonly finishedAt: string;

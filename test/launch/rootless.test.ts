@@ -120,13 +120,16 @@ test("nobody may look into a keeper, or into its child on the way in, not even t
   const stopped = plan(steps, kept(dir, { stopAfter: steps.length - 1 }));
   const runner = Bun.spawn({ cmd: command(stopped), env: ENV, stdio: ["ignore", "ignore", "inherit"] });
   const keeperPid = await keeperOf(dir);
-  const child = await until(() => childrenOf(keeperPid)[0]);
-  await until(() => readlinkSync(`/proc/${child}/cwd`) === "/" && !lookedInto(child));
-  expect(lookedInto(keeperPid)).toBe(false);
-  // So says the kernel of one that may be looked into.
-  expect(lookedInto(runner.pid)).toBe(true);
-  process.kill(keeperPid, "SIGKILL");
-  await runner.exited;
+  try {
+    const child = await until(() => childrenOf(keeperPid)[0]);
+    await until(() => readlinkSync(`/proc/${child}/cwd`) === "/" && !lookedInto(child));
+    expect(lookedInto(keeperPid)).toBe(false);
+    // So says the kernel of one that may be looked into.
+    expect(lookedInto(runner.pid)).toBe(true);
+  } finally {
+    process.kill(keeperPid, "SIGKILL");
+    await runner.exited;
+  }
 });
 
 test("an exec into it", () => {

@@ -151,6 +151,10 @@ describe("ps", () => {
     expect(await box.ok("ps", "-q", "-f", "label=x=y", "--no-trunc")).toBe(id);
     expect(await box.ok("ps", "-l", "--format", "{{.Names}}")).toBe("gone");
     expect(await box.ok("ps", "-an", "1", "--format", "{{.Names}}")).toBe("gone");
+    expect(await box.cli("ps", "-f", "name=nobody", "--format", "{{.Names}} {{.Nope}}")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("can't evaluate field Nope in type *formatter.ContainerContext"),
+    });
     expect(JSON.parse(await box.ok("ps", "--format", "json"))).toMatchObject({
       Names: "seen",
       State: "running",

@@ -76,7 +76,12 @@ export default command({
         complain("WARNING: Ignoring custom format, because both --format and --quiet are set.");
       write(1, rows.map((row) => `${row.ID}\n`).join(""));
     } else if (format !== "" && format !== "table") {
-      const { formatRows } = await import("../../docker/format.ts");
+      const { formatRows, formatter } = await import("../../docker/format.ts");
+      // A field that there is none of is told where there is no row, too.
+      if (rows.length === 0)
+        (await formatter(format, PS_COLUMNS)).row(
+          Object.assign(Object.create({ Label: () => "" }), PS_COLUMNS.headers),
+        );
       write(1, await formatRows(format, rows, PS_COLUMNS));
     } else {
       const { headers } = PS_COLUMNS;

@@ -291,6 +291,17 @@ describe("the end", () => {
     expect(engine.containers.get(container.id).state.oomKilled).toBe(true);
   });
 
+  test("a kill is a kill, though a process at its side ran out of memory before", async () => {
+    const { id } = await detached(
+      ["sh", "-c", "sh -c 'x=$(head -c 100000000 /dev/zero | tr \\\\0 x); echo $x'; echo over; sleep 1000"],
+      { resources: { memory: 16 << 20, memorySwap: 16 << 20 } },
+    );
+    await until(async () => (await logs(id)).includes("over"));
+    await engine.containers.kill(id);
+    expect(engine.containers.get(id).state).toMatchObject({ exitCode: 137, oomKilled: false });
+    expect((await events()).filter((e) => e.id === id).map(({ action }) => action)).toContain("oom");
+  });
+
   test("prune removes what does not run, and says what that gave back", async () => {
     const { id } = await run(["sh", "-c", "head -c 50000 /dev/zero > /tmp/sampan-prune"]).then(
       (r) => r.container,
@@ -581,6 +592,30 @@ describe("what happened", () => {
       exitCode: "137",
       tier: "db",
     });
+  });
+
+  test("of what came in by exec too: its end is told by its keeper, though nobody waited", async () => {
+    const { id } = await sleeper();
+    await engine.containers.execDetached(id, { command: ["sh", "-c", "exit 7"] });
+    const execs = async () => (await events()).filter((e) => e.id === id && e.action.startsWith("exec_"));
+    for (const end = Date.now() + 20_000; (await execs()).length < 3 && Date.now() < end; )
+      await Bun.sleep(2);
+    const [created, started, died, ...more] = await execs();
+    expect(more).toEqual([]);
+    expect(created?.action).toBe("exec_create: sh -c exit 7");
+    expect(started?.action).toBe("exec_start: sh -c exit 7");
+    expect(died).toMatchObject({ action: "exec_die", attributes: { exitCode: "7", image: "host" } });
+    expect(died?.attributes["execID"]).toMatch(/^[0-9a-f]{64}$/);
+    for (const { attributes } of [created, started] as Event[])
+      expect(attributes["execID"]).toBe(died?.attributes["execID"] as string);
+  });
+
+  test("of who looks at its processes and joins its streams", async () => {
+    const { id } = await sleeper();
+    await engine.containers.top(id);
+    (await engine.containers.attach(id)).close();
+    const mine = (await events()).filter((event) => event.id === id);
+    expect(mine.map(({ action }) => action)).toEqual(["create", "start", "top", "attach"]);
   });
 });
 
