@@ -275,6 +275,42 @@ dist/sampan rm judged`;
   expect(await new Response(shell.stdout).text()).toBe(`${refused}${refused}judged\n`);
 });
 
+test("where cgroups are v2 alone the script makes the same process as well", async () => {
+  const flags = "--read-only --tmpfs /tmp --cap-drop KILL -p 8074:80 busybox sleep 1000";
+  const script = `mount --make-rprivate /; umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
+dist/sampan run -d --name two ${flags} >/dev/null; dist/sampan explain --as sh two > ${sandbox.root}/two.sh
+echo ready; sh ${sandbox.root}/two.sh`;
+  const shell = Bun.spawn(["unshare", "--mount", "sh", "-ec", script], {
+    cwd: REPO,
+    env: sandbox.env,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  await shell.stdout.getReader().read();
+  let pid: number | undefined;
+  for (let n = 0; pid === undefined && n < 600 && shell.exitCode === null; n++) {
+    await Bun.sleep(20);
+    pid = programOf(shell.pid);
+  }
+  const there = (...more: string[]): string => {
+    const join = ["nsenter", "-t", String(shell.pid), "--mount", `${REPO}/dist/sampan`, ...more];
+    return Bun.spawnSync(join, { env: sandbox.env }).stdout.toString();
+  };
+  try {
+    const [original, again] = ["two", String(pid)].map((target) => {
+      const found = JSON.parse(there("explain", "--json", target)) as Explanation;
+      return { ...essence(found), trees: found.cgroups.places.map(({ folder }) => folder.split("/").length) };
+    });
+    expect(again).toEqual(original);
+    expect(original?.own).toEqual(["mnt", "pid", "net", "uts", "ipc", "cgroup"]);
+  } finally {
+    if (pid !== undefined) process.kill(pid, "SIGKILL");
+    there("rm", "-f", "two");
+    await shell.exited;
+  }
+});
+
 test("its exit code is the program's, and below an init its number is 2", async () => {
   await sandbox.cli("run", "--name", "code", "--init", "busybox", "sh", "-c", "hostname; echo $$; exit 7");
   const script = await sandbox.ok("explain", "--as", "sh", "code");
