@@ -13,7 +13,7 @@ export function carriedAddress({ protocol, address, destination }: Carried): str
   if (protocol === "sctp" || !isIp6(address)) return undefined;
   if (address === "::1" || !isIp6(destination)) return address;
   // On :: the rules lead all but ::1; it is listened on as a whole, so that no other program has the port.
-  return protocol === "tcp" && address === "::" ? address : undefined;
+  return address === "::" ? address : undefined;
 }
 
 /** How the responder's list of what it serves calls it; undefined: see `carriedAddress`. */

@@ -21,6 +21,20 @@ async function answer(text: string, port: number): Promise<string> {
   }
 }
 
+/** An echo of a datagram, from the first moment at which there is one. */
+async function echo(text: string, port: number): Promise<string> {
+  for (;;) {
+    const said = datagram(text, port);
+    if (said !== "") return said;
+    await Bun.sleep(20);
+  }
+}
+const datagram = (text: string, port: number): string =>
+  Bun.spawnSync(["socat", "-t", "1", "-", `UDP6:[::1]:${port}`], {
+    stdin: new TextEncoder().encode(text),
+    stderr: "ignore",
+  }).stdout.toString();
+
 test("a published port is carried into the container, both ways and to the end", async () => {
   const server = ["socat", "TCP-LISTEN:80,fork,reuseaddr", "EXEC:wc -c"];
   await sandbox.ok("run", "-d", "--name", "web", "-p", "[::1]:8081:80", "host", ...server);
@@ -37,12 +51,6 @@ test("and no longer than that", async () => {
 
 describe("a port that was published without an address, for a container without IPv6,", () => {
   const CAT = ["socat", "UDP-LISTEN:81,fork", "EXEC:cat"];
-  const datagram = (text: string, port: number): string =>
-    Bun.spawnSync(["socat", "-t", "1", "-", `UDP6:[::1]:${port}`], {
-      stdin: new TextEncoder().encode(text),
-      stderr: "ignore",
-    }).stdout.toString();
-
   test("answers on this machine's IPv6 addresses too, as Docker's proxy does it", async () => {
     await sandbox.ok(
       "run",
@@ -60,9 +68,7 @@ describe("a port that was published without an address, for a container without 
     expect(await sandbox.ok("port", "four")).toBe("80/tcp -> 0.0.0.0:8082\n80/tcp -> [::]:8082");
     expect(await sandbox.ok("port", "udp")).toBe("81/udp -> 0.0.0.0:8083\n81/udp -> [::]:8083");
     expect(await answer("over six", 8082)).toBe("over six");
-    let said = "";
-    while ((said = datagram("by six", 8083)) === "") await Bun.sleep(20);
-    expect(said).toBe("by six");
+    expect(await echo("by six", 8083)).toBe("by six");
     // Two who send are told apart.
     expect([datagram("one", 8083), datagram("two", 8083)]).toEqual(["one", "two"]);
   });
@@ -107,4 +113,15 @@ describe("a port that was published without an address, for a container without 
     await taken.exited;
     await sandbox.ok("rm", "-f", "four", "udp");
   });
+});
+
+test("on a network with IPv6 what comes to loopback is carried too, connections and datagrams", async () => {
+  await sandbox.ok("network", "create", "--ipv6", "six");
+  const both = "socat TCP6-LISTEN:80,fork EXEC:cat & exec socat UDP6-LISTEN:81,fork EXEC:cat";
+  const ports = ["-p", "8086:80", "-p", "8087:81/udp"];
+  await sandbox.ok("run", "-d", "--name", "sixth", "--network", "six", ...ports, "host", "sh", "-c", both);
+  expect(await answer("stream", 8086)).toBe("stream");
+  expect(await echo("datagram", 8087)).toBe("datagram");
+  await sandbox.ok("rm", "-f", "sixth");
+  await sandbox.ok("network", "rm", "six");
 });
