@@ -1,6 +1,8 @@
 /** What networks have in the kernel goes when nobody needs it any more, without anybody's asking for it. */
+
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readlinkSync } from "node:fs";
+import { existsSync, readlinkSync, writeFileSync } from "node:fs";
 import { World } from "./world.ts";
 
 let world: World;
@@ -74,4 +76,26 @@ test("one process waits for it, however many containers end", async () => {
   expect(waiting().length).toBe(1);
   await allGone();
   expect(bridges()).toEqual([]);
+});
+
+test("a network whose removal was broken off is removed by the next that has to do with networks", async () => {
+  await world.ok("network", "create", "broken");
+  await world.ok("run", "-d", "--name", "keeps", "host", "sleep", "1000");
+  await world.ok("run", "--rm", "--network", "broken", "host", "true");
+  const file = `${world.box.root}/sampan.db`;
+  const db = new Database(file);
+  const row = db
+    .query<{ id: string; record: string }, []>("SELECT id, record FROM networks WHERE name = 'broken'")
+    .get();
+  db.run("DELETE FROM networks WHERE name = 'broken'");
+  db.close();
+  const network = { ...JSON.parse(row?.record ?? ""), id: row?.id, name: "broken", created: 0 };
+  writeFileSync(`${world.box.root}/network.leaving`, `${JSON.stringify(network)}\n{"half`);
+  const bridge = `br-${row?.id.slice(0, 12)}`;
+  expect(bridges()).toContain(bridge);
+  await world.ok("network", "create", "next");
+  await world.ok("network", "rm", "next");
+  expect(bridges()).not.toContain(bridge);
+  expect(existsSync(`${world.box.root}/network.leaving`)).toBe(false);
+  await world.ok("rm", "-f", "keeps");
 });
