@@ -1,6 +1,6 @@
 /**
  * Links that few kernels have at hand: macvlan and ipvlan on parents that are made for them, on Debian's kernel with its modules.
- * A boot of its own: `npm test -- ./test/v2/links.ts`.
+ * A boot of its own, in `npm run test:v2`.
  */
 import { HERE } from "../support/guest/architecture.ts";
 import { check } from "../support/guest/check.ts";
@@ -34,13 +34,9 @@ const CHECKS = [
   ...(["macvlan", "ipvlan"] as const).map((driver) =>
     check(
       `${driver} on a VLAN that is not there`,
-      `ip link add far type veth peer name near; ip link set far up; ip link set near up
-      ${pair("-d", driver, "-o", "parent=far.10", "--subnet", "10.10.0.0/24")}
+      `ip link add far type dummy; ip link set far up
+      ${pair("-d", driver, "-o", "parent=far.10")}
       holds grep -q '^far.10 .*| 10 .*| far$' /proc/net/vlan/config
-      ip link add link near name near.10 type vlan id 10
-      ip addr add 10.10.0.99/24 dev near.10; ip link set near.10 up
-      address=$(sampan inspect -f '{{.NetworkSettings.Networks.n.IPAddress}}' c)
-      is "$(wget -qO- http://$address/)" page
       ${DONE}
       gone far.10
       ip link del far`,

@@ -74,6 +74,19 @@ describe("network create", () => {
     await remove("ranged");
   });
 
+  test("--subnet of a /30 has room for one, and says so to the next", async () => {
+    await create("tiny", "--subnet", "10.125.0.0/30");
+    await world.ok("run", "-d", "--name", "only", "--network", "tiny", "host", "sleep", "1000");
+    expect(await world.address("only", "tiny")).toBe("10.125.0.2");
+    const { code, stderr } = await world.cli("run", "--rm", "--network", "tiny", "host", "true");
+    expect(code).toBe(125);
+    expect(stderr).toMatch(
+      /^sampan: no available IPv4 addresses on this network's address pools: tiny \([0-9a-f]{64}\)\nAll of 10\.125\.0\.0\/30 are taken/,
+    );
+    await world.ok("rm", "-f", "only");
+    await remove("tiny");
+  });
+
   test("--label, and ls, prune and inspect by it; --opt of the MTU, and of the bridge's name", async () => {
     const option = ["-o", "com.docker.network.driver.mtu=1400", "-o", "com.docker.network.bridge.name=mine7"];
     await create("marked", "--label", "shelf=top", ...option);
