@@ -2,7 +2,7 @@
 
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { World } from "./world.ts";
 
 let world: World;
@@ -98,4 +98,25 @@ test("a network whose removal was broken off is removed by the next that has to 
   expect(bridges()).not.toContain(bridge);
   expect(existsSync(`${world.box.root}/network.leaving`)).toBe(false);
   await world.ok("rm", "-f", "keeps");
+});
+
+test("after the machine went down its ports and addresses are free, and a container starts as if all were there", async () => {
+  await world.serve("server", "-p", "8180:80");
+  const id = await world.ok("inspect", "-f", "{{.Id}}", "server");
+  const run = `${world.box.root}/run/${id.slice(0, 12)}`;
+  const address = await world.address("server");
+  process.kill(Number(readlinkSync(`${run}/pid`).split(" ")[0]), "SIGKILL");
+  // What a boot finds: an empty run folder, and nothing in the kernel.
+  rmSync(`${world.box.root}/run`, { recursive: true });
+  for (const name of bridges()) world.host.run("ip", "link", "del", name);
+  world.host.run("nft", "delete", "table", "inet", world.table() ?? "");
+  const other = ["run", "-d", "--name", "other", "--stop-signal", "KILL", "-p", "8180:80"];
+  await world.ok(...other, "host", "sleep", "1000");
+  expect(await world.address("other")).toBe(address);
+  expect(await world.ok("inspect", "-f", "{{.State.ExitCode}}", "server")).toBe("255");
+  await world.ok("rm", "-f", "other");
+  await world.ok("start", "server");
+  while ((await world.fromFar("10.9.0.1", 8180)) === undefined) await Bun.sleep(20);
+  expect(await world.fromFar("10.9.0.1", 8180)).toBe("10.9.0.2");
+  await world.ok("rm", "-f", "server");
 });
