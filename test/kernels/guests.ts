@@ -3,6 +3,7 @@ import { HERE } from "../support/guest/architecture.ts";
 import { compiled } from "../support/guest/build.ts";
 import type { Guest } from "../support/guest/report.ts";
 import { TRACES } from "../v2/checks.ts";
+import { LINKS } from "./links.ts";
 import { IPVLAN } from "./networks.ts";
 import { compiledPolicy } from "./policy.ts";
 import { SELINUX } from "./selinux.ts";
@@ -11,6 +12,8 @@ import { addServers, VOLUME_MODULES, VOLUMES } from "./volumes.ts";
 const NETWORK_MODULES = [
   "dummy",
   "ipvlan",
+  "macvlan",
+  "8021q",
   "veth",
   "bridge",
   "nf_tables",
@@ -21,7 +24,7 @@ const NETWORK_MODULES = [
 
 export const MODULES: Guest = {
   architecture: HERE,
-  checks: [...IPVLAN, ...VOLUMES, ...TRACES],
+  checks: [...IPVLAN, ...LINKS, ...VOLUMES, ...TRACES],
   modules: [...NETWORK_MODULES, "nft_masq", "nft_fib_inet", ...VOLUME_MODULES],
   add: addServers,
   timeout: 600_000,

@@ -1,10 +1,5 @@
-/**
- * Links that few kernels have at hand: macvlan and ipvlan on parents that are made for them, on Debian's kernel with its modules.
- * A boot of its own, in `npm run test:v2`.
- */
-import { HERE } from "../support/guest/architecture.ts";
-import { check } from "../support/guest/check.ts";
-import { inGuest } from "../support/guest/report.ts";
+/** macvlan and ipvlan on parents that are made for them: links that lead nowhere, and VLANs. */
+import { type Check, check } from "../support/guest/check.ts";
 
 /** A network, and two containers on it of which the first serves a page. */
 const pair = (...flags: string[]): string => `
@@ -18,8 +13,7 @@ const DONE = `
   sampan network rm n
   gone() { while ip link show "$1" >/dev/null 2>&1; do sleep 0.1; done; }`;
 
-const CHECKS = [
-  check("the engine loads an image", "sampan load -i /busybox.tar; ip link set lo up"),
+export const LINKS: readonly Check[] = [
   ...(["macvlan", "ipvlan", "ipvlan -o ipvlan_mode=l3"] as const).map((driver) =>
     check(
       `${driver} without a parent: a dummy, by name`,
@@ -43,13 +37,3 @@ const CHECKS = [
     ),
   ),
 ];
-
-inGuest("links of Debian's kernel", {
-  architecture: HERE,
-  checks: CHECKS,
-  timeout: 600_000,
-  modules: [
-    ..."veth bridge nf_tables nft_chain_nat nft_ct nft_nat nft_masq nft_fib_inet".split(" "),
-    ..."macvlan ipvlan dummy 8021q".split(" "),
-  ],
-});
