@@ -1,8 +1,32 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { busyboxArchive, NO_BUSYBOX } from "../support/image.ts";
+import { busyboxArchive, dockerArchive, layerTar, NO_BUSYBOX, sha256 } from "../support/image.ts";
+import { Pty } from "../support/pty.ts";
 import { FaultyProxy, NO_REGISTRY, TestRegistry } from "../support/registry.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { SAMPAN, Sandbox } from "../support/sandbox.ts";
+
+/** What a terminal shows in the end of what was written to it: lines that are gone over, cleared, and written anew. */
+function screen(written: string): string[] {
+  const lines = [""];
+  let row = 0;
+  let column = 0;
+  const put = (character: string): void => {
+    if (character === "\r") column = 0;
+    else if (character === "\n") lines[++row] ??= "";
+    else {
+      const line = (lines[row] ?? "").padEnd(column);
+      lines[row] = line.slice(0, column) + character + line.slice(++column);
+    }
+  };
+  for (const [index, part] of written.split("\x1b[").entries()) {
+    const [escape = "", number = "", letter] = index === 0 ? [] : (/^(\d*)([A-Za-z])/.exec(part) ?? []);
+    if (letter === "A") row -= Number(number);
+    else if (letter === "B") row += Number(number);
+    else if (letter === "K") lines[row] = "";
+    for (const character of part.slice(escape.length)) put(character);
+  }
+  return lines.map((line) => line.trimEnd()).filter((line) => line !== "");
+}
 
 describe.skipIf((NO_REGISTRY ?? NO_BUSYBOX) !== undefined)("a registry, from the command line", () => {
   let registry: TestRegistry;
@@ -156,6 +180,61 @@ describe.skipIf((NO_REGISTRY ?? NO_BUSYBOX) !== undefined)("a registry, from the
     proxy.headers.length = 0;
     expect((await cli("pull", `${proxy.host}/x:1`)).code).toBe(0);
     expect(proxy.headers.some((headers) => headers.has("range"))).toBe(true);
+    proxy.stop();
+    await open.stop();
+  });
+
+  test("on a terminal each layer has one line, with a bar while it comes; Ctrl-C ends it there", async () => {
+    const open = await TestRegistry.start();
+    const proxy = new FaultyProxy(open.host);
+    await using from = new Sandbox();
+    const noise = crypto.getRandomValues(new Uint8Array(60_000));
+    const layers = ["a", "b"].map((name, i) =>
+      layerTar([{ name, type: "file", content: i === 0 ? name : Buffer.concat(Array(20).fill(noise)) }]),
+    );
+    const image = `${proxy.host}/bars:1`;
+    writeFileSync(`${from.root}/image.tar`, dockerArchive([{ tags: [image], layers }]));
+    await from.ok("load", "-i", `${from.root}/image.tar`);
+    await from.ok("push", "-q", image);
+    let go = Promise.withResolvers<void>();
+    proxy.fault = (_, url, forward) =>
+      url.pathname.includes("/blobs/")
+        ? forward().then((answer) => {
+            if (Number(answer.headers.get("content-length")) < 1_000_000) return answer;
+            return new Response(
+              (async function* () {
+                let sent = 0;
+                for await (const piece of answer.body ?? []) {
+                  yield piece;
+                  sent += piece.length;
+                  if (sent > 300_000) await go.promise;
+                }
+              })(),
+            );
+          })
+        : undefined;
+    const terminal = (): Pty => new Pty([SAMPAN, "pull", image], { env: box.env, columns: 100 });
+    const stopped = terminal();
+    await stopped.expect(/: Downloading \[=*>? *\] +\S+B\/1\.2MB/);
+    stopped.type("\x03");
+    expect(await stopped.exited()).toBe(130);
+    expect(await box.ok("images", "-q", image)).toBe("");
+    go.resolve();
+    go = Promise.withResolvers();
+
+    const pulled = terminal();
+    await pulled.expect(/Downloading \[/);
+    go.resolve();
+    expect(await pulled.exited()).toBe(0);
+    const ids = layers.map((layer) => sha256(layer).slice(7, 19));
+    expect(screen(pulled.seen)).toEqual([
+      "1: Pulling from bars",
+      ...ids.map((id) => `${id}: Pull complete`),
+      expect.stringMatching(/^Digest: sha256:[0-9a-f]{64}$/),
+      `Status: Downloaded newer image for ${image}`,
+      image,
+    ]);
+    await box.ok("rmi", image);
     proxy.stop();
     await open.stop();
   });
