@@ -191,15 +191,18 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       expect(pulled?.reference).toBe(`${host}/x@${digest}`);
       expect(place.images.get(`${host}/x@${digest}`).tags).toEqual([]);
       const proxy = new FaultyProxy(host);
+      let sent = "";
       proxy.fault = (_, url, forward) =>
         url.pathname.includes("/manifests/")
           ? forward().then(
               async (answer) =>
-                new Response(`${await answer.text()} `, { headers: { "content-type": MANIFEST } }),
+                new Response((sent = `${await answer.text()} `), { headers: { "content-type": MANIFEST } }),
             )
           : undefined;
       const error = await failure(place.images.pull(`${proxy.host}/x@${digest}`));
-      expect(error.message).toContain(`not ${digest}`);
+      expect(error.message).toBe(
+        `manifest ${digest} of ${proxy.host}: its content is ${sha256(sent)}, not ${digest}`,
+      );
       proxy.stop();
     });
 
