@@ -1,7 +1,14 @@
 /** One more process in a container that runs: by its pid and start time, into its namespaces. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, readlinkSync } from "node:fs";
-import { ATTACH, type Connection, type KeeperPlan, launch, type Step } from "../../src/launch/index.ts";
+import {
+  ATTACH,
+  CLONE,
+  type Connection,
+  type KeeperPlan,
+  launch,
+  type Step,
+} from "../../src/launch/index.ts";
 import {
   alive,
   container,
@@ -111,4 +118,36 @@ describe("exec", () => {
     expect(await connection.exit).toBeUndefined();
     await until(() => !alive(connection.report?.pid ?? 0));
   });
+});
+
+test("from a pid namespace of its own it joins what the other's user namespace does not own first, and that one last", async () => {
+  // A process with a user namespace, and all others are the host's.
+  const peer = await launch(
+    plan(
+      [
+        outside({ call: "clone", flags: CLONE.user }),
+        outside({ call: "write", path: "/proc/{pid}/uid_map", data: "0 0 4294967295\n", pid: true }),
+        outside({ call: "write", path: "/proc/{pid}/gid_map", data: "0 0 4294967295\n", pid: true }),
+        inside({ call: "barrier", waits: "inside" }),
+        execve("sleep", "1000"),
+      ],
+      keeper(),
+    ),
+  );
+  const { pid = 0, keeper: its = 0 } = peer.report ?? {};
+  const links = ["user", "net"].map((name) => readlinkSync(`/proc/${pid}/ns/${name}`));
+  const flags = CLONE.user | CLONE.net | CLONE.ipc;
+  const entered = await launch(
+    plan(
+      [
+        outside({ call: "clone", flags: CLONE.pid | CLONE.mnt }),
+        inside({ call: "join", pid, start: startOf(pid), flags }),
+        inside({ call: "stdio" }),
+        execve("readlink", "/proc/self/ns/user", "/proc/self/ns/net"),
+      ],
+      keeper(),
+    ),
+  ).finally(() => process.kill(its, "SIGKILL"));
+  expect(await output(entered)).toBe(`${links.join("\n")}\n`);
+  peer.close();
 });

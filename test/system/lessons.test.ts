@@ -154,7 +154,7 @@ describe("a process that enters a container", () => {
     expect(seen).toBe("ready\nsaw one\n");
   });
 
-  test("joins what its user namespace does not own first and that one last, else it could not come in", async () => {
+  test("comes into one whose network belongs to no user namespace of its own", async () => {
     const own = ["--network", "none", "host", "sleep", "1000"];
     await box.ok("run", "-d", "--name", "wired", ...own);
     const share = ["--userns", "private", "--network", "container:wired"];
