@@ -220,10 +220,15 @@ function wires(story: Story): Step[] {
   return [...first, ...story.network.outside];
 }
 
-/** Into the v1 hierarchies, as soon as the keeper has made their folders; then the namespace that begins there. */
-const enterCgroup = ({ namespaces }: Story, { beside, join }: CgroupSteps): Step[] => [
+/** Into the v1 hierarchies, as soon as the keeper has made their folders. */
+const joinCgroup = ({ beside, join }: CgroupSteps): Step[] => [
   ...(beside.length > 0 ? [barrier("inside", "cgroup")] : []),
   ...join,
+];
+
+/** The same, then the namespace that begins there. */
+const enterCgroup = ({ namespaces }: Story, cgroup: CgroupSteps): Step[] => [
+  ...joinCgroup(cgroup),
   ...(isOwn(namespaces, "cgroup")
     ? [{ call: "unshare", column: "inside", why: "--cgroupns", flags: CLONE.cgroup } as const]
     : []),
@@ -263,7 +268,6 @@ function birth(story: Story, cgroup: CgroupSteps): Step[] {
   const mapped = maps.length > 0 ? [...maps, ...(story.uplink ?? []), barrier("inside", "--userns")] : [];
 
   if (entersEarly(story)) {
-    const first = [...cgroup.beside, ...enterCgroup(story, cgroup)];
     // A caller without root has its rights in that user namespace alone: what is the container's own is made in it.
     if (story.rootless !== undefined)
       return [
@@ -271,18 +275,21 @@ function birth(story: Story, cgroup: CgroupSteps): Step[] {
         ...joins,
         ...clocks,
         sibling(rest, "namespaces"),
-        ...first,
+        ...cgroup.beside,
+        ...enterCgroup(story, cgroup),
         pdeathsigStep(),
         ...layers,
       ];
-    // Two stages: the layers are mounted as the host's root, then a sibling takes over inside the user namespace.
+    // Two stages: the layers are mounted as the host's root, then a sibling takes over inside the user namespace. Its cgroup
+    // namespace has to be that one's too: whoever mounts cgroup2 needs rights over it.
     return [
       born(own & CLONE.mnt),
-      ...first,
+      ...cgroup.beside,
+      ...joinCgroup(cgroup),
       ...layers,
       ...joins,
       ...clocks,
-      sibling(rest, "--userns"),
+      sibling(rest | (ownFlags(namespaces) & CLONE.cgroup), "--userns"),
       // Its maps are written when it is there, and it waits for them.
       ...(maps.length > 0 ? [barrier("outside", "--userns"), ...mapped] : []),
       pdeathsigStep(),

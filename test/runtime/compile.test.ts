@@ -330,6 +330,15 @@ describe("namespaces in the plan", () => {
     ]);
   });
 
+  test("a cgroup namespace beside a user namespace of root's belongs to it, which is who may mount cgroup2", () => {
+    const steps = plan({ namespaces: ["mnt", "cgroup", "user"] });
+    expect(find(steps, "unshare")).toEqual([]);
+    expect(find(steps, "clone").map(({ flags }) => flags)).toEqual([
+      CLONE.mnt,
+      (CLONE.mnt | CLONE.user | CLONE.cgroup) >>> 0,
+    ]);
+  });
+
   test("all others are joined first, the user namespace last", () => {
     const a = { pid: 5, start: 1n };
     const b = { pid: 6, start: 1n };

@@ -318,6 +318,14 @@ const VIEW = [
     is "$(limit memory.max)" 67108864`,
   ),
   check(
+    "in a user namespace of its own it sees its cgroup as well, with its limits",
+    `
+    start --userns private --memory 64m busybox sleep 100
+    is "$(sampan exec c cat /proc/self/cgroup)" "0::/"
+    is "$(sampan exec c cat /sys/fs/cgroup/memory.max) $(limit memory.max)" "67108864 67108864"
+    refused sampan exec c sh -c 'echo max >/sys/fs/cgroup/memory.max' 2>/dev/null`,
+  ),
+  check(
     "--cgroup-parent puts it elsewhere",
     `
     start --cgroup-parent /elsewhere --pids-limit 5 busybox sleep 100
@@ -361,13 +369,14 @@ No such profile is loaded: apparmor_parser -r FILE loads one, /sys/kernel/securi
     is "$(sampan exec --privileged c cat /proc/self/attr/apparmor/current)" unconfined
     sampan kill -s TERM c
     is "$(sampan run --rm --privileged busybox cat /proc/self/attr/apparmor/current)" unconfined
+    is "$(sampan run --rm --privileged --security-opt apparmor=sampan-default busybox cat /proc/self/attr/apparmor/current)" "sampan-default (enforce)"
     is "$(sampan run --rm --security-opt apparmor=unconfined busybox cat /proc/self/attr/apparmor/current)" unconfined`,
   ),
   check(
     "it forbids what a capability would allow",
     `
     attack() { sampan run --rm --cap-add ALL --security-opt seccomp=unconfined --security-opt systempaths=unconfined "$@" 2>/tmp/why; }
-    mount='mkdir /m && mount -t tmpfs tmpfs /m'
+    mount='mkdir -p /m && mount -t tmpfs tmpfs /m'
     attack --security-opt apparmor=unconfined busybox sh -c "$mount"
     refused attack busybox sh -c "$mount"
     holds grep -qi 'permission denied' /tmp/why
@@ -376,7 +385,11 @@ No such profile is loaded: apparmor_parser -r FILE loads one, /sys/kernel/securi
     is "$(cat /proc/sys/kernel/core_pattern)" "$old"
     refused attack busybox head -c 1 /proc/kcore
     refused attack busybox sh -c 'echo h >/proc/sysrq-trigger'
-    attack busybox sh -c 'echo 10 >/proc/self/oom_score_adj && touch /x && kill -0 1'`,
+    attack busybox sh -c 'echo 10 >/proc/self/oom_score_adj && touch /x && kill -0 1'
+    start --cap-add ALL --security-opt seccomp=unconfined --security-opt systempaths=unconfined busybox sleep 100
+    refused sampan exec c sh -c "$mount" 2>/dev/null
+    refused sampan exec c sh -c 'echo h >/proc/sysrq-trigger' 2>/dev/null
+    sampan exec --privileged c sh -c "$mount"`,
   ),
 ];
 
