@@ -39,6 +39,15 @@ const PROCESSES = [
     is "$(sampan exec --user 1000 c cat /proc/self/attr/current)" "$label"`,
   ),
   check(
+    "a health check has it, and a container in a user namespace of its own",
+    `
+    start ${LABELLED} --health-cmd 'cat /proc/self/attr/current' --health-interval 1s busybox sleep 100
+    while [ "$(sampan inspect -f '{{len .State.Health.Log}}' c)" = 0 ]; do sleep 0.2; done
+    is "$(sampan inspect -f '{{(index .State.Health.Log 0).Output}}' c | tr -d '\0')" "$(sampan inspect -f '{{.ProcessLabel}}' c)"
+    options="--rm --userns private --security-opt label=level:s0:c5,c6"
+    is "$(sampan run $options busybox sh -c 'cat /proc/self/attr/current && echo x >/dev/shm/x')" system_u:system_r:container_t:s0:c5,c6`,
+  ),
+  check(
     "two containers have different categories, and one that starts again keeps its own",
     `
     start ${LABELLED} busybox sleep 100

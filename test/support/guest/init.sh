@@ -26,7 +26,7 @@ ip link set lo up
 for script in /checks/*; do
   number=${script##*/}
   echo "check $number"
-  timeout 180 sh -eu "$script" </dev/null >/tmp/output 2>&1
+  timeout 300 sh -eu "$script" </dev/null >/tmp/output 2>&1
   code=$?
   cat /tmp/output
   if [ $code = 0 ]; then echo "ok $number"; else echo "not ok $number $code"; fi
