@@ -221,9 +221,9 @@ describe.skipIf(!ROOT)(`a full disk${WITHOUT_ROOT}`, () => {
     const disk = `${place.root}/disk`;
     mkdirSync(disk);
     expect(Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=4m", "none", disk]).success).toBe(true);
+    const paths = { root: disk, run: `${disk}/run` };
+    const store = Store.open(paths);
     try {
-      const paths = { root: disk, run: `${disk}/run` };
-      const store = Store.open(paths);
       const images = new Images(store, paths);
       await images.load(pieces(dockerArchive([{ tags: ["base:1"], layers: [layerTar([file("a")])] }])));
       const big = layerTar([file("big", new Uint8Array(6 << 20))]);
@@ -255,8 +255,8 @@ describe.skipIf(!ROOT)(`a full disk${WITHOUT_ROOT}`, () => {
         { parent: images.get("base:1"), config: {}, createdBy: "sh", reference: "more:1" },
         pieces(layerTar([file("b")])),
       );
-      store.close();
     } finally {
+      store.close();
       Bun.spawnSync(["umount", disk]);
     }
   });

@@ -17,7 +17,7 @@ import { Docker, NO_DOCKER } from "../support/docker.ts";
 import { TestFolder } from "../support/folder.ts";
 import { Sandbox } from "../support/sandbox.ts";
 
-setDefaultTimeout(600_000);
+setDefaultTimeout(1_800_000);
 
 const SOURCES = ["file", "dir", "to-dir", "to-file", "broken", "none"].flatMap((name) =>
   ["", "/", "/."].map((end) => name + end),

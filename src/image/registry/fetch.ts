@@ -125,7 +125,7 @@ function startLayers(
     starts.push(() => {
       if (!existed && slots.full) say({ id, status: "Waiting" });
       const run = slots.run(async () => {
-        let shown = 0;
+        let shown = Number.NEGATIVE_INFINITY;
         const onBytes = (bytes: number): void => {
           const now = performance.now();
           if (now - shown < 100) return;

@@ -88,7 +88,7 @@ async function pushOne(
       const name = shortDigest(diff);
       if (slots.full) say({ id: name, status: "Waiting" });
       return slots.run(async () => {
-        let shown = 0;
+        let shown = Number.NEGATIVE_INFINITY;
         const mountFrom = elsewhere(place, registries, registry, layer.digest, reference);
         const uploaded = await upload(registry, layer, blobs.path(layer.digest), {
           ...(mountFrom !== undefined && { mountFrom }),
