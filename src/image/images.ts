@@ -66,7 +66,7 @@ export type PullRequest = Omit<PullOptions, "platform"> & { readonly platform?: 
 
 /** What others may want to know; Docker's action and names. */
 export interface ImageEvent {
-  readonly action: "pull" | "push";
+  readonly action: "pull" | "push" | "load" | "import" | "tag" | "untag" | "delete";
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
 }
@@ -205,6 +205,7 @@ export class Images {
     const place = await this.#place();
     const loaded = await load(place, source, platform);
     await this.#keepBudget(place);
+    for (const each of loaded) this.#happenedTo("load", each.id);
     return loaded;
   }
 
@@ -262,6 +263,7 @@ export class Images {
     const place = await this.#place();
     const id = await importImage(place, open(source), options);
     await this.#keepBudget(place);
+    this.#happenedTo("import", id);
     return id;
   }
 
@@ -309,6 +311,7 @@ export class Images {
       setTag(this.#store, referenceText(reference), image.id);
       writeIndex(place);
     });
+    this.#happenedTo("tag", image.id, familiarName(reference));
   }
 
   /** Takes a name from an image, and the image away with its last one; by Docker's rules. */
@@ -324,7 +327,10 @@ export class Images {
         "host is this machine itself: it is always here and cannot be removed",
       );
     const { removeImage } = await import("./remove.ts");
-    return removeImage(await this.#place(), image, text, options.force ?? false);
+    const removed = removeImage(await this.#place(), image, text, options.force ?? false);
+    for (const each of removed) if ("untagged" in each) this.#happenedTo("untag", image.id);
+    this.#gone([image], removed);
+    return removed;
   }
 
   /** A container has it mounted: until that is gone it stays. In the caller's transaction. */
@@ -342,6 +348,7 @@ export class Images {
     );
     const place = await this.#place();
     const pruned = pruneImages(place, candidates, options.all ?? false);
+    this.#gone(candidates, pruned.removed);
     await this.#keepBudget(place);
     return pruned;
   }
@@ -419,9 +426,21 @@ export class Images {
     return rows[0] ? toRecord(rows[0]) : undefined;
   }
 
-  #happened(action: ImageEvent["action"], reference: string): void {
+  /** Docker's actor: of what goes to or from a registry the name, of all else the image's id. */
+  #happened(action: "pull" | "push", reference: string): void {
     const { domain, path } = parseReference(reference);
-    this.#tell({ action, id: familiarName(reference), attributes: { name: familiarName({ domain, path }) } });
+    this.#happenedTo(action, familiarName(reference), familiarName({ domain, path }));
+  }
+
+  #happenedTo(action: ImageEvent["action"], id: string, name = id): void {
+    this.#tell({ action, id, attributes: { name } });
+  }
+
+  /** Of what was deleted some are layers, which nobody is told of. */
+  #gone(images: readonly ImageRecord[], removed: readonly Removed[]): void {
+    const ids = new Set(images.map(({ id }) => id));
+    for (const each of removed)
+      if ("deleted" in each && ids.has(each.deleted)) this.#happenedTo("delete", each.deleted);
   }
 
   /** After everything that may add images. */

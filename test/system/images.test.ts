@@ -588,3 +588,37 @@ describe.skipIf(NO_REGISTRY !== undefined)("a registry's names and manifests", (
     expect(await box.ok("images", "--format", "{{.Digest}}", name)).toBe(digest);
   });
 });
+
+test("events say what became of images: where they came from, their names, their end", async () => {
+  await using box = new Sandbox();
+  const archive = `${box.root}/events.tar`;
+  const root = `${box.root}/root.tar`;
+  writeFileSync(archive, dockerArchive([{ tags: ["one:1"], layers: [BASE], config: { Cmd: ["/x"] } }]));
+  writeFileSync(root, BASE);
+  await box.ok("load", "-i", archive);
+  const one = await box.ok("image", "inspect", "-f", "{{.Id}}", "one:1");
+  await box.ok("tag", "one:1", "example.test/two");
+  const two = await box.ok("import", root, "mine");
+  await box.ok("rmi", "one:1");
+  await box.ok("image", "prune", "-af");
+  const told = await box.ok(
+    "events",
+    "--since",
+    "0",
+    "--until",
+    String(Date.now() / 1000 + 1),
+    "--filter",
+    "type=image",
+    "--format",
+    "{{.Action}} {{.ID}} {{.Actor.Attributes.name}}",
+  );
+  const deleted = [one, two].map((id) => `delete ${id} ${id}`).sort();
+  const lines = told.split("\n");
+  expect(lines.slice(0, 4)).toEqual([
+    `load ${one} ${one}`,
+    `tag ${one} example.test/two:latest`,
+    `import ${two} ${two}`,
+    `untag ${one} ${one}`,
+  ]);
+  expect(lines.slice(4).sort()).toEqual(deleted);
+});
