@@ -1,6 +1,6 @@
 /*
  * The launcher: executes a plan that it is handed on fd 3 and stays as the keeper of the process that came of it. As `put` it makes
- * files (put.c).
+ * files (put.c), as `elsewhere` it asks every process where it is (elsewhere.c).
  *
  * When main begins it normally runs from a read-only clone of its mount already: entry.c says why and how. A caller who
  * may not clone mounts is given a sealed copy in memory here.
@@ -94,6 +94,7 @@ int main(int argc, char **argv) {
   prctl(PR_SET_NAME, "sampan-keeper");
   stand_alone();
   if (argc > 1 && !strcmp(argv[1], "put")) put_main();
+  if (argc > 1 && !strcmp(argv[1], "elsewhere")) elsewhere_main(argv + 2);
   static struct plan plan;
   uint8_t head[HEADER];
   if (!read_all(FD_CLIENT, head, sizeof head) || head[0] != FRAME_PLAN) refuse("there is none on fd 3");

@@ -189,9 +189,10 @@ void release_held(uint32_t protocol, uint32_t port);
 /* The reaper that is pid 1 of a container with --init; never returns. */
 void init_main(pid_t child) __attribute__((noreturn));
 
-/* ---- what is no run of a plan (put.c) */
+/* ---- what is no run of a plan (put.c, elsewhere.c) */
 
 __attribute__((noreturn)) void put_main(void);
+__attribute__((noreturn)) void elsewhere_main(char **links);
 
 /* ---- the keeper (keeper.c and what it keeps) */
 

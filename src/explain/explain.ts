@@ -7,7 +7,7 @@ import type { Engine } from "../engine.ts";
 import { processStart } from "../kernel/proc.ts";
 import { cgroupPlaces, cgroups, readMounts } from "./cgroups.ts";
 import { Look } from "./look.ts";
-import { namespaces } from "./namespaces.ts";
+import { askEverybody, namespaces } from "./namespaces.ts";
 import { network } from "./network.ts";
 import { startOf } from "./plan.ts";
 import { idMap, membersOf, processTree } from "./processes.ts";
@@ -20,13 +20,13 @@ import type { Explanation, Target } from "./types.ts";
 
 /** `reference`: a container's name or id, or the pid of any process. */
 export async function explain(engine: Engine, reference: string): Promise<Explanation> {
+  using elsewhere = askEverybody();
   const found = findTarget(engine, reference);
   const { target, container } = found;
   const look = new Look();
   const places = cgroupPlaces(target.pid, readMounts());
   const members = membersOf(target, places);
-  const lines = namespaces(engine, target.pid, members, look);
-  const own = (name: string): boolean | undefined => lines.find((line) => line.name === name)?.own;
+  const { own, lines } = namespaces(engine, target.pid, members, look, elsewhere);
   const may = rights({ pid: target.pid, members, ownNetwork: own("net") ?? false, look });
   const files = rootfs({ engine, pid: target.pid, container, own: own("mnt"), look });
   const tree = processTree({
@@ -41,13 +41,15 @@ export async function explain(engine: Engine, reference: string): Promise<Explan
   const refusals = may?.seccomp.mode === "filter" ? await refusalsOf(kept) : undefined;
   const plugged = own("net") ? await network(engine, target.pid, container, kept, look) : undefined;
   const limits = cgroups(places, container?.config.resources);
+  // Last: by now everybody has answered.
+  const planks = lines();
   // All of it was one process's, or it is said of none.
   if (!may || processStart(target.pid) !== found.start) throw gone(found);
   return {
-    summary: summary({ target, namespaces: lines, processes: tree, container, plan: kept && startOf(kept) }),
+    summary: summary({ target, namespaces: planks, processes: tree, container, plan: kept && startOf(kept) }),
     target,
     processes: tree,
-    namespaces: lines,
+    namespaces: planks,
     cgroups: limits,
     ...(files ? { rootfs: files } : {}),
     process: refusals ? { ...may, seccomp: { ...may.seccomp, refusals } } : may,

@@ -2,9 +2,9 @@
 
 import type { Engine } from "../engine.ts";
 import { readNumbers } from "../kernel/fs.ts";
-import { linkWords, processesElsewhere, readNamespace, sameLink } from "../kernel/namespace-link.ts";
+import { linkWords, readNamespace, sameLink } from "../kernel/namespace-link.ts";
 import { namespaceId, procFile } from "../kernel/proc.ts";
-import type { NamespaceName } from "../launch/index.ts";
+import { Elsewhere, type NamespaceName } from "../launch/index.ts";
 import type { Look } from "./look.ts";
 import { calledBy, ownerOf } from "./target.ts";
 import type { NamespaceLine } from "./types.ts";
@@ -26,12 +26,19 @@ interface Others {
   readonly processes: number[];
 }
 
+/** What is known of a process's own at once, and of who else is there as soon as everybody has answered. */
+export interface Namespaces {
+  readonly own: (name: NamespaceName) => boolean | undefined;
+  readonly lines: () => NamespaceLine[];
+}
+
 export function namespaces(
   engine: Engine,
   pid: number,
   members: ReadonlySet<number>,
   look: Look,
-): NamespaceLine[] {
+  elsewhere: Elsewhere,
+): Namespaces {
   const lines = KINDS.map((name) => {
     const inside = look.link(`/proc/${pid}/ns/${name}`, "namespaces");
     const reader = namespaceId("self", name);
@@ -40,25 +47,42 @@ export function namespaces(
   const own: Asked[] = [];
   for (const { name, inside, reader, own: differs } of lines)
     if (differs && inside !== undefined && reader !== undefined) own.push({ name, id: inside, reader });
-  const strangers = (seenInside(pid) ?? Number.POSITIVE_INFINITY) > members.size;
-  const others = shared(engine, own, strangers ? [...FIRST, "pid"] : FIRST, members);
-  return lines.map(({ name, inside, reader, own }) => {
-    const there = inode(inside);
-    return {
-      name,
-      inode: { outside: inode(reader) ?? 0, ...(there === undefined ? {} : { inside: there }) },
-      ...(own === undefined ? {} : { own }),
-      containers: [...(others.get(name)?.containers ?? [])].sort(),
-      processes: others.get(name)?.processes ?? [],
-    };
-  });
+  return {
+    own: (name) => lines.find((line) => line.name === name)?.own,
+    lines: () => {
+      const strangers = (seenInside(pid) ?? Number.POSITIVE_INFINITY) > members.size;
+      const others = shared(engine, own, strangers ? [...FIRST, "pid"] : FIRST, members, elsewhere);
+      return lines.map(({ name, inside, reader, own }) => {
+        const there = inode(inside);
+        return {
+          name,
+          inode: { outside: inode(reader) ?? 0, ...(there === undefined ? {} : { inside: there }) },
+          ...(own === undefined ? {} : { own }),
+          containers: [...(others.get(name)?.containers ?? [])].sort(),
+          processes: others.get(name)?.processes ?? [],
+        };
+      });
+    },
+  };
 }
 
 /**
- * A look at one of these links costs the kernel 4 microseconds, and a machine has a thousand processes. So each is asked for its mounts and its
- * network, and for its process ids only where the container sees more processes than are known to be its own.
+ * Who else is there is told by these two; by the process ids too where the container sees more processes than are known to be its
+ * own.
  */
 const FIRST: readonly NamespaceName[] = ["mnt", "net"];
+
+/** Has every process asked; to be begun before anything else is known. */
+export const askEverybody = (): Elsewhere => ask(["mnt", "net", "pid"]);
+
+function ask(kinds: readonly NamespaceName[]): Elsewhere {
+  const links: string[] = [];
+  for (const kind of kinds) {
+    const link = namespaceId("self", kind);
+    if (link !== undefined) links.push(link);
+  }
+  return Elsewhere.ask(links);
+}
 
 /** How many processes the container's own /proc shows; undefined: it has none. */
 function seenInside(pid: number): number | undefined {
@@ -87,6 +111,7 @@ function shared(
   own: readonly Asked[],
   first: readonly NamespaceName[],
   members: ReadonlySet<number>,
+  elsewhere: Elsewhere,
 ): ReadonlyMap<NamespaceName, Others> {
   const found = new Map<NamespaceName, Others>();
   if (own.length === 0) return found;
@@ -103,10 +128,9 @@ function shared(
   const skip = new Set([...members, ...kernelThreads()]);
   const ids = own.map(({ name, id }) => ({ name, id: linkWords(id) }));
   const apart = new Set<string>();
-  for (const pid of processesElsewhere(
-    few.map(({ name, reader }) => [name, reader]),
-    skip,
-  )) {
+  using again = asked.length > 0 ? undefined : ask(few.map(({ name }) => name));
+  for (const pid of (again ?? elsewhere).pids()) {
+    if (skip.has(pid)) continue;
     const kin = few.map(({ name }) => readNamespace(pid, name)?.join()).join(" ");
     if (apart.has(kin)) continue;
     let shares = false;

@@ -1,5 +1,6 @@
 export { ATTACH, Connection, connect } from "./connection.ts";
 export { doctorRows } from "./doctor-row.ts";
+export { Elsewhere } from "./elsewhere.ts";
 export { FRAME } from "./frame.ts";
 export { enginePath, LaunchError, Launcher, launch, launcherPath, launchNow, startEngine } from "./launch.ts";
 export {

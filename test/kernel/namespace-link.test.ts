@@ -1,7 +1,8 @@
 /** Every process of the machine asked for a namespace at once, compared with a look at each. */
 import { expect, test } from "bun:test";
 import { readdirSync, readlinkSync } from "node:fs";
-import { linkWords, processesElsewhere, readNamespace, sameLink } from "../../src/kernel/namespace-link.ts";
+import { linkWords, readNamespace, sameLink } from "../../src/kernel/namespace-link.ts";
+import { Elsewhere } from "../../src/launch/index.ts";
 
 const link = (pid: number | "self", name: string): string | undefined => {
   try {
@@ -18,18 +19,19 @@ test("who is in another namespace is found, and nobody else", async () => {
   );
   for (const { stdout } of children) await stdout.getReader().read();
   const pids = children.map(({ pid }) => pid);
-  // Arrays that are collected meanwhile take no addresses with them.
   for (let n = 0; n < 40; n++) {
-    const found = processesElsewhere(kinds, new Set());
+    const asked = Elsewhere.ask(kinds.map(([, here]) => here));
+    // An array that is collected meanwhile takes no address with it.
     Bun.gc(true);
+    const found = asked.pids();
     expect(found).toEqual(expect.arrayContaining(pids));
     expect(found).not.toContain(process.pid);
     const there = new Set(readdirSync("/proc"));
     for (const pid of found)
       if (there.has(String(pid))) expect(kinds.every(([name, here]) => link(pid, name) === here)).toBe(false);
   }
-  expect(processesElsewhere(kinds.slice(0, 1), new Set())).not.toContain(pids[1] ?? 0);
-  expect(processesElsewhere(kinds, new Set(pids))).not.toContain(pids[0] ?? 0);
+  const [uts] = kinds;
+  expect(Elsewhere.ask([uts?.[1] ?? ""]).pids()).not.toContain(pids[1] ?? 0);
   for (const child of children) await Promise.all([child.stdin.end(), child.exited]);
 });
 
