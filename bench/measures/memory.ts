@@ -18,6 +18,7 @@ export const memory: Measure = {
       if (!background || !books) continue;
       using _containers = await Containers.idle(background, count, signal);
       const sizes = books.keepers().map(proportionalSize);
+      if (sizes.length < count) throw new Error(`${name} has ${sizes.length} keepers of ${count} containers`);
       values[name] = sizes.reduce((sum, size) => sum + size, 0) / count / 1e6;
     }
     const budgets = [atMost(BUDGET_MB, "MB")];

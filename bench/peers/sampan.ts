@@ -1,5 +1,5 @@
 /** sampan: the executable that the build made, which is told of its folders by the environment (see isolate.ts). */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 import { sh, words } from "../command.ts";
 import { CGROUP_PARENT, SAMPAN_RUN } from "../isolate.ts";
 import { connection, type Peer, type Setup } from "./peer.ts";
@@ -68,10 +68,9 @@ export async function sampan(program: string, { archive }: Setup): Promise<Peer>
   };
 }
 
-/** Each live container has a folder in the run folder, whose `pid` begins with its keeper's. */
+/** Each live container has a folder in the run folder, whose link `pid` begins with its keeper's. */
 function keepers(run: string): number[] {
   return readdirSync(run)
-    .map((id) => `${run}/${id}/pid`)
-    .filter((file) => existsSync(file))
-    .map((file) => Number.parseInt(readFileSync(file, "utf8"), 10));
+    .filter((id) => /^[0-9a-f]{12}$/.test(id))
+    .map((id) => Number.parseInt(readlinkSync(`${run}/${id}/pid`), 10));
 }

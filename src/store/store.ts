@@ -10,7 +10,8 @@ import { flock, LOCK_EX } from "../kernel/flock.ts";
 import { closeSync, mkdirSync, openSync, statSync, unlinkSync, writeFileSync } from "../kernel/fs.ts";
 import { MIGRATIONS } from "./schema.ts";
 
-const OVERGROWN = 128 * 1024;
+/** Bytes of the write-ahead log. */
+const LONG = 128 * 1024;
 /** Bytes that are kept so that on a full disk something can still be removed, which takes a few rows. */
 const RESERVE = 256 * 1024;
 /** What changes is a row or two, and a changed page is written whole: with 1 KB the log grows a third as fast as with 4. */
@@ -50,7 +51,8 @@ export class Store {
 
   /**
    * Opens the database of this state folder; makes it and brings its schema up to date first where needed. `overgrown` is
-   * called where a first transaction finds the write-ahead log long: `tidy`, in a process that nobody waits for, is wanted.
+   * called by the one of all writers whose transaction makes the write-ahead log long (and once more where it is as much longer):
+   * `tidy`, in a process that nobody waits for, is wanted.
    */
   static open(paths: Paths, overgrown: () => void = () => {}): Store {
     let db: Database;
@@ -71,17 +73,20 @@ export class Store {
    * use the reserve on a full disk: it is then run once more.
    */
   transaction<T>(work: () => T, frees = false): T {
-    const first = this.#gate === undefined;
     this.#gate ??= openSync(`${this.#root}/sampan.lock`, "a", 0o600);
+    let grown = false;
     const result = flock(this.#gate, LOCK_EX, () => {
+      const before = this.#logSize;
       try {
         return this.#attempt(work);
       } catch (error) {
         if (!frees || !isDiskError(error) || !this.#openReserve()) throw error;
         return this.#attempt(work);
+      } finally {
+        grown = Math.floor(this.#logSize / LONG) > Math.floor(before / LONG);
       }
     });
-    if (first && this.#isOvergrown) this.#overgrown();
+    if (grown) this.#overgrown();
     return result;
   }
 
@@ -122,11 +127,12 @@ export class Store {
   }
 
   /**
-   * Whoever opens the database alone reads the whole log first, about 3 µs a kilobyte, and a command mostly is alone. None
-   * can put it back by the way, either: that waits for the disk, and SQLite begins a log anew only for who stays.
+   * A long log is everybody's trouble: whoever opens the database alone reads all of it first, about 3 µs a kilobyte, and a
+   * command mostly is alone. None can put it back by the way: that waits for the disk, and SQLite begins a log anew only for
+   * who stays.
    */
-  get #isOvergrown(): boolean {
-    return (statSync(`${this.#file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > OVERGROWN;
+  get #logSize(): number {
+    return statSync(`${this.#file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   }
 
   /**
