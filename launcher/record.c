@@ -1,6 +1,5 @@
 /* What the keeper tells others, each as one text: its pid file, events, the exit record, the report to client zero. */
 #include "keeper.h"
-#include <sys/stat.h>
 #include <sys/uio.h>
 
 /* ---- readings: what the `read` steps of the after column found, as the inside of a JSON object */
@@ -46,12 +45,10 @@ void record_pid(struct keeper *k, bool restarting) {
   if (!*k->plan->pid_file) return;
   char line[192];
   struct text t = text_in(line, sizeof line - 1);
-  struct stat lock = {0};
-  fstat(FD_LOCK, &lock);
   const uint64_t words[] = {
       (uint64_t)getpid(), process_start(getpid()),
       restarting ? 0 : (uint64_t)k->run.pid, restarting ? 0 : process_start(k->run.pid),
-      k->started_ns, k->restarts, (uint64_t)lock.st_ino,
+      k->started_ns, k->restarts,
   };
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) put_number(&t, words[i]), put(&t, " ");
   put(&t, restarting ? "restarting" : "running");

@@ -20,7 +20,7 @@ import type { Ended } from "./ended.ts";
 import type { ExecConfig } from "./exec.ts";
 import { clearCgroup, discard } from "./finish.ts";
 import type { Info } from "./info.ts";
-import { hasRunFolder, keepersAlive, runFolders } from "./live.ts";
+import { hasRunFolder, runFolders } from "./live.ts";
 import type { LogChunk, LogQuery } from "./logs.ts";
 import { leftNetworks, loadNetwork, releaseNetwork, takeNetwork, uplinkName } from "./networking.ts";
 import type { Bundle } from "./oci.ts";
@@ -205,12 +205,11 @@ export class Containers {
   /** Those that run, or with `all` every one; the newest first. */
   list(options: { readonly all?: boolean } = {}): ContainerRecord[] {
     const folders = runFolders(this.#context.paths);
-    const alive = keepersAlive();
     const found: ContainerRecord[] = [];
     for (const container of this.#context.rows.all()) {
       const hasRun = hasRunFolder(folders, container.id);
       if (!options.all && !hasRun && container.state.status !== "starting") continue;
-      const state = look(this.#context, container, hasRun, alive);
+      const state = look(this.#context, container, hasRun);
       if (!state) continue;
       if (options.all || isAlive(state)) found.push({ ...container, state });
     }

@@ -5,7 +5,7 @@
  */
 
 import type { Paths } from "../common/paths.ts";
-import { exclusiveFlocks, isLocked } from "../kernel/flock.ts";
+import { isLocked } from "../kernel/flock.ts";
 import { readdirSync, readlinkSync } from "../kernel/fs.ts";
 import { shortId } from "./ids.ts";
 
@@ -20,8 +20,6 @@ export interface Live {
   /** Nanoseconds since 1970, decimal. */
   readonly startedAt: string;
   readonly restarts: number;
-  /** The inode of its lock. */
-  readonly lock: string;
   readonly restarting: boolean;
 }
 
@@ -33,7 +31,7 @@ export function readPidFile(path: string): Live | undefined {
   } catch {
     return undefined;
   }
-  const [keeper, keeperStart, pid, start, startedAt = "0", restarts, lock = "", state] = text.split(" ");
+  const [keeper, keeperStart, pid, start, startedAt = "0", restarts, state] = text.split(" ");
   return {
     keeper: Number(keeper),
     keeperStart: BigInt(keeperStart ?? 0),
@@ -41,20 +39,7 @@ export function readPidFile(path: string): Live | undefined {
     start: BigInt(start ?? 0),
     startedAt,
     restarts: Number(restarts),
-    lock,
     restarting: state === "restarting",
-  };
-}
-
-/**
- * Says of any number of keepers whether they live: the kernel lists all locks at once. One that is not in its list, since this
- * process does not see the keeper's pid or the filesystem calls inodes otherwise, is asked for by itself.
- */
-export function keepersAlive(): (live: Live, lock: string) => boolean {
-  let held: ReadonlySet<string> | undefined;
-  return ({ keeper, lock: inode }, lock) => {
-    held ??= exclusiveFlocks();
-    return held.has(`${keeper} ${inode}`) || isLocked(lock);
   };
 }
 

@@ -31,14 +31,13 @@ export function look(
   context: Context,
   container: StoredContainer,
   hasRun: boolean,
-  alive: (live: Live, lock: string) => boolean = (_, lock) => isLocked(lock),
 ): ContainerState | undefined {
   const { state } = container;
   if (!hasRun && isSettled(container)) return withHealth(context, container, asShown(state));
   const at = places(context.paths, container.id);
   const live = hasRun ? readPidFile(at.pid) : undefined;
   const goesOn = live && (live.restarting || !existsSync(at.exit));
-  if (goesOn && alive(live, at.lock)) return livingState(context, container, live);
+  if (goesOn && isLocked(at.lock)) return livingState(context, container, live);
   const release = tryClaim(at.folder);
   if (!release) {
     // Somebody is just starting, recording or removing it.

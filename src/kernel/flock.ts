@@ -44,25 +44,19 @@ export function isLocked(path: string): boolean {
   }
 }
 
-/** Every exclusive flock that this process can see, as /proc/locks has it: the pid that took it and the file's inode. */
-export function exclusiveFlocks(): ReadonlySet<string> {
-  const held = new Set<string>();
-  for (const line of readFileSync("/proc/locks", "latin1").split("\n")) {
-    // 1: FLOCK  ADVISORY  WRITE 30165 fe:00:2155174 0 EOF; one that only waits for it has an arrow: 1: -> FLOCK
-    const at = line.indexOf(" WRITE ");
-    if (at < 0 || !line.includes(": FLOCK ")) continue;
-    const [pid, file = ""] = line.slice(at + 7).split(" ");
-    held.add(`${pid} ${file.slice(file.lastIndexOf(":") + 1)}`);
-  }
-  return held;
-}
-
-/** The process that holds an exclusive flock on the file; undefined: nobody, or out of sight. */
+/** The process that holds an exclusive flock on the file, as /proc/locks has it; undefined: nobody, or out of sight. */
 export function flockHolder(path: string): number | undefined {
   const inode = String(statSync(path).ino);
-  for (const held of exclusiveFlocks()) {
-    const [pid, of] = held.split(" ");
-    if (of === inode && Number(pid) > 0) return Number(pid);
+  for (const line of readFileSync("/proc/locks", "latin1").split("\n")) {
+    // 1: FLOCK  ADVISORY  WRITE 30165 fe:00:2155174 0 EOF
+    const [, kind, , access, pid, file] = line.split(/ +/);
+    if (
+      kind === "FLOCK" &&
+      access === "WRITE" &&
+      file?.slice(file.lastIndexOf(":") + 1) === inode &&
+      Number(pid) > 0
+    )
+      return Number(pid);
   }
   return undefined;
 }
