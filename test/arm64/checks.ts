@@ -32,8 +32,9 @@ const MACHINE = [
     code=0
     sampan run --rm foreign true 2>/tmp/why || code=$?
     is "$code" 126
-    is "$(cat /tmp/why)" 'sampan: exec /bin/true: exec format error: it is a program for amd64, and this machine is arm64
-Use an image for linux/arm64, or register an emulator (qemu-user-static with binfmt_misc).'
+    is "$(cat /tmp/why)" "WARNING: The image's platform (linux/amd64) is not this machine's (linux/arm64), and no --platform asked for it.
+sampan: exec /bin/true: exec format error: it is a program for amd64, and this machine is arm64
+Use an image for linux/arm64, or register an emulator (qemu-user-static with binfmt_misc)."
     refused sampan run --rm --pull never --platform linux/arm64 foreign true 2>/tmp/why
     holds grep -q 'its platform (linux/amd64) does not match the specified platform (linux/arm64)' /tmp/why`,
   ),
