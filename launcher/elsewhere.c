@@ -1,6 +1,6 @@
 /*
  * `sampan-launcher elsewhere mnt:[4026531841] net:[4026531840]`: writes to fd 1 the pid, 4 bytes each, of every process that is in another
- * namespace than one of these. To ask for one costs the kernel 4 microseconds and a machine has a thousand processes: so it is
+ * namespace than one of these, and a 0 behind the last. To ask for one costs the kernel 4 microseconds and a machine has a thousand processes: so it is
  * done here, beside the one who wants to know. Who has ended, and whom this user may not ask, says nothing.
  */
 #include "sampan.h"
@@ -32,5 +32,6 @@ void elsewhere_main(char **links) {
     if (!write_all(1, found, sizeof found)) _exit(1);
     count = 0;
   }
+  found[count++] = 0; /* that was all */
   _exit(write_all(1, found, count * sizeof *found) ? 0 : 1);
 }

@@ -38,7 +38,7 @@ function tidyUp({ root, run }: Paths): void {
   try {
     startEngine("ignore", "tidy", root, run).unref();
   } catch {
-    // The next to write finds the log as long.
+    // It is tried again when the log has grown as much once more.
   }
 }
 

@@ -38,7 +38,7 @@ export class Elsewhere implements Disposable {
       const stdio = ["ignore", writes, "ignore"] as const;
       Bun.spawn({ cmd: [launcherPath(), "elsewhere", ...links], stdio: [...stdio], env: {} }).unref();
     } catch {
-      // Without a launcher there are no containers either: nobody answers.
+      // It says so by an answer without an end.
     } finally {
       closeSync(writes);
     }
@@ -61,6 +61,11 @@ export class Elsewhere implements Disposable {
       bytes.copyWithin(0, whole << 2, (whole << 2) + rest);
     }
     this[Symbol.dispose]();
+    // Half an answer would be taken for nobody's sharing anything.
+    if (pids.pop() !== 0)
+      throw new SampanError("system", "the launcher did not ask every process which namespaces it is in", {
+        hint: `It is ${launcherPath()}: built by \`npm run build\`, it lies beside the executable.`,
+      });
     return pids;
   }
 

@@ -43,3 +43,16 @@ test("a link is read as words, and one that is not there is nothing", () => {
   }
   expect(readNamespace(process.pid, "none")).toBeUndefined();
 });
+
+test("an answer that does not come to its end is an error", () => {
+  const own = process.env["SAMPAN_LAUNCHER"];
+  for (const launcher of ["/bin/true", "/nonexistent"]) {
+    process.env["SAMPAN_LAUNCHER"] = launcher;
+    try {
+      expect(() => Elsewhere.ask(["mnt:[1]"]).pids()).toThrow("did not ask every process");
+    } finally {
+      if (own === undefined) delete process.env["SAMPAN_LAUNCHER"];
+      else process.env["SAMPAN_LAUNCHER"] = own;
+    }
+  }
+});
