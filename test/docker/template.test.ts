@@ -77,6 +77,16 @@ describe("what a template prints", () => {
     ["{{.HostConfig.Memory}}", "73400320"],
     ['{{.State.Status | eq "running"}}', "true"],
     ["{{print 1 2 .Name}}", "1 2/one"],
+    ['{{define "x"}}<{{.}}>{{end}}{{template "x" .Name}}{{template "x" 3}}', "</one><3>"],
+    ['{{template "x"}}{{define "x"}}[{{.}}]{{end}}', "[<no value>]"],
+    ['{{block "x" .State}}{{.Pid}}{{end}} {{template "x" .State}}', "42 42"],
+    ['{{range .Mounts}}{{template "x" .}}{{end}}{{define `x`}}{{$.Source}}{{end}}', "/tmp"],
+    ['{{$n := 1}}{{template "x" $n}}{{$n}}{{define "x"}}{{$n := 2}}{{$n}}{{end}}', "21"],
+    [
+      '{{define "down"}}{{.}}{{if .}}{{template "down" (slice . 1)}}{{end}}{{end}}{{template "down" "abc"}}',
+      "abcbcc",
+    ],
+    ['{{define "x"}} {{end}}{{define "x"}}b{{end}}{{define "x"}}{{end}}{{template "x"}}', "b"],
   ])("%s", (text, printed) => expect(run(text)).toBe(printed));
 });
 
@@ -94,6 +104,22 @@ describe("what is wrong with a template, in Go's words", () => {
     ["{{$y}}", 'template: :1: undefined variable "$y"'],
     ["{{(.Name}}", "template: :1: unclosed left paren"],
     ["{{break}}", "template: :1: {{break}} outside {{range}}"],
+    ['{{range .Args}}{{block "x" .}}{{break}}{{end}}{{end}}', "template: :1: {{break}} outside {{range}}"],
+    ["{{range .Args}}{{break 1}}{{end}}", 'template: :1: unexpected "1" in {{break}}'],
+    ["{{define x}}{{end}}", 'template: :1: unexpected "x" in define clause'],
+    ['{{define "x"}}', "template: :1: unexpected EOF"],
+    ['{{define "x"}}a{{else}}b{{end}}', "template: :1: unexpected {{else}} in define clause"],
+    ['{{if 1}}{{define "x"}}{{end}}{{end}}', "template: :1: unexpected <define> in command"],
+    [
+      '{{define "x"}}a{{end}}{{define "x"}}b{{end}}',
+      'template: :1: template: multiple definition of template "x"',
+    ],
+    ['{{if 1}}{{end "abcdefghijklmnop"}}', 'template: :1: unexpected "\\"abcdefghi"... in end'],
+    ["{{.Name.}}", "template: :1: unexpected <.> in operand"],
+    ["{{block .}}{{end}}", "template: :1: unexpected <.> in block clause"],
+    ["{{template}}", 'template: :1: unexpected "}}" in template clause'],
+    ['{{block "x"}}{{end}}', "template: :1: missing value for block clause"],
+    ['{{$n := 1}}{{define "x"}}{{$n}}{{end}}', 'template: :1: undefined variable "$n"'],
   ])("%s", (text, message) => expect(() => new Template(text)).toThrow(new TemplateError(message)));
 
   test.each([
@@ -109,6 +135,18 @@ describe("what is wrong with a template, in Go's words", () => {
     [
       '{{eq 1 "a"}}',
       'template: :1:2: executing "" at <eq 1 "a">: error calling eq: incompatible types for comparison',
+    ],
+    [
+      '{{define "x"}}{{template "x" .}}{{end}}{{template "x" .State}}',
+      'template: :1:25: executing "x" at <{{template "x" .}}>: exceeded maximum template depth (1000)',
+    ],
+    [
+      'a {{template "x" .Name}}',
+      'template: :1:13: executing "" at <{{template "x" .Name}}>: template "x" not defined',
+    ],
+    [
+      '{{define "x"}}{{.Foo}}{{end}}{{template "x" .State}}',
+      'template: :1:16: executing "x" at <.Foo>: map has no entry for key "Foo"',
     ],
     ["{{nil}}", 'template: :1:2: executing "" at <nil>: nil is not a command'],
     [

@@ -1,10 +1,10 @@
 /**
- * Go's text/template as far as Docker's documentation uses it: fields, pipelines, functions, variables, if, range and
- * with. It is loaded only when `--format` asks for it. The errors are Go's, places included.
+ * Go's text/template as far as Docker's documentation uses it: fields, pipelines, functions, variables, if, range,
+ * with, and templates that have names. It is loaded only when `--format` asks for it. The errors are Go's, places included.
  */
 import { FUNCTIONS, type TemplateFunction, truth } from "./functions.ts";
 import { lineOf, TemplateError } from "./lex.ts";
-import { type Command, type Node, type Pipeline, parse, type Term } from "./parse.ts";
+import { type Command, type Node, type Pipeline, parse, type Term, type Trees } from "./parse.ts";
 import { isMap, show, sortedKeys, typeName } from "./print.ts";
 
 export { TemplateError } from "./lex.ts";
@@ -28,21 +28,24 @@ export interface TemplateOptions {
 /** A template that was read; `execute` applies it to one value. */
 export class Template {
   readonly #source: string;
-  readonly #nodes: readonly Node[];
+  readonly #trees: Trees;
   readonly #options: TemplateOptions;
 
   constructor(source: string, options: TemplateOptions = {}) {
     this.#source = source;
     this.#options = options;
-    this.#nodes = parse(source, new Set([...Object.keys(FUNCTIONS), "and", "or", "call"]));
+    this.#trees = parse(source, new Set([...Object.keys(FUNCTIONS), "and", "or", "call"]));
   }
 
   execute(data: unknown): string {
-    const run = new Execution(this.#source, this.#options, data);
-    run.list(this.#nodes, data);
+    const run = new Execution(this.#source, this.#trees.named, this.#options, data);
+    run.list(this.#trees.nodes, data);
     return run.output;
   }
 }
+
+/** How deep templates may use each other. Go's limit is what its stack holds, so is this one. */
+const DEPTH = 1000;
 
 type Signal = "break" | "continue" | undefined;
 
@@ -50,12 +53,17 @@ class Execution {
   output = "";
   readonly #source: string;
   readonly #options: TemplateOptions;
-  readonly #variables: { name: string; value: unknown }[];
+  readonly #named: Trees["named"];
+  #variables: { name: string; value: unknown }[];
+  /** The name of the template that is applied, and how many wait for it. */
+  #name = "";
+  #depth = 0;
   /** The field that the last value came from, which tells how nothing is printed. */
   #field = "";
 
-  constructor(source: string, options: TemplateOptions, data: unknown) {
+  constructor(source: string, named: Trees["named"], options: TemplateOptions, data: unknown) {
     this.#source = source;
+    this.#named = named;
     this.#options = options;
     this.#variables = [{ name: "$", value: data }];
   }
@@ -63,7 +71,10 @@ class Execution {
   #fail(at: number, text: string, message: string): never {
     const start = this.#source.lastIndexOf("\n", at - 1) + 1;
     const place = `:${lineOf(this.#source, at)}:${at - start}`;
-    throw new TemplateError(`template: ${place}: executing "" at <${text}>: ${message}`, "execute");
+    throw new TemplateError(
+      `template: ${place}: executing ${JSON.stringify(this.#name)} at <${text}>: ${message}`,
+      "execute",
+    );
   }
 
   list(nodes: readonly Node[], dot: unknown): Signal {
@@ -96,6 +107,9 @@ class Execution {
       }
       case "range":
         return this.#range(node, dot);
+      case "template":
+        this.#template(node, dot);
+        return undefined;
       default: {
         const known = this.#variables.length;
         const value = this.#pipeline(node.pipeline, dot);
@@ -121,6 +135,22 @@ class Execution {
     return `map[${sortedKeys(value)
       .map((key) => `${key}:${this.#shown(value[key], "")}`)
       .join(" ")}]`;
+  }
+
+  /** Another template sees what it is given and nothing else. */
+  #template(node: Extract<Node, { kind: "template" }>, dot: unknown): void {
+    const nodes = this.#named.get(node.name);
+    if (!nodes) this.#fail(node.at, node.text, `template ${JSON.stringify(node.name)} not defined`);
+    if (this.#depth === DEPTH) this.#fail(node.at, node.text, `exceeded maximum template depth (${DEPTH})`);
+    const value = node.pipeline && this.#pipeline(node.pipeline, dot);
+    const [variables, name] = [this.#variables, this.#name];
+    this.#variables = [{ name: "$", value }];
+    this.#name = node.name;
+    this.#depth++;
+    this.list(nodes, value);
+    this.#depth--;
+    this.#variables = variables;
+    this.#name = name;
   }
 
   #range(node: Extract<Node, { kind: "if" | "range" | "with" }>, dot: unknown): Signal {

@@ -1,4 +1,4 @@
-/** Go's text/template, second step: pieces → a tree of text, pipelines, if, range and with. */
+/** Go's text/template, second step: pieces → a tree of text, pipelines, if, range and with, and the trees that have names. */
 import { lineOf, pieces, type SpacedWord, TemplateError } from "./lex.ts";
 
 export type Term =
@@ -33,6 +33,14 @@ export type Node =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "print"; readonly pipeline: Pipeline }
   | { readonly kind: "break" | "continue" }
+  /** What has this name, applied to the pipeline's value; `at` and `text` are where an error is. */
+  | {
+      readonly kind: "template";
+      readonly name: string;
+      readonly pipeline: Pipeline | undefined;
+      readonly at: number;
+      readonly text: string;
+    }
   | {
       readonly kind: "if" | "range" | "with";
       readonly pipeline: Pipeline;
@@ -42,18 +50,38 @@ export type Node =
 
 type End = "end" | "else" | "eof";
 
-export function parse(source: string, functions: ReadonlySet<string>): readonly Node[] {
+/** A template, and those that it defines under names. */
+export interface Trees {
+  readonly nodes: readonly Node[];
+  readonly named: ReadonlyMap<string, readonly Node[]>;
+}
+
+export function parse(source: string, functions: ReadonlySet<string>): Trees {
   const parser = new Parser(source, functions);
   const { nodes, end } = parser.list(0);
   if (end !== "eof") parser.fail(`unexpected {{${end}}}`);
-  return nodes;
+  return { nodes, named: parser.named };
 }
 
+const KEYWORDS = "define block template if else end range with break continue nil".split(" ");
+
+/** A word as Go's errors show it: the language's own in angles, others in quotes and not more than ten letters of them. */
+function shown(word: SpacedWord | undefined): string {
+  const text = word?.text ?? "}}";
+  if (text === "." || (word?.kind === "name" && KEYWORDS.includes(text))) return `<${text}>`;
+  return text.length > 10 ? `${JSON.stringify(text.slice(0, 10))}...` : JSON.stringify(text);
+}
+
+/** A tree that prints nothing but blanks gives way to another of its name. */
+const isEmpty = (nodes: readonly Node[]): boolean =>
+  nodes.every((node) => node.kind === "text" && node.text.trim() === "");
+
 class Parser {
+  readonly named = new Map<string, readonly Node[]>();
   readonly #source: string;
   readonly #functions: ReadonlySet<string>;
   readonly #pieces: ReturnType<typeof pieces>;
-  readonly #variables: string[] = ["$"];
+  #variables: string[] = ["$"];
   #next = 0;
   #words: readonly SpacedWord[] = [];
   #word = 0;
@@ -105,12 +133,20 @@ class Parser {
         case "break":
         case "continue":
           if (this.#loops === 0) this.fail(`{{${keyword}}} outside {{range}}`);
+          this.#word++;
+          this.#finish(`{{${keyword}}}`);
           nodes.push({ kind: keyword });
           break;
         case "define":
+          // Elsewhere than at the top it is a word that no command begins with.
+          if (depth > 0) this.fail("unexpected <define> in command");
+          this.#word++;
+          this.#define(this.#name("define clause"));
+          break;
         case "template":
         case "block":
-          this.fail(`{{${keyword}}} is not supported`);
+          this.#word++;
+          nodes.push(this.#template(keyword));
           break;
         default:
           nodes.push({ kind: "print", pipeline: this.#pipeline("command", false) });
@@ -141,16 +177,60 @@ class Parser {
     return { kind, pipeline, body: first.nodes, otherwise };
   }
 
+  /** The name behind `define`, `template` and `block`. */
+  #name(context: "define clause" | "template clause" | "block clause"): string {
+    const word = this.#words[this.#word++];
+    if (word?.kind === "string") return word.value;
+    return this.fail(`unexpected ${shown(word)} in ${context}`);
+  }
+
+  /** Reads the tree up to its end, and keeps it: it has variables and loops of its own. */
+  #define(name: string, context = "define clause"): void {
+    if (context === "define clause") this.#finish(context);
+    const [variables, loops] = [this.#variables, this.#loops];
+    this.#variables = ["$"];
+    this.#loops = 0;
+    const { nodes, end } = this.list(1);
+    this.#variables = variables;
+    this.#loops = loops;
+    if (end !== "end") this.fail(`unexpected {{${end}}} in ${context}`);
+    const known = this.named.get(name);
+    if (known && !isEmpty(known)) {
+      if (isEmpty(nodes)) return;
+      this.fail(`template: multiple definition of template ${JSON.stringify(name)}`);
+    }
+    this.named.set(name, nodes);
+  }
+
+  /** `{{template "x" .}}`; a block is that and the definition in one. */
+  #template(kind: "template" | "block"): Node {
+    const context = `${kind} clause` as const;
+    const at = this.#words[this.#word]?.at ?? 0;
+    const name = this.#name(context);
+    const rest = this.#words[this.#word];
+    const pipeline = rest || kind === "block" ? this.#pipeline(context, true) : undefined;
+    const last = this.#words.at(-1);
+    const argument = rest && last ? ` ${this.#source.slice(rest.at, last.at + last.text.length)}` : "";
+    if (kind === "block") this.#define(name, context);
+    return {
+      kind: "template",
+      name,
+      pipeline,
+      at,
+      text: `{{template ${JSON.stringify(name)}${argument}}}`,
+    };
+  }
+
   #finish(context: string): void {
     const word = this.#words[this.#word];
-    if (word) this.fail(`unexpected <${word.text}> in ${context}`);
+    if (word) this.fail(`unexpected ${shown(word)} in ${context}`);
   }
 
   #pipeline(context: string, control: boolean): Pipeline {
     const { variables, assign } = this.#declaration(context === "range");
     const commands = this.#commands(context, false);
     const word = this.#words[this.#word];
-    if (word) this.fail(`unexpected ${JSON.stringify(word.text)} in ${control ? context : "command"}`);
+    if (word) this.fail(`unexpected ${shown(word)} in ${control ? context : "command"}`);
     if (!assign) this.#variables.push(...variables);
     return { variables, assign, commands };
   }
@@ -223,7 +303,7 @@ class Parser {
           of = { variables: [], assign: false, commands: this.#commands("parenthesized pipeline", true) };
           this.#word++;
           text = "";
-        } else this.fail(`unexpected ${JSON.stringify(word.text)} in operand`);
+        } else this.fail(`unexpected ${shown(word)} in operand`);
     }
     for (;;) {
       const next = this.#words[this.#word];
@@ -234,6 +314,9 @@ class Parser {
       text += next.text;
       this.#word++;
     }
+    const next = this.#words[this.#word];
+    if (next?.text === "." && next.kind === "operator" && !next.spaced)
+      this.fail(`unexpected ${shown(next)} in operand`);
     return { kind: "chain", of, fields, text, at };
   }
 }
