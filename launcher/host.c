@@ -182,8 +182,8 @@ int op_bpf_device(struct run *run, const struct arg *a) {
 /*
  * A port that leads to the container is the container's: nobody else can bind it, and whoever asks the kernel who has it
  * is told. It listens, since two that only bound it could both have it; what arrives is sent on before it gets here.
- * SO_REUSEADDR is for a port that connections which have ended still occupy. Nothing listens by UDP: there it would let in
- * whoever sets it too.
+ * SO_REUSEADDR is for a port that connections which have ended still occupy. Nothing listens by UDP or SCTP: there it would
+ * let in whoever sets it too.
  */
 int op_hold(struct run *run, const struct arg *a) {
   return hold((int)a[0].n, (int)a[1].n, a[2].b, a[2].len);
@@ -195,11 +195,13 @@ int hold(int type, int protocol, const void *bytes, size_t len) {
   if (len < sizeof address.ss_family || len > sizeof address) return -EBADMSG;
   memcpy(&address, bytes, len);
   closing fd = check(socket(address.ss_family, type | SOCK_CLOEXEC, protocol));
+  /* What this kernel has no sockets of (SCTP) passes through all the same, and no program can have the port. */
+  if (fd == -ESOCKTNOSUPPORT) return 0;
   if (fd < 0) return fd;
-  if (type != SOCK_DGRAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (type == SOCK_STREAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
   int error = check(bind(fd, (struct sockaddr *)&address, (socklen_t)len));
-  if (!error && type != SOCK_DGRAM) error = check(listen(fd, 0));
+  if (!error && type == SOCK_STREAM) error = check(listen(fd, 0));
   return error ? error : check(fcntl(fd, F_DUPFD_CLOEXEC, FD_HELD));
 }
 

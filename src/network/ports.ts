@@ -5,7 +5,7 @@
  */
 
 import { SampanError } from "../common/error.ts";
-import { formatIp } from "../common/ip.ts";
+import { formatIp, parseIp } from "../common/ip.ts";
 import { mapped } from "../common/loops.ts";
 import { readFileSync } from "../kernel/fs.ts";
 import { processOfSocket, procFile } from "../kernel/proc.ts";
@@ -184,18 +184,31 @@ interface Listener {
 
 const TCP_LISTEN = "0A";
 
+/** Nothing, where the kernel has no such protocol. */
+function listed(file: string): string {
+  try {
+    return readFileSync(`/proc/net/${file}`, "latin1");
+  } catch {
+    return "";
+  }
+}
+
 /** Sockets of this network namespace that wait for whoever comes (proc_pid_net(5)). */
 function listeners(protocol: Protocol): Listener[] {
-  if (protocol === "sctp") return [];
   const found: Listener[] = [];
-  for (const file of [protocol, `${protocol}6`]) {
-    let text: string;
-    try {
-      text = readFileSync(`/proc/net/${file}`, "latin1");
-    } catch {
-      continue;
+  if (protocol === "sctp") {
+    // Behind two addresses of the kernel's: three numbers, the bucket, port, user and inode, then all addresses of the socket.
+    for (const line of listed("sctp/eps").split("\n")) {
+      const [, , , , , port, , inode = "", ...addresses] = line.trim().split(/\s+/);
+      for (const text of addresses) {
+        const address = parseIp(text);
+        if (address) found.push({ address: formatIp(address), port: Number(port), inode });
+      }
     }
-    for (const line of text.split("\n")) {
+    return found;
+  }
+  for (const file of [protocol, `${protocol}6`])
+    for (const line of listed(file).split("\n")) {
       const words = line.trim().split(/\s+/);
       const [, local, , state] = words;
       if (!local?.includes(":") || (protocol === "tcp" && state !== TCP_LISTEN)) continue;
@@ -206,7 +219,6 @@ function listeners(protocol: Protocol): Listener[] {
         inode: words[9] ?? "",
       });
     }
-  }
   return found;
 }
 

@@ -284,16 +284,7 @@ export function holdOf(
 
 function holdStep(published: PublishedPort): Step | undefined {
   const hold = holdOf(published);
-  return (
-    hold && {
-      call: "hold",
-      column: "outside",
-      why: "--publish",
-      ...hold,
-      // Few kernels have SCTP for the host; what passes through needs none.
-      ...(published.protocol === "sctp" ? { optional: true } : {}),
-    }
-  );
+  return hold && { call: "hold", column: "outside", why: "--publish", ...hold };
 }
 
 /** Elements of published ports by the map that holds them. What has no way through the kernel (::1) has none. */

@@ -6,6 +6,7 @@ import { TRACES } from "../v2/checks.ts";
 import { LINKS } from "./links.ts";
 import { IPVLAN } from "./networks.ts";
 import { compiledPolicy } from "./policy.ts";
+import { SCTP } from "./sctp.ts";
 import { SELINUX } from "./selinux.ts";
 import { addServers, VOLUME_MODULES, VOLUMES } from "./volumes.ts";
 
@@ -24,9 +25,12 @@ const NETWORK_MODULES = [
 
 export const MODULES: Guest = {
   architecture: HERE,
-  checks: [...IPVLAN, ...LINKS, ...VOLUMES, ...TRACES],
-  modules: [...NETWORK_MODULES, "nft_masq", "nft_fib_inet", ...VOLUME_MODULES],
-  add: addServers,
+  checks: [...IPVLAN, ...LINKS, ...SCTP, ...VOLUMES, ...TRACES],
+  modules: [...NETWORK_MODULES, "nft_masq", "nft_fib_inet", "sctp", ...VOLUME_MODULES],
+  add(root) {
+    addServers(root);
+    root.file("bin/sctp", compiled(HERE, `${import.meta.dir}/sctp.c`), 0o755);
+  },
   timeout: 600_000,
 };
 
