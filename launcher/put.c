@@ -254,7 +254,11 @@ static void data(const struct record *r) {
   put_.written = at;
 }
 
+/* Said once, by who has opened the root: whoever packs cannot say it again. */
 static void begin(const struct record *r, const char *base) {
+  static bool begun;
+  if (begun) nonsense();
+  begun = true;
   put_.flags = r->mode;
   put_.uid = r->uid;
   put_.gid = r->gid;

@@ -487,13 +487,13 @@ export class Containers {
   /** `cp` from a path of this machine to one of the container. */
   async copyFromHost(reference: string, from: string, to: string, options?: CopyOptions): Promise<void> {
     const { copyFromHost, filesOf } = await import("./copy-host.ts");
-    await copyFromHost(filesOf(this, reference), from, to, options);
+    await copyFromHost(filesOf(this.#context, reference), from, to, options);
   }
 
   /** `cp` from a path of the container to one of this machine. */
   async copyToHost(reference: string, from: string, to: string, options?: CopyOptions): Promise<void> {
     const { copyToHost, filesOf } = await import("./copy-host.ts");
-    await copyToHost(filesOf(this, reference), from, to, options);
+    await copyToHost(filesOf(this.#context, reference), from, to, options);
   }
 
   /** The plan of its last start and what came of each step; undefined: it has not been started. */

@@ -6,31 +6,35 @@ import { existsSync, lstatSync, readlinkSync, realpathSync, type Stats, statSync
 import { SampanError } from "../common/error.ts";
 import { cleanPath } from "../common/paths.ts";
 import { type PathStat, trees } from "../image/index.ts";
-import type { Containers } from "./containers.ts";
-import type { Packed, PutOptions } from "./copy.ts";
+import type { Context } from "./context.ts";
+import { type PutOptions, pathStat, putIn, type Taken, takeOut } from "./copy.ts";
+import type { StoredContainer } from "./rows.ts";
 
 export interface CopyOptions {
   /** A link that is the source itself stands for what it points to. */
   readonly followLinks?: boolean;
   /** Owners are kept. Otherwise what is made belongs to root in a container, to the caller on this machine. */
   readonly archive?: boolean;
-  /** Told the bytes that have passed, archive headers and all. */
+  /** Told the bytes that have passed; in the end, and into a container all the time, those of an archive with all its headers. */
   readonly onBytes?: (total: number) => void;
 }
 
 /** A container, as far as copying needs it. */
-export interface Files {
+interface Files {
   pathStat(path: string): Promise<PathStat>;
-  copyOut(path: string): Promise<Packed>;
-  copyIn(folder: string, archive: Iterable<Uint8Array>, options: PutOptions): Promise<void>;
+  takeOut(path: string): Promise<Taken>;
+  putIn(folder: string, records: Iterable<Uint8Array>, options: PutOptions): Promise<void>;
 }
 
-/** Those of one container. */
-export const filesOf = (containers: Containers, reference: string): Files => ({
-  pathStat: (path) => containers.pathStat(reference, path),
-  copyOut: (path) => containers.copyOut(reference, path),
-  copyIn: (folder, archive, options) => containers.copyIn(reference, folder, archive, options),
-});
+/** Those of one container; that there is one is looked up when it is reached for. */
+export const filesOf = (context: Context, reference: string): Files => {
+  const container = (): StoredContainer => context.rows.find(reference);
+  return {
+    pathStat: (path) => pathStat(context, container(), path),
+    takeOut: (path) => takeOut(context, container(), path),
+    putIn: (folder, records, options) => putIn(context, container(), folder, records, options),
+  };
+};
 
 /** Where something is to go: a folder that is there, and the name that it gets in it. */
 interface Target {
@@ -80,18 +84,7 @@ export async function copyFromHost(
     { name: baseName(path), isDir: from.isDir },
     await containerTarget(files, target),
   );
-  await files.copyIn(folder, counted(packPath(from.path, name), onBytes), {
-    owner: archive ? "archive" : "root",
-  });
-}
-
-function* counted(pieces: Iterable<Uint8Array>, onBytes: CopyOptions["onBytes"]): Generator<Uint8Array> {
-  let total = 0;
-  for (const piece of pieces) {
-    yield piece;
-    total += piece.length;
-    onBytes?.(total);
-  }
+  await files.putIn(folder, packPath(from.path, name, onBytes), { owner: archive ? "archive" : "root" });
 }
 
 /** Where an archive for this path would go; a link at its end leads on, inside the container. */
@@ -152,29 +145,15 @@ export async function copyToHost(
     const stat = await orMissing(files.pathStat(source));
     if (stat && (stat.mode & S_IFMT) === S_IFLNK) path = stat.linkTarget;
   }
-  const { stat, archive, close } = await files.copyOut(path);
+  const { stat, records, close } = await files.takeOut(path);
   try {
     const name = baseName(absolute(source));
     const goes = place({ name, isDir: (stat.mode & S_IFMT) === S_IFDIR }, hostTarget(to));
     const caller = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
-    await putInto(
-      { ...goes, from: baseName(absolute(path)), owner: keepOwners ? "archive" : caller },
-      countedStream(archive, onBytes),
-    );
+    const owner = keepOwners ? "archive" : caller;
+    await putInto({ folder: goes.folder, owner }, records(goes.name, onBytes));
   } finally {
     close();
-  }
-}
-
-async function* countedStream(
-  pieces: AsyncIterable<Uint8Array>,
-  onBytes: CopyOptions["onBytes"],
-): AsyncGenerator<Uint8Array> {
-  let total = 0;
-  for await (const piece of pieces) {
-    yield piece;
-    total += piece.length;
-    onBytes?.(total);
   }
 }
 

@@ -91,15 +91,58 @@ const found = ({ stat }: Answered): PathStat => {
 /** What stands at a path, with all that is in it. */
 export async function copyOut(context: Context, container: StoredContainer, path: string): Promise<Packed> {
   const begun = await begin(context, container, path, (root) => ({ do: "pack", root, path }));
-  const { reached, process, answers, first } = begun;
+  const { process, answers, first } = begun;
   const { archiveOf } = await trees();
+  const close = closer(begun);
   note(context, container, "archive-path");
-  const close = (): void => {
+  return { stat: found(first), archive: closing(archiveOf(process, answers), close), close };
+}
+
+/** The same as records, for a folder of this machine. */
+export interface Taken {
+  readonly stat: PathStat;
+  /** `name`: what the first of them is called. `onBytes` hears what has passed, and in the end how large an archive it were. */
+  readonly records: (name: string, onBytes?: (total: number) => void) => AsyncIterable<Uint8Array>;
+  /** As in Packed. */
+  readonly close: () => void;
+}
+
+export async function takeOut(context: Context, container: StoredContainer, path: string): Promise<Taken> {
+  const begun = await begin(context, container, path, (root) => ({ do: "take", root, path }));
+  const close = closer(begun);
+  note(context, container, "archive-path");
+  return {
+    stat: found(begun.first),
+    records: (name, onBytes) => closing(taken(begun, name, onBytes), close),
+    close,
+  };
+}
+
+async function* taken(
+  { process, answers }: Begun,
+  name: string,
+  onBytes: ((total: number) => void) | undefined,
+): AsyncGenerator<Uint8Array> {
+  const { archiveOf } = await trees();
+  await process.write(Buffer.from(JSON.stringify(name)));
+  await process.end();
+  const pieces = archiveOf(process, answers);
+  let total = 0;
+  let next = await pieces.next();
+  for (; !next.done; next = await pieces.next()) {
+    yield next.value;
+    total += next.value.length;
+    onBytes?.(total);
+  }
+  onBytes?.(next.value.archived ?? total);
+}
+
+const closer =
+  ({ process, reached }: Begun) =>
+  (): void => {
     process.kill();
     reached.close();
   };
-  return { stat: found(first), archive: closing(archiveOf(process, answers), close), close };
-}
 
 async function* closing(archive: AsyncIterable<Uint8Array>, close: () => void): AsyncGenerator<Uint8Array> {
   try {
@@ -110,18 +153,35 @@ async function* closing(archive: AsyncIterable<Uint8Array>, close: () => void): 
 }
 
 /** Puts what is in an archive, compressed or not, into a folder of the container. */
-export async function copyIn(
+export const copyIn = (
   context: Context,
   container: StoredContainer,
   folder: string,
   archive: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   options: PutOptions,
+): Promise<void> => put(context, container, folder, archive, { ...options, records: false });
+
+/** Makes what records say, those of packPath. */
+export const putIn = (
+  context: Context,
+  container: StoredContainer,
+  folder: string,
+  records: Iterable<Uint8Array>,
+  options: PutOptions,
+): Promise<void> => put(context, container, folder, records, { ...options, records: true });
+
+async function put(
+  context: Context,
+  container: StoredContainer,
+  folder: string,
+  content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  { owner, records }: PutOptions & { readonly records: boolean },
 ): Promise<void> {
-  const owner = options.owner === "root" ? { uid: 0, gid: 0 } : options.owner;
-  const job = (root: TreeRoot): TreeJob => ({ do: "put", root, path: folder, owner });
+  const owned = owner === "root" ? { uid: 0, gid: 0 } : owner;
+  const job = (root: TreeRoot): TreeJob => ({ do: "put", root, path: folder, owner: owned, records });
   const { reached, process, answers } = await begin(context, container, folder, job);
   try {
-    await (await trees()).feed(process, answers, archive);
+    await (await trees()).feed(process, answers, content);
     note(context, container, "extract-to-dir");
   } catch (error) {
     throw readOnly(error, container, folder);

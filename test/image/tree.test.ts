@@ -4,22 +4,26 @@ import {
   closeSync,
   existsSync,
   ftruncateSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { lsetxattr } from "../../src/image/sys.ts";
-import { readTar } from "../../src/image/tar/reader.ts";
+import { fgetxattr, lsetxattr, lstatat } from "../../src/image/sys.ts";
+import { readTar, TarReader } from "../../src/image/tar/reader.ts";
 import { entryOf, type TarWriter, tarBytes } from "../../src/image/tar/writer.ts";
+import { isDir, openPath, Plain } from "../../src/image/tree/folder.ts";
 import {
   type Answered,
   type Answers,
@@ -29,6 +33,10 @@ import {
   putInto,
   type TreeStreams,
 } from "../../src/image/tree/index.ts";
+import { Making } from "../../src/image/tree/making.ts";
+import { packed as archiveOf } from "../../src/image/tree/pack.ts";
+import { TreeFolder } from "../../src/image/tree/put.ts";
+import { launcherPath } from "../../src/launch/index.ts";
 import { ROOT, WITHOUT_ROOT } from "./merged.ts";
 import { failure, pieces } from "./place.ts";
 
@@ -45,13 +53,52 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 const OWNER = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-const put = (
-  build: (tar: TarWriter) => void,
-  rename: { from: string; name: string } = { from: "", name: "" },
-) => putInto({ folder, ...rename, owner: OWNER }, pieces(tarBytes(build), 700));
+/** Puts an archive into the folder. */
+async function putArchive(archive: Uint8Array): Promise<void> {
+  const fd = openPath(folder);
+  const making = new Making({
+    launcher: launcherPath(),
+    root: fd,
+    at: "",
+    shown: folder,
+    links: "refused",
+    owner: OWNER,
+  });
+  closeSync(fd);
+  const sink = new TreeFolder(making);
+  const reader = new TarReader(sink);
+  try {
+    for await (const piece of pieces(archive, 700)) reader.push(piece);
+    reader.finish();
+    sink.finish();
+    await making.finish();
+  } catch (error) {
+    throw await making.reason(error);
+  }
+}
+const put = (build: (tar: TarWriter) => void) => putArchive(tarBytes(build));
 const refusal = async (build: (tar: TarWriter) => void): Promise<string> =>
   (await failure(put(build))).message;
-const packed = (path: string, name: string) => readTar(Buffer.concat([...packPath(path, name)]));
+/** A folder, or a file in the working tree, as an archive that was read again. */
+function packed(path: string, name: string) {
+  const dir = openPath(path.slice(0, path.lastIndexOf("/")));
+  const base = path.slice(path.lastIndexOf("/") + 1);
+  const status = lstatat(dir, base);
+  if (!status) throw new Error(`${path} is not there`);
+  const all = archiveOf({}, (packer) =>
+    isDir(status) ? packer.folder(new Plain(openPath(path)), name) : packer.file({ dir, status }, base, name),
+  );
+  const members = readTar(Buffer.concat([...all]));
+  closeSync(dir);
+  return members;
+}
+/** From a path of this machine into a folder of it, as `cp` goes about it. */
+async function copied(path: string, name: string, to: string): Promise<void> {
+  await putInto({ folder: to, owner: OWNER }, pieceByPiece(packPath(path, name)));
+}
+async function* pieceByPiece(records: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* records;
+}
 
 describe("an archive that is put into a folder", () => {
   test("goes nowhere else, whatever it names", async () => {
@@ -103,17 +150,14 @@ describe("an archive that is put into a folder", () => {
     );
   });
 
-  test("modes are the archive's, whatever the umask is, and its first name can be another", async () => {
+  test("modes are the archive's, whatever the umask is", async () => {
     const before = process.umask(0o077);
     try {
-      await put(
-        (tar) => {
-          tar.entry(entryOf({ name: "old", type: "dir", mode: 0o775 }));
-          tar.file("old/old", "x", { mode: 0o666 });
-          tar.entry(entryOf({ name: "old/link", type: "link", link: "old/old" }));
-        },
-        { from: "old", name: "new" },
-      );
+      await put((tar) => {
+        tar.entry(entryOf({ name: "new", type: "dir", mode: 0o775 }));
+        tar.file("new/old", "x", { mode: 0o666 });
+        tar.entry(entryOf({ name: "new/link", type: "link", link: "new/old" }));
+      });
     } finally {
       process.umask(before);
     }
@@ -123,10 +167,9 @@ describe("an archive that is put into a folder", () => {
   });
 
   test("a name that is too long, and an archive that ends too early, are said", async () => {
-    expect(await refusal((tar) => tar.file("n".repeat(300), "x"))).toMatch(/^open n+: file name too long$/);
+    expect(await refusal((tar) => tar.file("n".repeat(300), "x"))).toMatch(/^open n+: ENAMETOOLONG$/);
     const whole = tarBytes((tar) => tar.file("f", "x".repeat(5000)));
-    const cut = putInto({ folder, from: "", name: "", owner: OWNER }, pieces(whole.subarray(0, 3000)));
-    expect((await failure(cut)).message).toBe(
+    expect((await failure(putArchive(whole.subarray(0, 3000)))).message).toBe(
       'the archive is truncated: it ends after 3000 bytes, in the middle of "f"',
     );
   });
@@ -170,13 +213,54 @@ describe("a tree that is packed", () => {
     writeFileSync(`${folder}/${"n".repeat(255)}`, "long");
     const target = `${root}/target`;
     mkdirSync(target);
-    const archive = Buffer.concat([...packPath(folder, "t")]);
-    await putInto({ folder: target, from: "t", name: "t", owner: OWNER }, pieces(archive, 999));
+    await copied(folder, "t", target);
     expect(
       readdirSync(`${target}/t`, { encoding: "buffer" })
         .map((name) => name.length)
         .sort(),
     ).toEqual([255, 3]);
+  });
+
+  test("all that a file can be comes back under another name, as large as it was", async () => {
+    const target = `${root}/target`;
+    mkdirSync(target);
+    // Around the size of a piece, and of what is left of one.
+    const sizes = [0, 1, 7, 8, 9, 65_535, 131_023, 131_032, 131_033, 131_072, 262_145, 1_048_577];
+    const content = (size: number): Buffer => Buffer.alloc(size, `${size} and so on, `);
+    mkdirSync(`${folder}/d`, { mode: 0o700 });
+    for (const size of sizes) writeFileSync(`${folder}/d/${size}`, content(size), { mode: 0o604 });
+    linkSync(`${folder}/d/7`, `${folder}/again`);
+    symlinkSync("d/../../elsewhere", `${folder}/to`);
+    Bun.spawnSync(["mkfifo", "-m", "640", `${folder}/fifo`]);
+    const holes = openSync(`${folder}/holes`, "w");
+    writeSync(holes, "written", 3_000_000);
+    ftruncateSync(holes, 5_000_001);
+    closeSync(holes);
+    if (ROOT) lsetxattr(`${folder}/d/9`, "trusted.note", Buffer.from("note"));
+    for (const path of [`${folder}/d/8`, `${folder}/d`]) utimesSync(path, -5, -5);
+    let archived = 0;
+    const records = pieceByPiece(packPath(folder, "other", (total) => (archived = total)));
+    await putInto({ folder: target, owner: OWNER }, records);
+    expect(readdirSync(target)).toEqual(["other"]);
+    const other = `${target}/other`;
+    for (const size of sizes) {
+      const copy = readFileSync(`${other}/d/${size}`);
+      expect([size, copy.length, Buffer.compare(copy, content(size))]).toEqual([size, size, 0]);
+    }
+    for (const name of ["d", "d/8", "d/9", "fifo", "holes", "again"]) {
+      const { mode, mtimeMs, nlink, size } = statSync(`${folder}/${name}`);
+      expect([name, statSync(`${other}/${name}`)]).toMatchObject([name, { mode, mtimeMs, nlink }]);
+      if (name === "holes") expect(statSync(`${other}/holes`)).toMatchObject({ size });
+    }
+    expect(statSync(`${other}/holes`).blocks).toBeLessThan(1000);
+    expect(readFileSync(`${other}/holes`).toString("latin1", 2_999_999, 3_000_008)).toBe("\0written\0");
+    expect(readlinkSync(`${other}/to`)).toBe("d/../../elsewhere");
+    const noted = openSync(`${other}/d/9`, "r");
+    if (ROOT) expect(Buffer.from(fgetxattr(noted, "trusted.note") ?? []).toString()).toBe("note");
+    closeSync(noted);
+    const members = sizes.reduce((sum, size) => sum + 512 + 512 * Math.ceil(size / 512), 0);
+    // Two folders, a link, a symlink, a fifo, the file with holes, and the end.
+    expect(archived).toBe(members + 5 * 512 + 512 + 512 * Math.ceil(5_000_001 / 512) + 1024);
   });
 
   test("a file that becomes shorter meanwhile is an error, not zeros", () => {

@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { entryOf } from "../../src/image/tar/writer.ts";
+import { Making } from "../../src/image/tree/making.ts";
 import { TreeFolder } from "../../src/image/tree/put.ts";
 import { generator, mutate } from "./mutate.ts";
 
@@ -52,7 +53,8 @@ async function recorded(): Promise<Uint8Array> {
   chmodSync(recorder, 0o700);
   const fd = openSync(dir, "r");
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-  const folder = new TreeFolder({ launcher: recorder, root: fd, at: "", shown: "", links: "refused", owner });
+  const making = new Making({ launcher: recorder, root: fd, at: "", shown: "", links: "refused", owner });
+  const folder = new TreeFolder(making);
   closeSync(fd);
   const put = (fields: Parameters<typeof entryOf>[0], content = ""): void => {
     folder.entry(entryOf({ size: content.length, ...fields }));
@@ -66,7 +68,8 @@ async function recorded(): Promise<Uint8Array> {
   put({ name: "d/again", type: "link", link: "d/file" });
   put({ name: "to", type: "symlink", link: "d/../elsewhere" });
   put({ name: "deep/er/fifo", type: "fifo", mode: 0o600 });
-  const error = await folder.finish().then(
+  folder.finish();
+  const error = await making.finish().then(
     () => "",
     (reason: Error) => reason.message,
   );
@@ -172,6 +175,8 @@ test("records that do not fit together end it at once", async () => {
     record(LINK ?? 0, "f\0", 0),
     record(PARENT ?? 0, ""),
     record(11, "f\0"),
+    // Where things go and how is said once.
+    record(START ?? 0, "\0", 1, { mode: 3 }),
     record(0xffffffff, "f\0"),
     record(FILE ?? 0, "f\0", 2, { length: 0xffffffff }),
     Buffer.concat([file, record(XATTR ?? 0, "user.x\0y", 7), record(DATA ?? 0, "late")]),

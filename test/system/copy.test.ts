@@ -3,9 +3,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -222,8 +224,12 @@ describe.skipIf(NO_BUSYBOX !== undefined)("cp", () => {
     expect(loud.stderr).toStartWith("sampan: No such container: nope");
     await box.ok("create", "--name", "loud", "app");
     writeFileSync(`${here}/f`, "x".repeat(1000));
-    expect((await box.cli("cp", "-q=false", `${here}/f`, "loud:/f")).stderr).toMatch(
-      /^Successfully copied \d\.\d+kB to loud:\/f\n$/,
+    // As large as the archive that docker would have sent.
+    expect((await box.cli("cp", "-q=false", `${here}/f`, "loud:/f")).stderr).toBe(
+      "Successfully copied 2.56kB to loud:/f\n",
+    );
+    expect((await box.cli("cp", "-q=false", "loud:/f", `${here}/back`)).stderr).toBe(
+      `Successfully copied 2.56kB to ${here}/back\n`,
     );
   });
 
@@ -471,6 +477,64 @@ describe.skipIf(NO_BUSYBOX !== undefined)("cp", () => {
     const owner = (path: string) => `${statSync(path).uid}:${statSync(path).gid}`;
     expect([owner(`${here}/plain`), owner(`${here}/kept`)]).toEqual(["0:0", "77:78"]);
     await box.ok("rm", "-f", "owners");
+  });
+
+  test("without root: into a container that runs and one that does not, and out of both", async () => {
+    const uid = 12_345;
+    const place = mkdtempSync("/tmp/sampan-copy-");
+    try {
+      chmodSync(place, 0o755);
+      mkdirSync(`${place}/home`);
+      chownSync(`${place}/home`, uid, uid);
+      // The user may not come as far as the checkout.
+      for (const file of ["sampan", "sampan-launcher"])
+        copyFileSync(new URL(`../../dist/${file}`, import.meta.url).pathname, `${place}/${file}`);
+      for (const file of ["sampan", "sampan-launcher"]) chmodSync(`${place}/${file}`, 0o755);
+      copyFileSync(`${box.root}/app_latest.tar`, `${place}/image.tar`);
+      writeFileSync(
+        `${place}/passwd`,
+        `${readFileSync("/etc/passwd", "utf8")}tester:x:${uid}:${uid}::/tmp:/bin/sh\n`,
+      );
+      writeFileSync(
+        `${place}/script`,
+        `set -e
+        cd ${place}/home
+        sampan load -q -i ${place}/image.tar
+        mkdir in && echo content > in/a && ln in/a in/b && ln -s a in/l && head -c 300001 /dev/urandom > in/large
+        sampan create --network none --name c app sleep 1000
+        sampan cp in c:/stopped && sampan cp c:/stopped out1 && diff -r in out1
+        sampan start c
+        sampan cp in c:/runs && sampan cp c:/runs out2 && diff -r in out2
+        sampan exec c stat -c '%u %h' /stopped/b /runs/b
+        stat -c '%u %h' out1/b out2/b
+        sampan cp c:/runs - | tar t
+        sampan rm -f c`,
+      );
+      const child = Bun.spawn(
+        [
+          "unshare",
+          "--mount",
+          "--net",
+          "sh",
+          "-c",
+          `mount --bind ${place}/passwd /etc/passwd && exec setpriv --reuid ${uid} --regid ${uid} --clear-groups sh ${place}/script`,
+        ],
+        {
+          stdout: "pipe",
+          stderr: "pipe",
+          env: { PATH: `${place}:/usr/bin:/bin`, HOME: `${place}/home`, SAMPAN_ROOT: `${place}/home/root` },
+        },
+      );
+      const [stdout, stderr] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+      ]);
+      expect(stderr).toBe("");
+      const seen = ["0 2", "0 2", "12345 2", "12345 2", "runs/", "runs/a", "runs/b", "runs/l", "runs/large"];
+      expect(stdout.split("\n").slice(3, -2)).toEqual(seen);
+    } finally {
+      rmSync(place, { recursive: true, force: true });
+    }
   });
 
   test("a container that is started meanwhile waits for the copy, and is whole", async () => {

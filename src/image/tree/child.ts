@@ -16,12 +16,15 @@ import { TarReader } from "../tar/reader.ts";
 import { busy } from "../unpack/start.ts";
 import { type Change, changesOf, type Upper } from "./changes.ts";
 import { isDir, isFile, openPath, Plain } from "./folder.ts";
+import { Archive, type Form } from "./form.ts";
 import type { TreeAnswer, TreeJob, TreeRoot } from "./job.ts";
+import { Making } from "./making.ts";
 import { isKernels, packed } from "./pack.ts";
 import { packHost } from "./pack-host.ts";
-import { absolute, baseName, describe, find, folderIn, statPath } from "./place.ts";
+import { absolute, baseName, describe, find, folderIn, type PathStat, statPath } from "./place.ts";
 import { TreeFolder } from "./put.ts";
 import { REASONS } from "./reasons.ts";
+import { Records } from "./records.ts";
 
 const PIPE = 1 << 20;
 
@@ -44,9 +47,10 @@ async function work(job: TreeJob, launcher: string): Promise<TreeAnswer> {
   const root = openRoot(job.root);
   const path = absolute(job.path);
   // Outside the launcher has a name.
-  const folder = job.do === "put" ? folderFor(job, launcher, root, path) : undefined;
+  const making = job.do === "put" ? makingFor(job, launcher, root, path) : undefined;
   enter(root, job.root);
-  if (folder) return put(root, path, folder);
+  if (job.do === "put" && making) return put(root, path, making, job);
+  if (job.do === "take") return take(root, path);
   return job.do === "pack" ? pack(root, path, job.as) : { ok: true, stat: statPath(root, path) };
 }
 
@@ -100,21 +104,43 @@ function archive(pieces: Iterable<Uint8Array>): TreeAnswer {
 }
 
 function pack(root: number, path: string, name = baseName(path)): TreeAnswer {
+  const found = findToPack(root, path);
+  send(2, `${JSON.stringify({ ok: true, stat: found.stat })}\n`);
+  return archive(found.packed(new Archive({ reuse: true }), name));
+}
+
+function take(root: number, path: string): TreeAnswer {
+  const found = findToPack(root, path);
+  send(2, `${JSON.stringify({ ok: true, stat: found.stat })}\n`);
+  const name = readFileSync(0, "utf8");
+  // Who asked does not want it.
+  if (name === "") return { ok: true };
+  const form = new Records();
+  archive(found.packed(form, JSON.parse(name) as string));
+  return { ok: true, archived: form.archived };
+}
+
+/** What stands at the path, and how it is packed. */
+function findToPack(
+  root: number,
+  path: string,
+): { stat: PathStat; packed: (form: Form, name: string) => Iterable<Uint8Array> } {
   const { dir, base, status } = find(root, path);
   const stat = describe(root, path, status);
   if (isDir(status)) {
     const folder = new Plain(sys.openat(dir, base, O.rdonly | O.directory | O.nofollow));
     if (isKernels(folder.fd)) throw notAFile(path);
-    send(2, `${JSON.stringify({ ok: true, stat })}\n`);
-    return archive(packed({ reuse: true }, (packer) => packer.folder(folder, name)));
+    return { stat, packed: (form, name) => packed({ form }, (packer) => packer.folder(folder, name)) };
   }
   if (isFile(status)) {
     const fd = sys.openat(dir, base, O.path | O.nofollow);
     if (isKernels(fd)) throw notAFile(path);
     sys.close(fd);
   }
-  send(2, `${JSON.stringify({ ok: true, stat })}\n`);
-  return archive(packed({ reuse: true }, (packer) => packer.file({ dir, status }, base, name)));
+  return {
+    stat,
+    packed: (form, name) => packed({ form }, (packer) => packer.file({ dir, status }, base, name)),
+  };
 }
 
 const notAFile = (path: string): SampanError =>
@@ -122,14 +148,19 @@ const notAFile = (path: string): SampanError =>
     hint: `Read it in the container: sampan exec CONTAINER cat ${path}`,
   });
 
-const folderFor = (
-  { owner, whole = false }: TreeJob & { do: "put" },
+const makingFor = (
+  { owner }: TreeJob & { do: "put" },
   launcher: string,
   root: number,
   path: string,
-): TreeFolder => new TreeFolder({ launcher, root, at: path, shown: path, links: "inside", owner, whole });
+): Making => new Making({ launcher, root, at: path, shown: path, links: "inside", owner });
 
-async function put(root: number, path: string, folder: TreeFolder): Promise<TreeAnswer> {
+async function put(
+  root: number,
+  path: string,
+  making: Making,
+  { records = false, whole = false }: TreeJob & { do: "put" },
+): Promise<TreeAnswer> {
   try {
     sys.close(folderIn(root, path));
   } catch (error) {
@@ -138,18 +169,25 @@ async function put(root: number, path: string, folder: TreeFolder): Promise<Tree
   }
   send(2, `${JSON.stringify({ ok: true })}\n`);
   try {
-    const reader = new TarReader(folder);
-    const memory = { reused: false };
-    const input = pieces(0, undefined, memory);
-    const archive = await openCompressed(input, { free: Number.POSITIVE_INFINITY });
-    memory.reused = archive.compression === "none";
-    for await (const piece of archive.pieces) reader.push(piece);
-    reader.finish();
-    await folder.finish();
+    if (records) for (const piece of pieces(0, undefined, { reused: true })) making.write(piece);
+    else await read(new TreeFolder(making, { whole }));
+    await making.finish();
   } catch (error) {
-    throw await folder.reason(error);
+    throw await making.reason(error);
   }
   return { ok: true };
+}
+
+/** The archive on fd 0, compressed or not. */
+async function read(folder: TreeFolder): Promise<void> {
+  const reader = new TarReader(folder);
+  const memory = { reused: false };
+  const input = pieces(0, undefined, memory);
+  const archive = await openCompressed(input, { free: Number.POSITIVE_INFINITY });
+  memory.reused = archive.compression === "none";
+  for await (const piece of archive.pieces) reader.push(piece);
+  reader.finish();
+  folder.finish();
 }
 
 /** All of it, however slow the reader is. One that has gone wants no more. */

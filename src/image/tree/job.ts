@@ -2,6 +2,7 @@
 import type { ErrorCode, Kernel } from "../../common/error.ts";
 import type { Upper } from "./changes.ts";
 import type { PathStat } from "./place.ts";
+import type { Owner } from "./records.ts";
 
 /** The root beneath which a path is looked up: a folder of the host, or what a process has for its root. */
 export type TreeRoot =
@@ -19,18 +20,29 @@ export type TreeJob =
   | { readonly do: "stat"; readonly root: TreeRoot; readonly path: string }
   /** What is at a path as an archive whose first name is the path's last, or `as`. It answers twice: what it found, and at the end. */
   | { readonly do: "pack"; readonly root: TreeRoot; readonly path: string; readonly as?: string }
-  /** An archive, on the input, into a folder that is there. It answers twice: when the folder was found, and at the end. */
+  /** The same as records; when it has answered the first time it is told the first name, on its input. */
+  | { readonly do: "take"; readonly root: TreeRoot; readonly path: string }
+  /**
+   * An archive, or `records`, on the input, into a folder that is there. It answers twice: when the folder was found, and at the
+   * end.
+   */
   | {
       readonly do: "put";
       readonly root: TreeRoot;
       readonly path: string;
-      readonly owner: "archive" | { readonly uid: number; readonly gid: number };
+      readonly owner: Owner;
+      readonly records?: boolean;
       /** The folder becomes what the archive says of its own (`./`), owner and mode too. */
       readonly whole?: boolean;
     };
 
 export type TreeAnswer =
-  | { readonly ok: true; readonly stat?: PathStat }
+  | {
+      readonly ok: true;
+      readonly stat?: PathStat;
+      /** Bytes that an archive of what was taken would have. */
+      readonly archived?: number;
+    }
   | {
       readonly ok: false;
       readonly message: string;

@@ -1,19 +1,18 @@
 /**
- * A tree as a tar archive: the same tree gives the same bytes, whoever packs it. Names in order, a folder before what is
- * in it, hard links as links to the first of their names. Headers and small files are put side by side into large pieces,
- * files are read straight into them, so that a file costs its system calls and little else.
+ * A tree as an archive, or as what the launcher puts: the same tree gives the same bytes, whoever packs it. Names in order, a
+ * folder before what is in it, hard links as links to the first of their names. Headers and small files are put side by side
+ * into large pieces, files are read straight into them, so that a file costs its system calls and little else.
  */
 import { SampanError } from "../../common/error.ts";
 import * as sys from "../sys.ts";
 import { S_IF, S_IFMT, type Status, SysError } from "../sys.ts";
-import { BLOCK, type EntryType, padding } from "../tar/entry.ts";
+import type { EntryType } from "../tar/entry.ts";
 import { quote } from "../tar/header.ts";
 import { decodeName } from "../tar/name.ts";
-import { MOST, PlainHeaders } from "../tar/plain.ts";
-import { entryOf, header } from "../tar/writer.ts";
 import { type Folder, type Found, isDir } from "./folder.ts";
+import { type About, Archive, type Form, type Xattrs } from "./form.ts";
 import { UpperFolder } from "./layer.ts";
-import { Pieces } from "./pieces.ts";
+import type { Pieces } from "./pieces.ts";
 
 const TYPES: Readonly<Record<number, EntryType>> = {
   [S_IF.file]: "file",
@@ -44,8 +43,8 @@ export const isKernels = (fd: number): boolean => KERNELS.has(sys.filesystem(fd)
 export interface PackOptions {
   /** Names (without a slash in front) of folders that are shown empty. */
   readonly hidden?: readonly string[];
-  /** A piece is its taker's only until that takes the next one. */
-  readonly reuse?: boolean;
+  /** How it is written down; without it as an archive. */
+  readonly form?: Form;
 }
 
 interface Frame {
@@ -57,7 +56,7 @@ interface Frame {
   at: number;
 }
 
-/** A whole archive of what `put` puts into it. */
+/** All that `put` puts into it. */
 export function* packed(
   options: PackOptions,
   put: (packer: Packer) => Generator<Uint8Array>,
@@ -76,16 +75,30 @@ interface Opened {
   readonly sparse: boolean;
 }
 
+/** The file by which a layer says what it hides. */
+const WHITEOUT: About = {
+  mode: 0o644,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  seconds: 0,
+  nanos: 0,
+  mtime: 0n,
+  major: 0,
+  minor: 0,
+};
+
 export class Packer {
   readonly #hidden: ReadonlySet<string>;
   /** The first name of each file that has several. */
   readonly #links = new Map<string, string>();
+  readonly #form: Form;
   readonly #out: Pieces;
-  readonly #plain = new PlainHeaders();
 
-  constructor({ hidden, reuse = false }: PackOptions) {
+  constructor({ hidden, form = new Archive() }: PackOptions) {
     this.#hidden = new Set(hidden);
-    this.#out = new Pieces(reuse);
+    this.#form = form;
+    this.#out = form.out;
   }
 
   /** A folder under this name, or with "" only what is in it. The folder is closed. */
@@ -146,8 +159,7 @@ export class Packer {
 
   #dir(folder: Folder, name: string, status: Status): void {
     this.#head(name, "dir", status, folder.fd);
-    if (folder instanceof UpperFolder && folder.opaque)
-      this.#out.put(header(entryOf({ name: `${name}/.wh..wh..opq`, type: "file" })));
+    if (folder instanceof UpperFolder && folder.opaque) this.#whiteout(`${name}/.wh..wh..opq`);
   }
 
   /** Anything but a folder: `base` in the open folder where it was found, under this name. */
@@ -162,7 +174,7 @@ export class Packer {
    */
   #member({ dir, status }: Found, base: string, name: string, whiteouts?: string): Opened | undefined {
     if (whiteouts !== undefined && sys.isWhiteout(status)) {
-      this.#out.put(header(entryOf({ name: `${whiteouts}.wh.${base}`, type: "file" })));
+      this.#whiteout(`${whiteouts}.wh.${base}`);
       return undefined;
     }
     const type = TYPES[status.mode & S_IFMT];
@@ -186,15 +198,20 @@ export class Packer {
     return { fd: opened.fd, name, size, sparse: blocks * 512 < size };
   }
 
+  #whiteout(name: string): void {
+    this.#form.member(name, "file", WHITEOUT, "", undefined);
+    this.#form.endFile(0);
+  }
+
   /** Small ones need no generator of their own. */
   #content(opened: Opened): Iterable<Uint8Array> {
-    if (opened.size >= this.#out.free) return this.#large(opened);
+    if (!this.#form.holds(opened.size)) return this.#large(opened);
     try {
       for (let left = opened.size; left > 0; ) left -= this.#read(opened, left);
     } finally {
       sys.close(opened.fd);
     }
-    this.#out.zeros(padding(opened.size));
+    this.#form.endFile(opened.size);
     return NOTHING;
   }
 
@@ -203,61 +220,34 @@ export class Packer {
       for (let left = opened.size; left > 0; ) {
         // What nobody ever wrote need not be read to be zero.
         const hole = opened.sparse ? sys.holeAt(opened.fd, opened.size - left, left) : 0;
-        if (hole > 0) {
-          const part = Math.min(hole, this.#out.free);
-          this.#out.zeros(part);
-          left -= part;
-        } else left -= this.#read(opened, left);
+        left -= hole > 0 ? this.#form.hole(hole) : this.#read(opened, left);
         yield* this.#out.full();
       }
     } finally {
       sys.close(opened.fd);
     }
-    this.#out.zeros(padding(opened.size));
+    this.#form.endFile(opened.size);
   }
 
-  #read({ fd, name }: Opened, left: number): number {
-    const n = sys.readTo(fd, this.#out.address, Math.min(left, this.#out.free));
+  #read({ fd, name, size }: Opened, left: number): number {
+    const form = this.#form;
+    const most = Math.min(left, form.room());
+    const n = sys.readTo(fd, this.#out.address + form.front, most);
     if (n === 0)
       throw new SampanError("conflict", `${quote(name)} became shorter while it was read`, {
         hint: "Something writes to it: try again, or pause the container meanwhile.",
       });
-    this.#out.added(n);
+    form.content(n, size - left);
     return n;
   }
 
   #head(name: string, type: EntryType, status: Status, fd: number, link = ""): void {
-    const xattrs = fd < 0 ? undefined : xattrsOf(fd, name);
-    if (type === "file" && !xattrs && this.#file(name, status)) return;
-    const device = type === "char" || type === "block";
-    this.#out.put(
-      header({
-        name,
-        type,
-        size: type === "file" ? status.size : 0,
-        mode: status.mode & 0o7777,
-        uid: status.uid,
-        gid: status.gid,
-        mtime: status.mtime,
-        link,
-        major: device ? status.major : 0,
-        minor: device ? status.minor : 0,
-        ...(xattrs && { xattrs }),
-      }),
-    );
+    this.#form.member(name, type, status, link, fd < 0 ? undefined : xattrsOf(fd, name));
   }
 
-  /** The headers of a file without attributes, if they are plain. */
-  #file(name: string, { mode, uid, gid, size, seconds, nanos }: Status): boolean {
-    return this.#out.place(MOST, (into, at) =>
-      this.#plain.write(into, at, name, mode & 0o7777, uid, gid, size, seconds, nanos),
-    );
-  }
-
-  /** The archive's end, and what is left of the pieces. */
+  /** The end, and what is left of the pieces. */
   *end(): Generator<Uint8Array> {
-    this.#out.zeros(2 * BLOCK);
-    this.#out.end();
+    this.#form.end();
     yield* this.#out.full();
   }
 }
@@ -283,7 +273,7 @@ const reserved = (name: string): SampanError =>
   );
 
 /** Those that belong to the file: not overlayfs's own, and not the host's labels. */
-function xattrsOf(fd: number, name: string): Map<string, Uint8Array> | undefined {
+function xattrsOf(fd: number, name: string): Xattrs | undefined {
   const keys = sys.flistxattr(fd);
   if (keys.length === 0) return undefined;
   let found: Map<string, Uint8Array> | undefined;

@@ -1,21 +1,25 @@
-/** An archive on its way out: what is put into it lies side by side in large pieces, each of which is handed on when it is full. */
+/** What is packed, on its way out: it lies side by side in large pieces, each of which is handed on when it is full. */
 
 import { addressOf } from "../sys.ts";
 
 const PIECE = 1 << 20;
 
 export class Pieces {
+  readonly #size: number;
   readonly #ready: Uint8Array[] = [];
   /** What was written out and can be filled again: memory that is new has to be cleared by the kernel, page by page. */
-  readonly #spare: Uint8Array[] = [];
+  readonly #spare: Buffer[] = [];
   readonly #reuse: boolean;
-  #buffer: Uint8Array = Buffer.allocUnsafe(PIECE);
-  #address = addressOf(this.#buffer);
+  #buffer: Buffer;
+  #address: number;
   #filled = 0;
 
   /** `reuse`: a piece is its taker's only until that takes the next one. */
-  constructor(reuse: boolean) {
+  constructor(reuse: boolean, size = PIECE) {
+    this.#size = size;
     this.#reuse = reuse;
+    this.#buffer = Buffer.allocUnsafeSlow(size);
+    this.#address = addressOf(this.#buffer);
   }
 
   /** Lets `write` put something of at most `most` bytes into the present piece: it is told where, and gives how many it were. */
@@ -26,6 +30,15 @@ export class Pieces {
     return count > 0;
   }
 
+  /** The present piece's memory, from its beginning, and how much of it is filled. */
+  get buffer(): Buffer {
+    return this.#buffer;
+  }
+
+  get filled(): number {
+    return this.#filled;
+  }
+
   /** Where the next byte goes. */
   get address(): number {
     return this.#address + this.#filled;
@@ -33,7 +46,7 @@ export class Pieces {
 
   /** Bytes until the present piece is full; never 0. */
   get free(): number {
-    return PIECE - this.#filled;
+    return this.#size - this.#filled;
   }
 
   put(bytes: Uint8Array): void {
@@ -61,14 +74,14 @@ export class Pieces {
 
   added(count: number): void {
     this.#filled += count;
-    if (this.#filled === PIECE) this.#next();
+    if (this.#filled === this.#size) this.#next();
   }
 
   /** Those that are full, in order; they are the caller's. */
   *full(): Generator<Uint8Array> {
     for (let piece = this.#ready.shift(); piece; piece = this.#ready.shift()) {
       yield piece;
-      if (this.#reuse && piece.length === PIECE) this.#spare.push(piece);
+      if (this.#reuse) this.#spare.push(Buffer.from(piece.buffer as ArrayBuffer));
     }
   }
 
@@ -76,14 +89,14 @@ export class Pieces {
     return this.#ready.length > 0;
   }
 
-  /** No more will come: the last piece is handed on as it is. */
+  /** The present piece is handed on as it is. */
   end(): void {
     if (this.#filled > 0) this.#next();
   }
 
   #next(): void {
     this.#ready.push(this.#buffer.subarray(0, this.#filled));
-    this.#buffer = this.#spare.pop() ?? Buffer.allocUnsafe(PIECE);
+    this.#buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#size);
     this.#address = addressOf(this.#buffer);
     this.#filled = 0;
   }

@@ -31,7 +31,7 @@ export function treeCommand(job: TreeJob): string[] {
 
 /** Starts it as this process's child. */
 export function spawnTree(job: TreeJob): TreeStreams {
-  const pipe = job.do === "put" ? new ChildPipe() : undefined;
+  const pipe = job.do === "put" || job.do === "take" ? new ChildPipe() : undefined;
   const child = Bun.spawn(treeCommand(job), {
     stdio: [pipe?.input ?? "ignore", "pipe", "pipe"],
     // Nothing of the caller's surroundings can change what becomes of an archive.
@@ -104,16 +104,17 @@ export class Answers {
   }
 }
 
-/** What it packs, all of it: a process that could not go on to the end is an error. */
+/** What it packs, all of it: a process that could not go on to the end is an error. What it answers in the end is returned. */
 export async function* archiveOf(
   streams: TreeStreams,
   answers = new Answers(streams),
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Uint8Array, Answered> {
   let complete = false;
   try {
     yield* streams.output;
-    await answers.next();
+    const answer = await answers.next();
     complete = true;
+    return answer;
   } finally {
     // Nobody wants the rest.
     if (!complete) streams.kill();
