@@ -144,6 +144,30 @@ describe("the responder", () => {
     expect(responders().length).toBe(1);
   });
 
+  test("is back by one command, whichever that is, and its containers have lost nothing else", async () => {
+    const pid = await pidOf("web");
+    const asks = world.host.enter(
+      "nsenter",
+      `--net=/proc/${pid}/ns/net`,
+      "dig",
+      "+tries=1",
+      "+time=1",
+      "+short",
+    );
+    const answer = (): string =>
+      Bun.spawnSync([...asks, "@127.0.0.11", "store"])
+        .stdout.toString()
+        .trim();
+    for (const words of ["exec web true", "network ls", "logs web", "volume ls", "run --rm host true"]) {
+      for (const one of responders()) process.kill(one, "SIGKILL");
+      while (responders().length > 0) await Bun.sleep(5);
+      expect(answer()).not.toBe("10.9.0.50");
+      await world.ok(...words.split(" "));
+      while (answer() !== "10.9.0.50") await Bun.sleep(10);
+    }
+    expect(await pidOf("web")).toBe(pid);
+  });
+
   test("answers in a container that its keeper has started again", async () => {
     await idle("phoenix", "--network", "wire", "--restart", "always");
     const before = await pidOf("phoenix");
