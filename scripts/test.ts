@@ -2,7 +2,7 @@
  * The test command: installs what the tests need where that is possible, runs them all, and ends with one line,
  * `N passed, N failed`. Arguments go to `bun test`: a path or a pattern runs a part.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readlinkSync } from "node:fs";
 
 /** Debian packages that a test uses, by the program that shows whether one is there. */
 const NEEDED: Record<string, string> = {
@@ -23,7 +23,7 @@ const NEEDED: Record<string, string> = {
   "/usr/sbin/nft": "nftables",
 };
 
-/** Set in the process that lives in the suite's own network namespace. */
+/** Set in the process that lives in the suite's own network namespace; for the tests it says which one that is (see test/support/sandbox.ts). */
 const INSIDE = "SAMPAN_TEST_NETNS";
 
 const inside = process.env[INSIDE] === "1";
@@ -62,7 +62,7 @@ const run = Bun.spawn(
   [process.execPath, "test", "--timeout", "60000", ...retry, ...(args.length > 0 ? args : ["test"])],
   {
     stdio: ["ignore", "inherit", "pipe"],
-    env: process.env,
+    env: inside ? { ...process.env, [INSIDE]: readlinkSync("/proc/self/ns/net") } : process.env,
   },
 );
 let passed = 0;

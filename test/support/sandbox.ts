@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmdirSync,
   rmSync,
   writeFileSync,
@@ -30,12 +31,19 @@ export interface RunOptions {
 
 let count = 0;
 
+/** As root a test's bridges and rules are made in whatever network namespace it is in: scripts/test.ts says which one is the tests' own. */
+function refuseMachine(): void {
+  if (process.getuid?.() === 0 && process.env["SAMPAN_TEST_NETNS"] !== readlinkSync("/proc/self/ns/net"))
+    throw new Error("this is the machine's own network: `npm test -- FILE` gives the tests one of theirs");
+}
+
 export class Sandbox {
   readonly root: string;
   /** What `--cgroup-parent` takes; every container made through `cli("run", …)` gets it. */
   readonly cgroupParent: string;
 
   constructor() {
+    refuseMachine();
     this.root = mkdtempSync(join(tmpdir(), "sampan-test-"));
     // A name that is not here is asked of a port where nobody listens: no test ever leaves the machine.
     writeFileSync(`${this.root}/registries.json`, '{"default": "127.0.0.1:1"}');

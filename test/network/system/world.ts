@@ -27,17 +27,20 @@ while True:
 `;
 
 export class World {
-  readonly box = new Sandbox();
+  readonly box: Sandbox;
   readonly host: NetworkNamespace;
   /** Another machine: 10.9.0.2, by way of 10.9.0.1, which is the host. */
   readonly far: NetworkNamespace;
 
-  private constructor(host: NetworkNamespace, far: NetworkNamespace) {
+  private constructor(box: Sandbox, host: NetworkNamespace, far: NetworkNamespace) {
+    this.box = box;
     this.host = host;
     this.far = far;
   }
 
   static async make(): Promise<World> {
+    // It may refuse, and then nothing is to be left.
+    const box = new Sandbox();
     const host = await NetworkNamespace.make();
     const far = await NetworkNamespace.make();
     host.run("ip", "link", "add", "far", "type", "veth", "peer", "name", "near", "netns", String(far.pid));
@@ -48,7 +51,7 @@ export class World {
     far.run("ip", "-6", "addr", "add", "fd99::2/64", "dev", "near", "nodad");
     far.run("ip", "link", "set", "near", "up");
     far.run("ip", "route", "add", "default", "via", "10.9.0.1");
-    return new World(host, far);
+    return new World(box, host, far);
   }
 
   /** Runs the engine's command on the host. */
