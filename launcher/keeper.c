@@ -317,6 +317,16 @@ static bool wait_again(struct keeper *k, uint64_t delay) {
   return !k->restart_off;
 }
 
+/* Whether it is to be run once more, after a wait that is longer each time. With a plan that is out of date the engine does that. */
+static bool another(struct keeper *k, uint64_t *wait) {
+  if (!wait_again(k, *wait)) return false;
+  *wait = *wait * 2 < 60000000 ? *wait * 2 : 60000000;
+  k->renew = k->stale;
+  if (k->renew) return false;
+  k->restarts++;
+  return true;
+}
+
 /* Until everybody has what was on its way. Who takes nothing for ten seconds is dropped; client zero is waited for. */
 static void flush_clients(struct keeper *k) {
   uint64_t limit = now_us() + 10000000;
@@ -437,23 +447,17 @@ void keep(struct plan *plan, int client) {
     live(k);
     die(k);
     if (!again(k)) break;
-    k->renew = k->stale;
-    if (k->renew) break;
     record_pid(k, true); /* first: with an exit record alone it would have ended */
     tell(k, FRAME_STATE, EVERYBODY);
     if (now_us() - k->started_us >= 10000000) backoff = 100000;
-    if (!wait_again(k, backoff)) break;
-    backoff = backoff * 2 < 60000000 ? backoff * 2 : 60000000;
-    k->restarts++;
+    if (!another(k, &backoff)) break;
     while ((error = begin(k))) { /* what it needs may come back: a mount, a device */
       run_after(&k->run);
       close_range(FD_HELD, ~0U, 0);
       k->status = 128;
       k->finished_ns = clock_ns();
       die(k);
-      if (!again(k) || !wait_again(k, backoff)) goto ended;
-      backoff = backoff * 2 < 60000000 ? backoff * 2 : 60000000;
-      k->restarts++;
+      if (!again(k) || !another(k, &backoff)) goto ended;
     }
   }
 ended:

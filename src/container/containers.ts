@@ -133,13 +133,12 @@ export class Containers {
     const { id } = container;
     const launcher = Launcher.start();
     const network = await loadNetwork(container.config);
+    const state = { ...CREATED, status: "starting", restartCount: options.restarts ?? 0 } as const;
     const attached = orAbandon(launcher, () => {
       rmSync(places(this.#context.paths, id).exit, { force: true });
       makeRun(this.#context, id);
       const take = network && (() => takeNetwork(network, this.#context, container));
-      return fromTheLiving(this.#context, () =>
-        this.#context.rows.setState(id, { ...CREATED, status: "starting" }, take),
-      );
+      return fromTheLiving(this.#context, () => this.#context.rows.setState(id, state, take));
     });
     return this.#launch(container, { ...options, attached }, launcher);
   }

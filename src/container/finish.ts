@@ -9,6 +9,7 @@ import type { Exit } from "../launch/index.ts";
 import { cgroupFolders, cgroupPids, oomKills, readCgroupHost, removeCgroup, thaw } from "../runtime/index.ts";
 import { attributesOf, type Context, type Places, places, sharedShm } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
+import type { Live } from "./live.ts";
 import { leftNetworks, releaseNetwork } from "./networking.ts";
 import { remainsOf } from "./remains.ts";
 import type { StoredContainer, StoredState } from "./rows.ts";
@@ -44,8 +45,9 @@ export function endedState(exit: Exit): StoredState {
 const SIGKILLED = 137;
 const LOST = 255;
 
-/** The end of one whose keeper was killed, or that went down with the machine: nobody saw how. */
-export function lostState(container: StoredContainer, machine: boolean, startedAt?: string): StoredState {
+/** The end of one whose keeper was killed, or, where nothing is left of that, went down with the machine: nobody saw how. */
+export function lostState(container: StoredContainer, live?: Live): StoredState {
+  const machine = live === undefined;
   return {
     ...container.state,
     status: "exited",
@@ -54,7 +56,7 @@ export function lostState(container: StoredContainer, machine: boolean, startedA
     error: machine
       ? "the machine went down while the container ran"
       : "the container's keeper was killed, and the container with it",
-    ...(startedAt === undefined ? {} : { startedAt: fromNanoseconds(startedAt) }),
+    ...(live ? { startedAt: fromNanoseconds(live.startedAt), restartCount: live.restarts } : {}),
     finishedAt: now(),
   };
 }

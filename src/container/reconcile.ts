@@ -93,8 +93,8 @@ export function settle(context: Context, container: StoredContainer): ContainerS
     return asShown(container.state);
   }
   clearCgroup(container);
-  if (live) return ended(context, container, lostState(container, false, live.startedAt), true);
-  if (!present) return ended(context, container, lostState(container, true), true);
+  if (live) return ended(context, container, lostState(container, live), true);
+  if (!present) return ended(context, container, lostState(container), true);
   // Whoever wanted to start it was stopped before there was a process. The run folder stays for the next look: a keeper
   // that is only now coming up finds its lock there, and with it held the container lives after all.
   ifDiskAllows(() => releaseNetwork(context, container, true));

@@ -307,6 +307,7 @@ export async function start(
       const said = error instanceof SampanError ? error : undefined;
       context.rows.setState(container.id, {
         ...CREATED,
+        restartCount: options.restarts ?? 0,
         exitCode: said ? startExitCode(said) : 128,
         error: error instanceof Error ? error.message : String(error),
       });

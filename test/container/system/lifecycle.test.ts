@@ -338,6 +338,46 @@ describe("restart policies", () => {
     await engine.containers.stop(id);
     expect(engine.containers.get(id).state.status).toBe("exited");
   });
+
+  test("one that was changed while it ran is restarting too, and a stop ends that", async () => {
+    const { id } = await detached(["sh", "-c", "read line; exit 2"], {
+      openStdin: true,
+      restart: { name: "always", maximumRetryCount: 0 },
+    });
+    await engine.containers.update(id, { memory: 64 * 2 ** 20 });
+    const client = await engine.containers.attach(id);
+    const restarts = new Promise<boolean>((resolve) => {
+      client.onRestart = () => resolve(true);
+      client.exit.then(() => resolve(false));
+    });
+    client.attach(1);
+    client.writeStdin(new TextEncoder().encode("\n"));
+    expect(await restarts).toBe(true);
+    await engine.containers.stop(id);
+    expect(engine.containers.get(id).state).toMatchObject({ status: "exited", exitCode: 2 });
+    const starts = (await events()).filter((event) => event.id === id && event.action === "start");
+    expect(starts).toHaveLength(1);
+  });
+
+  test("how often it was is known though its keeper is killed, and goes on where it was changed", async () => {
+    const { id } = await detached(["sh", "-c", "sleep 1000"], {
+      restart: { name: "always", maximumRetryCount: 0 },
+    });
+    const again = async (count: number): Promise<void> => {
+      process.kill(engine.containers.get(id).state.pid, "SIGKILL");
+      await until(() => {
+        const { status, restartCount } = engine.containers.get(id).state;
+        return status === "running" && restartCount === count;
+      });
+    };
+    await again(1);
+    await engine.containers.update(id, { memory: 64 * 2 ** 20 });
+    await again(2);
+    const [keeper] = readlinkSync(`${box.root}/run/${id.slice(0, 12)}/pid`).split(" ");
+    process.kill(Number(keeper), "SIGKILL");
+    await until(() => engine.containers.get(id).state.status === "exited");
+    expect(engine.containers.get(id).state.restartCount).toBe(2);
+  });
 });
 
 describe("asked for at the start, done by the keeper", () => {
