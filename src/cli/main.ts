@@ -69,6 +69,9 @@ async function before(words: readonly string[]): Promise<{ global: Global; rest:
   }
 }
 
+/** What `run` fails with otherwise. */
+const RUN = 125;
+
 async function call(entry: Entry, called: string, words: readonly string[], global: Global): Promise<number> {
   const name = `sampan ${called}`;
   const command = (await entry.load()).default;
@@ -96,12 +99,22 @@ async function call(entry: Entry, called: string, words: readonly string[], glob
       return error.form === "flag" ? 125 : (command.failure ?? 125);
     }
     report(error, global.debug);
-    if (error instanceof SampanError && command.failure !== undefined) {
-      if (error.code === "not-executable") return 126;
-      if (error.code === "command-not-found") return 127;
-    }
-    return command.failure ?? 1;
+    return codeOf(error, command.failure);
   }
+}
+
+/**
+ * Docker's codes of a container that did not come to be. Its `run` goes by the words of the cause, whatever it was that is not
+ * there or may not be used: a program, a device, a file of the caller's.
+ */
+function codeOf(error: unknown, failure: number | undefined): number {
+  if (failure === undefined || !(error instanceof SampanError)) return failure ?? 1;
+  const { code, message } = error;
+  if (code === "not-executable") return 126;
+  if (code === "command-not-found") return 127;
+  if (failure !== RUN) return failure;
+  if (message.includes("no such file or directory")) return 127;
+  return message.includes("permission denied") || message.includes("is a directory") ? 126 : failure;
 }
 
 /** Docker's text for too few or too many words. */

@@ -3,7 +3,7 @@
  * that was asked for replaces a standard one at the same place.
  */
 
-import { SampanError } from "../common/error.ts";
+import { fileReason, SampanError } from "../common/error.ts";
 import { cleanPath } from "../common/paths.ts";
 import { mkdirSync, statSync } from "../kernel/fs.ts";
 import { defaultMounts, matchUser, orderMounts, type SpecMount } from "../runtime/index.ts";
@@ -49,14 +49,32 @@ export function assertSource({ source, createSource }: Mount): void {
       "invalid",
       `invalid mount config for type "bind": invalid mount path: '${source}' mount path must be absolute`,
     );
-  if (statSync(source, { throwIfNoEntry: false })) return;
+  let found: unknown;
+  try {
+    found = statSync(source, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw new SampanError(
+      "invalid",
+      `invalid mount config for type "bind": stat ${source}: ${fileReason(cause)}`,
+      { cause },
+    );
+  }
+  if (found) return;
   if (!createSource)
     throw new SampanError(
       "invalid",
       `invalid mount config for type "bind": bind source path does not exist: ${source}`,
       { hint: "Make it first; -v makes a missing folder, --mount does not." },
     );
-  mkdirSync(source, { recursive: true });
+  try {
+    mkdirSync(source, { recursive: true });
+  } catch (cause) {
+    throw new SampanError(
+      "system",
+      `error while creating mount source path '${source}': mkdir ${source}: ${fileReason(cause)}`,
+      { hint: "-v makes a folder that is missing; name one that is there.", cause },
+    );
+  }
 }
 
 function bind(mount: Mount, places: Places): SpecMount {

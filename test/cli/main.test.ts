@@ -143,6 +143,8 @@ describe("a command line that cannot be", () => {
       "conflicting options: cannot specify both --attach and --detach\n",
     ],
     [["run", "-it", "host"], 1, "the input device is not a TTY\n"],
+    [["run", "-t", "-a", "stdin", "host"], 1, "the input device is not a TTY\n"],
+    [["run", "-it", "-a", "stdout", "host"], 1, "the input device is not a TTY\n"],
     [
       ["ps", "-f", "foo"],
       125,

@@ -40,7 +40,11 @@ describe("what was asked for", () => {
 
   test("-a names the streams", () => {
     expect(asked("-a stdout").attach).toEqual(["stdout"]);
-    expect(asked("-i -a STDERR")).toMatchObject({ attach: ["stderr"], stdinOnce: false, openStdin: true });
+    expect(asked("-i -a STDERR")).toMatchObject({
+      attach: ["stdin", "stderr"],
+      stdinOnce: true,
+      openStdin: true,
+    });
   });
 
   test("what follows the image belongs to the program", () =>

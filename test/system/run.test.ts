@@ -212,7 +212,7 @@ describe("flags of the process", () => {
   test("a --cidfile that cannot be written makes no container, and without a container there is no file", async () => {
     const file = `${box.root}/no/such/cid`;
     expect(await box.cli("run", "--name", "unfiled", "--cidfile", file, "host", "true")).toMatchObject({
-      code: 125,
+      code: 127,
       stderr: expect.stringContaining(
         `failed to create the container ID file: open ${file}: no such file or directory`,
       ),

@@ -36,8 +36,7 @@ export default command({
       throw new UsageError("conflicting options: cannot specify both --attach and --detach", "plain");
     const config = configure(flags, args, detach);
     const has = (stream: "stdin" | "stdout" | "stderr"): boolean => config.attach.includes(stream);
-    const stdin = config.openStdin && has("stdin");
-    checkTerminal(stdin, config.tty);
+    checkTerminal(has("stdin"), config.tty);
 
     const engine = Engine.open(where);
     const start = () =>
@@ -58,7 +57,7 @@ export default command({
       return 0;
     }
     const session = join(connection, {
-      stdin,
+      stdin: config.openStdin && has("stdin"),
       stdout: has("stdout"),
       stderr: has("stderr"),
       tty: config.tty,

@@ -1,7 +1,6 @@
 /** `--cidfile`: the file is made before the container is, so that one that cannot be written refuses the command in time. */
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
-import { fileReason } from "../../common/error.ts";
-import { UsageError } from "../flags.ts";
+import { fileReason, SampanError } from "../../common/error.ts";
 
 /** Makes a container, and the file that holds its id; without a container there is no file either. */
 export async function withIdFile<T>(
@@ -14,10 +13,14 @@ export async function withIdFile<T>(
     fd = openSync(path, "wx", 0o644);
   } catch (error) {
     if ((error as { code?: string }).code === "EEXIST")
-      throw new UsageError(
+      throw new SampanError(
+        "conflict",
         `container ID file found, make sure the other container isn't running or delete ${path}`,
       );
-    throw new UsageError(`failed to create the container ID file: open ${path}: ${fileReason(error)}`);
+    throw new SampanError(
+      "invalid",
+      `failed to create the container ID file: open ${path}: ${fileReason(error)}`,
+    );
   }
   try {
     const made = await make();

@@ -95,6 +95,11 @@ export function configure(flags: ContainerFlags, words: readonly string[], detac
   };
 }
 
+/** Each once; with `-i` stdin is among them, whatever was said. */
+const asked = (streams: ContainerConfig["attach"], openStdin: boolean): ContainerConfig["attach"] => [
+  ...new Set(openStdin ? ["stdin" as const, ...streams] : streams),
+];
+
 /** Nothing said: stdout and stderr, and stdin with `-i`. */
 function streams(
   flags: ContainerFlags,
@@ -103,8 +108,8 @@ function streams(
   const openStdin = flags.interactive ?? false;
   const tty = flags.tty ?? false;
   if (detach) return { tty, openStdin, stdinOnce: false, attach: [] };
-  const all: ContainerConfig["attach"] = openStdin ? ["stdin", "stdout", "stderr"] : ["stdout", "stderr"];
-  const attach = flags.attach.length > 0 ? [...new Set(flags.attach)] : all;
+  const usual: ContainerConfig["attach"] = openStdin ? ["stdin", "stdout", "stderr"] : ["stdout", "stderr"];
+  const attach = flags.attach.length > 0 ? asked(flags.attach, openStdin) : usual;
   return { tty, openStdin, stdinOnce: openStdin && attach.includes("stdin"), attach };
 }
 
