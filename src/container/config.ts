@@ -180,6 +180,8 @@ export interface ContainerConfig {
   readonly log: { readonly driver: string; readonly options: Readonly<Record<string, string>> };
   /** Networks in the order of eth0, eth1 …; empty: the default one, where `namespaces.net` does not say otherwise. */
   readonly networks: readonly EndpointConfig[];
+  /** `--link` beside `--network none`: those containers have to be there, and nothing leads to them. */
+  readonly links?: readonly string[];
   /** `-p`: one entry a port, ranges spread out. */
   readonly ports: readonly PortBinding[];
   /** `-P`: every exposed port at a free port of the host. */

@@ -46,6 +46,22 @@ function withIds(context: Context, config: ContainerConfig): ContainerConfig {
   return { ...config, namespaces };
 }
 
+/** Where no network leads to them they are only asked for, as by Docker. */
+function checkLinks(context: Context, links: readonly string[]): void {
+  for (const link of links) {
+    const colon = link.indexOf(":");
+    const reference = colon < 0 ? link : link.slice(0, colon);
+    try {
+      context.rows.find(reference);
+    } catch (error) {
+      if (!(error instanceof SampanError)) throw error;
+      throw new SampanError(error.code, `could not get container for ${reference}: ${error.message}`, {
+        hint: `--link ${link} leads nowhere beside --network none, but the container has to be there.`,
+      });
+    }
+  }
+}
+
 /** Everything that can be refused, before anything is made. */
 function check(config: ContainerConfig): void {
   validateConfig(config);
@@ -129,6 +145,7 @@ export type Draft = Omit<StoredContainer, "name" | "state" | "mounts"> & {
 /** What was asked for, checked and resolved: everything that can be refused before anything is made. */
 export function draft(context: Context, given: ContainerConfig): Draft {
   check(given);
+  if (given.links) checkLinks(context, given.links);
   const image = given.rootfs ? undefined : context.images.get(given.image);
   if (image && given.platform)
     checkPlatform(image.config, given.image, parsePlatform(given.platform.toLowerCase()));

@@ -245,7 +245,7 @@ function hostConfig(config: ContainerConfig, place: Place) {
     GroupAdd: orNull(config.groups ?? []),
     IpcMode: modeText(config, "ipc", "private"),
     Cgroup: "",
-    Links: orNull(config.networks.flatMap(({ links }) => links ?? [])),
+    Links: orNull(config.links ?? config.networks.flatMap(({ links }) => links ?? [])),
     OomScoreAdj: config.oomScoreAdj ?? 0,
     PidMode: modeText(config, "pid"),
     Privileged: config.privileged,

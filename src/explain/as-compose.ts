@@ -112,9 +112,10 @@ const external = (names: readonly string[]): { readonly [key: string]: Value } =
   Object.fromEntries(names.map((name) => [name, { external: true }]));
 
 /** Says which networks it is on, and returns those that are members of the file. */
-function network({ namespaces, networks }: ContainerConfig, service: Service, unsaid: string[]): string[] {
+function network(config: ContainerConfig, service: Service, unsaid: string[]): string[] {
+  const { namespaces, networks } = config;
   // A name alone would be a service of the file.
-  const links = networks[0]?.links ?? [];
+  const links = config.links ?? networks[0]?.links ?? [];
   if (links.length > 0) service["external_links"] = links;
   if (namespaces.net) {
     service["network_mode"] = modeText(namespaces.net);

@@ -48,7 +48,7 @@ export function asRun(config: ContainerConfig, name: string): CommandLine {
   add("platform", config.platform);
   namespaces(config, add);
   all("network", config.networks.map(network));
-  all("link", config.networks[0]?.links ?? []);
+  all("link", config.links ?? config.networks[0]?.links ?? []);
   add("hostname", config.hostname);
   add("domainname", config.domainname);
   all("expose", config.expose);

@@ -37,19 +37,23 @@ export class Networks {
 
   /** By name, id or the beginning of an id. */
   async get(reference: string): Promise<Network> {
-    const { findNetwork } = await import("./attach.ts");
-    return this.#place.store.transaction(() => findNetwork(this.#place, reference));
+    const [rows, { allPredefined, PREDEFINED }] = await Promise.all([
+      this.#rows(),
+      import("./predefined.ts"),
+    ]);
+    const name = reference === "default" ? "bridge" : reference;
+    if (!PREDEFINED.some((one) => one === name)) return rows.find(reference);
+    const { store, paths } = this.#place;
+    return allPredefined(store, rows, paths).find((network) => network.name === name) ?? rows.find(name);
   }
 
   /** All of them, by name, the three predefined ones too. */
   async list(): Promise<Network[]> {
-    const [rows, { PREDEFINED, predefined }] = await Promise.all([this.#rows(), import("./predefined.ts")]);
-    const missing = PREDEFINED.filter((name) => !rows.byName(name));
-    if (missing.length > 0)
-      this.#place.store.transaction(() => {
-        for (const name of missing) predefined(rows, this.#place.paths, name);
-      });
-    return rows.all();
+    const [rows, { allPredefined }] = await Promise.all([this.#rows(), import("./predefined.ts")]);
+    const predefined = allPredefined(this.#place.store, rows, this.#place.paths);
+    const all = rows.all();
+    const unwritten = predefined.filter(({ id }) => !all.some((network) => network.id === id));
+    return [...all, ...unwritten].toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** The containers that are on a network, by name; also those that do not run now. */

@@ -1,7 +1,9 @@
 /** The networks that are always there: bridge, host and none. Each is written down when somebody first asks for it. */
 
+import { isDiskError } from "../common/error.ts";
 import { edge, formatIp, ipFromNumber, ipNumber, parseCidr } from "../common/ip.ts";
 import type { Paths } from "../common/paths.ts";
+import type { Store } from "../store/index.ts";
 import { defaultBridge, OPTION } from "./names.ts";
 import { chooseSubnet, hostRoutes } from "./pools.ts";
 import type { NetworkRows } from "./rows.ts";
@@ -51,11 +53,29 @@ function configOf(rows: NetworkRows, paths: Paths, name: (typeof PREDEFINED)[num
   };
 }
 
+const draft = (rows: NetworkRows, paths: Paths, name: (typeof PREDEFINED)[number]): Network => ({
+  ...configOf(rows, paths, name),
+  id: newNetworkId(),
+  created: Date.now(),
+});
+
 /** The predefined network of this name; inside the caller's transaction. */
 export function predefined(rows: NetworkRows, paths: Paths, name: (typeof PREDEFINED)[number]): Network {
   const known = rows.byName(name);
   if (known) return known;
-  const network = { ...configOf(rows, paths, name), id: newNetworkId(), created: Date.now() };
+  const network = draft(rows, paths, name);
   rows.insert(network);
   return network;
+}
+
+/** All three, for whoever only looks: where they cannot be written down, as they would be. In a transaction of its own, if any. */
+export function allPredefined(store: Store, rows: NetworkRows, paths: Paths): Network[] {
+  const known = PREDEFINED.flatMap((name) => rows.byName(name) ?? []);
+  if (known.length === PREDEFINED.length) return known;
+  try {
+    return store.transaction(() => PREDEFINED.map((name) => predefined(rows, paths, name)));
+  } catch (error) {
+    if (!isDiskError(error)) throw error;
+    return PREDEFINED.map((name) => rows.byName(name) ?? draft(rows, paths, name));
+  }
 }

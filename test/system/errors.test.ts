@@ -138,6 +138,19 @@ test("a read-only disk: what is there is still seen and ended, what has to be wr
   );
 });
 
+test("a read-only disk that never had networks: the usual ones are listed and shown", async () => {
+  const disk = `${box.root}/unwritten`;
+  mkdirSync(disk);
+  const said = await apart(
+    `mount -t tmpfs tmpfs ${disk}; export SAMPAN_ROOT=${disk} SAMPAN_RUN=${disk}.run; sampan ps -q; ` +
+      `mount --bind ${disk} ${disk}; mount -o remount,bind,ro ${disk}; ` +
+      "sampan network ls --format '{{.Name}} {{.Driver}}'; sampan network inspect -f '{{.Name}}' none; " +
+      "sampan network inspect nope 2>&1 || true; sampan network create new 2>&1 || true",
+  );
+  expect(said).toStartWith("bridge bridge\nhost host\nnone null\nnone\n[]\nsampan: network nope not found");
+  expect(said).toContain(`sampan: writing ${disk}/sampan.lock: read-only file system`);
+});
+
 test("a program whose name is empty", async () => {
   expect(await fails("host", "")).toEqual({
     code: 127,

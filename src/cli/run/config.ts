@@ -27,7 +27,7 @@ export function configure(flags: ContainerFlags, words: readonly string[], detac
   const rootfs = flags.rootfs ? readRootfs(flags.rootfs) : undefined;
   const [image = "", ...rest] = rootfs ? ["", ...words] : words;
   const exactly = flags.namespaces[flags.namespaces.length - 1];
-  const { mode, networks } = readNetworking({
+  const { mode, networks, links } = readNetworking({
     ...flags,
     "network-alias": [...flags["network-alias"], ...flags["net-alias"]],
   });
@@ -69,6 +69,7 @@ export function configure(flags: ContainerFlags, words: readonly string[], detac
     annotations: toMap(flags.annotation),
     namespaces: namespaces(flags, mode),
     networks,
+    ...(links ? { links } : {}),
     ports,
     publishAll: flags["publish-all"] ?? false,
     resources: resources(flags),

@@ -23,6 +23,8 @@ export interface NetworkFlags {
 export interface Networking {
   readonly mode?: NamespaceMode;
   readonly networks: readonly EndpointConfig[];
+  /** Where there is no network for them. */
+  readonly links?: readonly string[];
 }
 
 const refuse = (message: string): never => {
@@ -55,7 +57,7 @@ export function readNetworking(flags: NetworkFlags): Networking {
   const named = addShort(first, flags);
   if (mode) {
     if (named) refuseOnNone(first, mode.mode);
-    return { mode, networks: [] };
+    return { mode, networks: [], ...(first.links ? { links: first.links } : {}) };
   }
   if (named && networks.length === 0) networks.push(first);
   return { networks };

@@ -265,6 +265,18 @@ describe("its files", () => {
     const refused = await sandbox.cli("run", "--rm", "--link", "web:x", "host", "true");
     expect(refused.stderr).toStartWith("sampan: Cannot link to a non running container: web");
   });
+
+  test("beside --network none who was linked has to be there, as with Docker, and has no name", async () => {
+    const none = ["--network", "none", "--link"];
+    const refused = await sandbox.cli("run", "--rm", ...none, "nobody:x", "host", "true");
+    expect(refused.stderr).toStartWith(
+      "sampan: could not get container for nobody: No such container: nobody\n--link nobody:x leads nowhere",
+    );
+    await sandbox.ok("create", "--name", "lone", ...none, "web:x", "host", "grep", "-c", "web", "/etc/hosts");
+    expect(await sandbox.ok("inspect", "-f", "{{.HostConfig.Links}}", "lone")).toBe("[web:x]");
+    expect((await sandbox.cli("start", "-a", "lone")).stdout).toBe("0\n");
+    await sandbox.ok("rm", "lone");
+  });
 });
 
 test("the rules are what nft reads: led to the gateway, and nothing from outside for its loopback (CVE-2020-8558)", async () => {
