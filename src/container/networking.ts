@@ -19,8 +19,6 @@ import { isRootless, joinsOthers } from "./spec.ts";
 
 const DEFAULT_NETWORK: readonly EndpointConfig[] = [{ network: "bridge" }];
 const NO_NETWORK: readonly EndpointConfig[] = [];
-/** Where an uplink leads connections: the container's own. */
-const LOOPBACK = "127.0.0.1";
 
 /** Whether this kind of container is connected to networks at all: its network namespace is its own, and it has root's rights. */
 export function hasNetworks({ exactly, namespaces }: ContainerConfig): boolean {
@@ -67,7 +65,7 @@ const wishesOf = ({ config, exposedPorts }: Asking): Wishes => ({
   ports: config.ports,
   publishAll: config.publishAll,
   exposed: exposedPorts,
-  ...(hasUplink(config) ? { destination: LOOPBACK } : {}),
+  ...(hasUplink(config) ? { uplink: true } : {}),
 });
 
 /** Addresses and ports for a container that is about to start; in a transaction. */

@@ -252,7 +252,7 @@ export async function buildPlan(context: Context, container: StoredContainer, op
 
 /** Whether the responder serves what this container needs of it; made so. */
 async function isServed(context: Context, { attached }: Start): Promise<boolean> {
-  return attached && !isRootless() ? (await load()).ensureResponder(context, attached) : true;
+  return attached ? (await load()).ensureResponder(context, attached) : true;
 }
 
 /** Milliseconds that a container in the foreground must have lasted: many end before. */
@@ -260,8 +260,7 @@ const LASTS = 100;
 
 /** What is carried to it that it does not wait for. */
 async function carrySoon(context: Context, { attached, attach }: Start): Promise<void> {
-  if (attached && attached.ports.length > 0 && !isRootless())
-    (await load()).carrySoon(context, attached, attach ? LASTS : 0);
+  if (attached && attached.ports.length > 0) (await load()).carrySoon(context, attached, attach ? LASTS : 0);
 }
 
 /** Docker's codes for a container that did not come to be: its clients pass them on. */

@@ -7,7 +7,7 @@ import { formatIp } from "../common/ip.ts";
 import type { Paths } from "../common/paths.ts";
 import { enginePath, type LaunchError, type Step } from "../launch/index.ts";
 import type { Store } from "../store/index.ts";
-import { carriedKey, isCourtesy } from "./carried.ts";
+import { carriedKey, isCourtesy, LOOPBACK } from "./carried.ts";
 import { postsOf, standing, wake } from "./dns/posts.ts";
 import { resolverOf, SERVER } from "./dns/rules.ts";
 import { WITHIN } from "./dns/whom.ts";
@@ -44,8 +44,8 @@ export interface Wishes {
   readonly publishAll: boolean;
   /** `80/tcp` */
   readonly exposed: readonly string[];
-  /** Where ports lead for a container that is on no network: what a user's uplink connects. */
-  readonly destination?: string;
+  /** Its ports lead by a user's uplink. */
+  readonly uplink?: true;
   /** The networks that it is to be on. */
   readonly networks: readonly EndpointConfig[];
 }
@@ -137,17 +137,14 @@ function rejoin(
   }
 }
 
-const targetOf = ({ destination }: Wishes, endpoints: readonly Endpoint[]): ReturnType<typeof portTarget> =>
-  destination === undefined
-    ? portTarget(endpoints)
-    : { ipv4: destination, ipv6: undefined, binding: "", carries: false };
+const targetOf = ({ uplink }: Wishes, endpoints: readonly Endpoint[]): ReturnType<typeof portTarget> =>
+  uplink ? { ipv4: LOOPBACK, ipv6: undefined, binding: "" } : portTarget(endpoints);
 
 /** Where published ports lead: by the way that the container's answers take. */
 export function portTarget(endpoints: readonly Endpoint[]): {
   readonly ipv4: string | undefined;
   readonly ipv6: string | undefined;
   readonly binding: string;
-  readonly carries: boolean;
 } {
   const way4 = gatewayOf(endpoints, 4);
   const way6 = gatewayOf(endpoints, 6);
@@ -155,7 +152,6 @@ export function portTarget(endpoints: readonly Endpoint[]): {
     ipv4: way4?.network.driver === "bridge" ? way4.ipv4 : undefined,
     ipv6: way6?.network.driver === "bridge" ? way6.ipv6 : undefined,
     binding: way4?.network.options[OPTION.binding] ?? "",
-    carries: true,
   };
 }
 

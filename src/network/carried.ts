@@ -16,6 +16,19 @@ export function carriedAddress({ protocol, address, destination }: Carried): str
   return address === "::" ? address : undefined;
 }
 
+/** Where a user's uplink leads connections: the container's own loopback, and this machine's, where the same port is its. */
+export const LOOPBACK = "127.0.0.1";
+
+/** Where it is carried to. An uplink has the port by IPv4 on this machine already (see uplink.ts). */
+export const carriedTo = ({
+  destination,
+  port,
+  target,
+}: Carried): { readonly host: string; readonly port: number } => ({
+  host: destination,
+  port: destination === LOOPBACK ? port : target,
+});
+
 /** How the responder's list of what it serves calls it; undefined: see `carriedAddress`. */
 export function carriedKey(port: Carried): string | undefined {
   const address = carriedAddress(port);

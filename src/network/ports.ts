@@ -30,8 +30,6 @@ export interface Wanted {
   readonly ipv6: string | undefined;
   /** For bindings that name no address. */
   readonly binding: string;
-  /** Whether IPv6 can be carried to a container that has none. */
-  readonly carries: boolean;
   /** The keeper's own plan publishes them. */
   readonly planned: boolean;
 }
@@ -66,7 +64,7 @@ function places(wanted: Wanted, { address, protocol }: PortBinding): Place[] {
   } else if (!own.includes(":") && ipv4) found.push({ address: own, destination: ipv4 });
   if (own === "") {
     if (ipv6) found.push({ address: "::", destination: ipv6 });
-    else if (ipv4 && wanted.carries && protocol !== "sctp" && hasIp6())
+    else if (ipv4 && protocol !== "sctp" && hasIp6())
       found.push({ address: "::", destination: ipv4, courtesy: true });
   } else if (own.includes(":")) {
     // ::1 leads nowhere in the kernel: whoever listens there in the container's name needs the address all the same.

@@ -9,6 +9,7 @@ import { SampanError } from "../common/error.ts";
 import { accessSync, constants, readFileSync } from "../kernel/fs.ts";
 import { findProgram } from "../kernel/programs.ts";
 import type { Report, Step } from "../launch/index.ts";
+import { LOOPBACK } from "./carried.ts";
 import type { EndpointConfig, PublishedPort } from "./types.ts";
 
 /** What this host has for it. */
@@ -127,23 +128,42 @@ function lack({ pasta, slirp, tun, route }: UplinkFacts): string | undefined {
   return undefined;
 }
 
-const PASTA_FLAG = { tcp: "-t", udp: "-u", sctp: "" } as const;
-const ANY = ["0.0.0.0", "::"];
+const isIp6 = ({ address }: Forwarded): boolean => address.includes(":");
+/** Whether a port of this machine's IPv4 loopback is among its addresses. */
+const onLoopback = ({ address }: Forwarded): boolean => address === "0.0.0.0" || address === LOOPBACK;
 
-/** `-t 8080:80`, or with the address in front; a port on all addresses of both families is said once. */
+/**
+ * What the program is asked for. By IPv6 pasta has a port only where there is a way out by IPv6, and what comes there is for programs
+ * that listen by IPv6; slirp4netns has none. So whatever is published by IPv6 is carried to the port on IPv4 loopback (see carried.ts),
+ * which the program has then, too.
+ */
+function asked(ports: readonly Forwarded[]): Forwarded[] {
+  const four = ports.filter((port) => !isIp6(port));
+  for (const six of ports.filter(isIp6)) {
+    const same = four.find(
+      (each) => each.protocol === six.protocol && each.port === six.port && onLoopback(each),
+    );
+    if (!same) four.push({ ...six, address: LOOPBACK });
+    else if (same.target !== six.target)
+      throw new SampanError(
+        "refused",
+        `--publish [${six.address}]:${six.port}:${six.target}: without root it is carried to ${LOOPBACK}:${six.port}, which leads to port ${same.target}`,
+        { hint: "Publish one of them on another port of this machine." },
+      );
+  }
+  return four;
+}
+
+const PASTA_FLAG = { tcp: "-t", udp: "-u", sctp: "" } as const;
+
+/** `-t 0.0.0.0/8080:80` */
 function pastaPorts(ports: readonly Forwarded[]): string[] {
   const words: string[] = [];
   for (const protocol of ["tcp", "udp"] as const) {
-    const specs = new Set<string>();
-    for (const { address, port, target } of ports.filter((p) => p.protocol === protocol)) {
-      const everywhere = ANY.every((any) =>
-        ports.some(
-          (p) => p.protocol === protocol && p.port === port && p.target === target && p.address === any,
-        ),
-      );
-      specs.add(everywhere && ANY.includes(address) ? `${port}:${target}` : `${address}/${port}:${target}`);
-    }
-    for (const spec of specs.size > 0 ? specs : ["none"]) words.push(PASTA_FLAG[protocol], spec);
+    const specs = ports
+      .filter((port) => port.protocol === protocol)
+      .map(({ address, port, target }) => `${address}/${port}:${target}`);
+    for (const spec of specs.length > 0 ? specs : ["none"]) words.push(PASTA_FLAG[protocol], spec);
   }
   return words;
 }
@@ -155,7 +175,7 @@ function pasta(program: string, folder: string, ports: readonly Forwarded[], fac
     "--foreground",
     "--config-net",
     "--quiet",
-    ...pastaPorts(ports),
+    ...pastaPorts(asked(ports)),
     // What listens on the host's loopback is the host's own, and the container's loopback the container's.
     "-T",
     "none",
@@ -186,23 +206,28 @@ function slirp(program: string, folder: string, ports: readonly Forwarded[]): Up
     "tap0",
   ];
   const steps: Step[] = [{ call: "companion", column: "outside", why: "--network", argv }];
-  for (const { protocol, address, port, target } of ports) {
-    // It forwards IPv4 only; a port on all addresses has an entry for each family.
-    if (address === "::" && ports.some((p) => p.address === "0.0.0.0" && p.port === port)) continue;
-    const asked = {
+  for (const { protocol, address, port, target } of asked(ports)) {
+    const request = {
       execute: "add_hostfwd",
       arguments: { proto: protocol, host_addr: address, host_port: port, guest_port: target },
     };
-    steps.push({ call: "ask", column: "outside", why: "--publish", socket, text: JSON.stringify(asked) });
+    steps.push({ call: "ask", column: "outside", why: "--publish", socket, text: JSON.stringify(request) });
   }
   return { steps, server: SLIRP_SERVER };
 }
 
 /** What a program that would not serve says, where it is a port that it could not have. */
 export function explainUplink(step: Step, report: Pick<Report, "detail">): SampanError | undefined {
+  const [, twice, number] = /Overlapping port specifier (\S+\/(\d+):\d+)/.exec(report.detail ?? "") ?? [];
+  if (twice !== undefined)
+    return new SampanError(
+      "refused",
+      `--publish ${twice.replace("/", ":")}: pasta takes a port of this machine once`,
+      { hint: `Publish ${number} on one address, or on all of them.` },
+    );
   const spec = /Failed to bind .*'-[tu] (?:(\S+)\/)?(\d+):/.exec(report.detail ?? "");
-  const asked = step.call === "ask" ? /"host_addr":"(.*?)","host_port":(\d+)/.exec(step.text) : undefined;
-  const [, address = "0.0.0.0", port] = spec ?? asked ?? [];
+  const request = step.call === "ask" ? /"host_addr":"(.*?)","host_port":(\d+)/.exec(step.text) : undefined;
+  const [, address = "0.0.0.0", port] = spec ?? request ?? [];
   if (port === undefined) return undefined;
   const least = Number(read("/proc/sys/net/ipv4/ip_unprivileged_port_start")) || 0;
   return Number(port) < least

@@ -30,12 +30,17 @@ describe("pasta", () => {
     );
   });
 
-  test("publishes on one address, on all, and on all of both families", () => {
+  test("publishes by IPv4, and has on loopback what is carried to it from IPv6", () => {
     const both: Forwarded[] = [WEB, { ...WEB, address: "::" }];
     expect(words([WEB])).toContain("-t 0.0.0.0/8080:80 -u none");
-    expect(words(both)).toContain("-t 8080:80 -u none");
+    expect(words(both)).toContain("-t 0.0.0.0/8080:80 -u none");
     expect(words([{ ...WEB, address: "127.0.0.1", protocol: "udp" }])).toContain(
       "-t none -u 127.0.0.1/8080:80",
+    );
+    expect(words([{ ...WEB, address: "::1" }])).toContain("-t 127.0.0.1/8080:80 -u none");
+    const two: Forwarded[] = [WEB, { ...WEB, address: "::1", target: 81 }];
+    expect(() => words(two)).toThrow(
+      "--publish [::1]:8080:81: without root it is carried to 127.0.0.1:8080, which leads to port 80",
     );
   });
 
@@ -104,5 +109,8 @@ test("a port that could not be had is an error that names it", () => {
     explainUplink(step, { detail: `Failed to bind any port for '-t 127.0.0.1/${port}:80', exiting` })
       ?.message;
   expect(said(8081)).toBe("Bind for 127.0.0.1:8081 failed: port is already allocated");
+  expect(explainUplink(step, { detail: "Overlapping port specifier 127.0.0.1/8080:80" })?.message).toBe(
+    "--publish 127.0.0.1:8080:80: pasta takes a port of this machine once",
+  );
   expect(explainUplink(step, { detail: "External interface not usable" })).toBeUndefined();
 });

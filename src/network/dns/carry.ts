@@ -1,7 +1,7 @@
 /** Carries what comes to a published port from where the kernel's rules cannot lead it (see ../carried.ts). */
 import { createSocket, type Socket } from "node:dgram";
 import { connect, createServer } from "node:net";
-import type { Carried } from "../carried.ts";
+import { type Carried, carriedTo } from "../carried.ts";
 
 /** What ends the carrying; undefined: the port could not be had. */
 export type End = (() => void) | undefined;
@@ -10,7 +10,7 @@ export type End = (() => void) | undefined;
 export function carryConnections(address: string, port: Carried): Promise<End> {
   const { promise, resolve } = Promise.withResolvers<End>();
   const server = createServer({ allowHalfOpen: true }, (client) => {
-    const inside = connect({ host: port.destination, port: port.target, allowHalfOpen: true });
+    const inside = connect({ ...carriedTo(port), allowHalfOpen: true });
     client.pipe(inside);
     inside.pipe(client);
     client.on("error", () => inside.destroy());
@@ -36,8 +36,9 @@ export function carryDatagrams(address: string, port: Carried): Promise<End> {
   const { promise, resolve } = Promise.withResolvers<End>();
   const senders = new Map<string, Sender>();
   const outside = createSocket({ type: "udp6", ipv6Only: true });
+  const to = carriedTo(port);
   const meet = (from: string, number: number): Sender => {
-    const inside = createSocket(port.destination.includes(":") ? "udp6" : "udp4");
+    const inside = createSocket(to.host.includes(":") ? "udp6" : "udp4");
     inside.on("message", (answer) => outside.send(answer, number, from));
     // Nobody listens there (yet).
     inside.on("error", () => {});
@@ -51,7 +52,7 @@ export function carryDatagrams(address: string, port: Carried): Promise<End> {
       senders.set(key, (sender = meet(from, number)));
     }
     sender.heard = Date.now();
-    sender.inside.send(datagram, port.target, port.destination);
+    sender.inside.send(datagram, to.port, to.host);
   });
   const forget = (silence: number): void => {
     for (const [key, { inside, heard }] of senders) {

@@ -60,6 +60,7 @@ function onHost(route: boolean, body: string): string[] {
 const BOTH_WAYS = `
   const { container } = await run(server, 8081);
   console.log(hear("127.0.0.1", 8081));
+  console.log(hear("[::1]", 8081));
   console.log(sh("./sampan port " + container.name));
   console.log((await explain(engine, container.name)).network.carrier);
   const name = "{{.HostConfig.NetworkMode}} {{range $k, $v := .NetworkSettings.Networks}}{{$k}}{{end}}";
@@ -78,7 +79,9 @@ const BOTH_WAYS = `
 test("through pasta", () => {
   expect(onHost(true, BOTH_WAYS)).toEqual([
     "from inside",
+    "from inside",
     "80/tcp -> 0.0.0.0:8081",
+    "80/tcp -> [::]:8081",
     "pasta",
     "pasta pasta",
     "pasta",
@@ -91,7 +94,9 @@ test("through pasta", () => {
 test("through slirp4netns, where there is no default route", () => {
   expect(onHost(false, BOTH_WAYS)).toEqual([
     "from inside",
+    "from inside",
     "80/tcp -> 0.0.0.0:8081",
+    "80/tcp -> [::]:8081",
     "slirp4netns",
     "slirp4netns slirp4netns",
     "slirp4netns",
@@ -121,6 +126,37 @@ test("a keeper that is killed leaves nobody behind, and one that starts the cont
     `,
   );
   expect(said).toEqual(["from inside", "from inside", "exited"]);
+});
+
+test("by IPv6 alone it answers there at once, by TCP and UDP, and again when who carries it was killed", () => {
+  const said = onHost(
+    true,
+    `
+    const servers = ["sh", "-c", "socat UDP-LISTEN:8081,fork SYSTEM:'echo by UDP' & exec socat TCP-LISTEN:80,fork,reuseaddr SYSTEM:'echo from inside'"];
+    const port = (protocol: "tcp" | "udp", target: number) => ({ protocol, target, address: "::1", first: 8081, last: 8081 });
+    await engine.containers.run({ ...DEFAULTS, image: "host", command: servers, ports: [port("tcp", 80), port("udp", 8081)] });
+    console.log(hear("[::1]", 8081));
+    console.log(sh("until out=$(echo x | socat -t 1 - UDP6:[::1]:8081) && [ -n \\"$out\\" ]; do sleep 0.02; done; echo $out"));
+    console.log(sh("echo | socat -t 5 - TCP:192.0.2.10:8081 2>&1 | grep -o 'Connection refused'"));
+    const names = sh("pgrep -f 'sampan[ ]names'");
+    process.kill(Number(names), "SIGKILL");
+    while (sh("pgrep -f 'sampan[ ]names'") !== "") await Bun.sleep(5);
+    sh("./sampan ps");
+    console.log(hear("[::1]", 8081));
+    await engine.containers.stop(engine.containers.list()[0]!.id, { timeout: 0 });
+    while (sh("pgrep -f 'sampan[ ]names'") !== "") await Bun.sleep(5);
+    const holder = Bun.listen({ hostname: "::1", port: 8081, socket: { data() {} } });
+    await engine.containers.run({ ...DEFAULTS, image: "host", command: servers, ports: [port("tcp", 80)] }).catch((error) => console.log(error.message));
+    holder.stop();
+    `,
+  );
+  expect(said).toEqual([
+    "from inside",
+    "by UDP",
+    "Connection refused",
+    "from inside",
+    "failed to bind host port [::1]:8081/tcp: address already in use",
+  ]);
 });
 
 test("a port that somebody has, or that is root's, is an error that says so, and the container is not started", () => {
