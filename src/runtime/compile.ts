@@ -115,12 +115,13 @@ export function compile(input: Compile): Step[] {
     // Whatever comes first, the process is never for a moment in a cgroup without its limits.
     ...cgroup.before,
     ...birth(story, cgroup),
-    ...wires(story),
+    ...(story.network && isReplaced(story) ? [barrier("outside", "--network"), ...wires(story)] : []),
     ...filesystem(story),
     ...(entersEarly(story) ? [] : enterCgroup(story, cgroup)),
+    ...(isReplaced(story) ? [] : wires(story)),
     ...cgroupView(story),
     ...(story.hostRoot || !isOwn(namespaces, "mnt") ? [] : leaveHost(story)),
-    ...identity(story, cgroup),
+    ...identity(story),
     ...settingSteps(story.process, context(story)),
     ...processSteps(story.process, context(story)),
     ...(story.network?.after ?? []),
@@ -213,12 +214,8 @@ function isReplaced(story: Story): boolean {
 const joinsPid = ({ namespaces }: Story): boolean =>
   namespaces.pid.kind === "join" || namespaces.pid.kind === "path";
 
-/** The keeper's part of the network, while the child puts its root together. */
-function wires(story: Story): Step[] {
-  if (!story.network) return [];
-  const first = isReplaced(story) ? [barrier("outside", "--network")] : [];
-  return [...first, ...story.network.outside];
-}
+/** The keeper's part of the network, once its cgroups are made: the child, which waits for those, goes on meanwhile. */
+const wires = ({ network }: Story): readonly Step[] => network?.outside ?? [];
 
 /** Into the v1 hierarchies, as soon as the keeper has made their folders. */
 const joinCgroup = ({ beside, join }: CgroupSteps): Step[] => [
@@ -401,7 +398,7 @@ function leaveHost(story: Story): Step[] {
 }
 
 /** What the container is called, and kernel settings that its own namespaces hold. */
-function identity(story: Story, cgroup: CgroupSteps): Step[] {
+function identity(story: Story): Step[] {
   const { spec, namespaces, network } = story;
   const steps: Step[] = [];
   if (isOwn(namespaces, "uts")) {
@@ -410,11 +407,8 @@ function identity(story: Story, cgroup: CgroupSteps): Step[] {
     if (spec.domainname)
       steps.push({ call: "domainname", column: "inside", why: "--domainname", name: spec.domainname });
   }
-  if (network) {
-    // Who met the keeper for its cgroups since has met it for this too.
-    if (entersEarly(story) || cgroup.beside.length === 0) steps.push(barrier("inside", "--network"));
-    steps.push(...network.inside);
-  } else if (isOwn(namespaces, "net"))
+  if (network) steps.push(barrier("inside", "--network"), ...network.inside);
+  else if (isOwn(namespaces, "net"))
     steps.push({ call: "netlink", column: "inside", why: "--network", protocol: 0, messages: loopbackUp() });
   if (isOwn(namespaces, "net"))
     for (const path in spec.linux?.sysctlDefault)

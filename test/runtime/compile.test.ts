@@ -178,6 +178,26 @@ describe("cgroups in the plan", () => {
     expect(find(steps, "clone")[0]).not.toHaveProperty("cgroup");
   });
 
+  test("v1: who waits for its cgroups does not wait for its network, which is met when it is needed", () => {
+    const outside: Step = {
+      call: "netlink",
+      column: "outside",
+      why: "--network",
+      protocol: 0,
+      messages: new Uint8Array(),
+    };
+    const inside: Step = { ...outside, column: "inside" };
+    const steps = plan({}, { cgroupHost: V1, network: { outside: [outside], inside: [inside], after: [] } });
+    const joined = steps.findIndex((step) => step.call === "write" && step.path.endsWith("/tasks"));
+    const wired = steps.indexOf(outside);
+    expect(joined).toBeLessThan(wired);
+    // Nothing of the child's stands still until its own part of the network.
+    const met = steps.findIndex((step, at) => step.call === "barrier" && at > joined);
+    expect(wired).toBeLessThan(met);
+    expect(calls(steps).indexOf("pivot")).toBeLessThan(met);
+    expect(steps.indexOf(inside)).toBe(met + 1);
+  });
+
   test("v1: each hierarchy is mounted once, with links for those that share one", () => {
     const steps = plan({}, { cgroupHost: V1 });
     const mounts = find(steps, "mount").filter(({ fstype }) => fstype === "cgroup");
