@@ -1,5 +1,5 @@
 /** A container, an image and a network as the objects that `inspect` prints. */
-import { containerDir } from "../common/paths.ts";
+import { containerDir, runDir } from "../common/paths.ts";
 import { inspectImage } from "../docker/images.ts";
 import { inspectContainer } from "../docker/inspect.ts";
 import { inspectNetwork } from "../docker/networks.ts";
@@ -14,8 +14,11 @@ export async function containerObject(engine: Engine, reference: string, size: b
   const bare = (attached?.endpoints.length ?? 0) === 0;
   const image = record.imageId === "" ? undefined : engine.images.resolve(record.imageId);
   const root = image && engine.images.root(image);
+  const { net } = record.config.namespaces;
+  const owner = net?.mode === "container" ? net.container : record.id;
   const object = inspectContainer(record, {
     folder: containerDir(engine.paths, record.id),
+    files: record.state.pid > 0 ? runDir(engine.paths, owner) : undefined,
     volumes: `${engine.paths.root}/volumes`,
     attached,
     ...(bare ? { uplink: await engine.containers.uplink(), ids: await bareIds(engine) } : {}),

@@ -26,3 +26,16 @@ export function eachPort(text: string): string[] {
   for (let n = first; n <= last; n++) ports.push(`${n}/${protocol}`);
   return ports;
 }
+
+/** Ports of a container that it exposes or that are published of it, as Docker's ExposedPorts has them. */
+export const exposedPortsOf = ({
+  exposedPorts,
+  config,
+}: {
+  readonly exposedPorts: readonly string[];
+  readonly config: {
+    readonly ports: readonly { readonly target: number; readonly protocol: string }[];
+  };
+}): readonly string[] => [
+  ...new Set([...exposedPorts, ...config.ports.map(({ target, protocol }) => `${target}/${protocol}`)]),
+];

@@ -1,5 +1,6 @@
 /** An image of what a container has written, upon the one that it was made from. */
 import { SampanError } from "../common/error.ts";
+import { exposedPortsOf } from "../common/ports.ts";
 import { hostImage, type ImageRecord, type MutableConfig } from "../image/index.ts";
 import { packPlainly, upperOf } from "./changed.ts";
 import { claim } from "./claim.ts";
@@ -120,7 +121,8 @@ function healthOf(health: Healthcheck): NonNullable<MutableConfig["Healthcheck"]
 
 /** What a container of the new image would do: what this one does. */
 function configOf(container: ContainerRecord, parent: ImageRecord): MutableConfig {
-  const { config, env, user, workdir, labels, exposedPorts } = container;
+  const { config, env, user, workdir, labels } = container;
+  const exposedPorts = exposedPortsOf(container);
   const image = parent.config.config ?? {};
   const entrypoint = config.entrypoint ?? image.Entrypoint ?? [];
   const command = commandOf(container, parent);

@@ -1,6 +1,6 @@
 /** `--filter`: names and values, and what each means for containers and for images. Different names must all match. */
 import { SampanError } from "../common/error.ts";
-import { eachPort } from "../common/ports.ts";
+import { eachPort, exposedPortsOf } from "../common/ports.ts";
 import type { ContainerRecord, Status } from "../container/record.ts";
 import type { ImageRecord } from "../image/record.ts";
 import type { Attached } from "../network/attach.ts";
@@ -189,8 +189,8 @@ function containerTest(
         const published = (id: string, end: "port" | "target"): boolean =>
           (attached(id)?.ports ?? []).some((each) => ports.includes(`${each[end]}/${each.protocol}`));
         if (name === "publish") return ({ id }) => published(id, "port");
-        return ({ id, exposedPorts }) =>
-          ports.some((port) => exposedPorts.includes(port)) || published(id, "target");
+        return (record) =>
+          ports.some((port) => exposedPortsOf(record).includes(port)) || published(record.id, "target");
       });
   }
 }

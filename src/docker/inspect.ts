@@ -3,6 +3,7 @@
  * its nulls. What only Sampan knows (a timeout, a plain folder as root) stands beside it under names that Docker lacks.
  */
 
+import { exposedPortsOf } from "../common/ports.ts";
 import type { ContainerConfig, Healthcheck, Mount, NamespaceMode } from "../container/config.ts";
 import type { ContainerRecord, ContainerState } from "../container/record.ts";
 import type { NamespaceName } from "../launch/step.ts";
@@ -16,6 +17,8 @@ import { networkSettings } from "./settings.ts";
 export interface Place {
   /** The container's own folder. */
   readonly folder: string;
+  /** Where the files are that it has in /etc; undefined: they are made when it starts. */
+  readonly files?: string | undefined;
   /** The folder of all volumes. */
   readonly volumes: string;
   /** The image's layers, top-most first; undefined: there is no overlay of layers. */
@@ -33,6 +36,8 @@ const orNull = <T>(list: readonly T[]): readonly T[] | null => (list.length > 0 
 const sorted = <T>(map: Readonly<Record<string, T>>): Record<string, T> =>
   Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
 
+const fileOf = ({ files }: Place, name: string): string => (files === undefined ? "" : `${files}/${name}`);
+
 export function inspectContainer(record: ContainerRecord, place: Place) {
   const { config, state } = record;
   const { folder, volumes } = place;
@@ -43,9 +48,9 @@ export function inspectContainer(record: ContainerRecord, place: Place) {
     Args: record.args.slice(1),
     State: inspectState(state),
     Image: record.imageId,
-    ResolvConfPath: `${folder}/resolv.conf`,
-    HostnamePath: `${folder}/hostname`,
-    HostsPath: `${folder}/hosts`,
+    ResolvConfPath: fileOf(place, "resolv.conf"),
+    HostnamePath: fileOf(place, "hostname"),
+    HostsPath: fileOf(place, "hosts"),
     LogPath: config.log.driver === "none" ? "" : `${folder}/log`,
     Name: `/${record.name}`,
     RestartCount: state.restartCount,
@@ -334,6 +339,7 @@ function containerConfig(record: ContainerRecord) {
   const entrypoint = config.entrypoint ?? [];
   const ownEntrypoint = entrypoint.length > 0 && entrypoint.every((word, i) => record.args[i] === word);
   const command = config.command ?? (ownEntrypoint ? record.args.slice(entrypoint.length) : record.args);
+  const exposed = exposedPortsOf(record);
   const object = {
     Hostname: record.hostname,
     Domainname: config.domainname ?? "",
@@ -341,13 +347,13 @@ function containerConfig(record: ContainerRecord) {
     AttachStdin: config.attach.includes("stdin"),
     AttachStdout: config.attach.includes("stdout"),
     AttachStderr: config.attach.includes("stderr"),
-    ...(record.exposedPorts.length > 0
-      ? { ExposedPorts: sorted(Object.fromEntries(record.exposedPorts.map((port) => [port, {}]))) }
+    ...(exposed.length > 0
+      ? { ExposedPorts: sorted(Object.fromEntries(exposed.map((port) => [port, {}]))) }
       : {}),
     Tty: config.tty,
     OpenStdin: config.openStdin,
     StdinOnce: config.stdinOnce,
-    Env: record.env,
+    Env: orNull(record.env),
     Cmd: orNull(command),
     ...(config.healthcheck ? { Healthcheck: healthcheck(config.healthcheck) } : {}),
     Image: config.image || (config.rootfs?.path ?? ""),

@@ -76,6 +76,9 @@ export const endpointId = ({
 }: Pick<Endpoint, "container"> & { readonly network: Pick<Network, "id"> }): string =>
   new Bun.CryptoHasher("sha256").update(`${network.id} ${container}`).digest("hex");
 
+/** Nobody has asked anything for these. */
+const PREDEFINED: readonly string[] = ["bridge", "host", "none"];
+
 /** As `docker network inspect` prints it and the Engine API answers it. */
 export const inspectNetwork = (network: Network, members: readonly Member[]) => ({
   Name: network.name,
@@ -87,7 +90,7 @@ export const inspectNetwork = (network: Network, members: readonly Member[]) => 
   EnableIPv6: network.ipv6,
   IPAM: {
     Driver: "default",
-    Options: network.ipamOptions,
+    Options: PREDEFINED.includes(network.name) ? null : network.ipamOptions,
     Config: network.subnets.map(({ subnet, range, gateway, auxiliary }) => ({
       Subnet: subnet,
       ...(range ? { IPRange: range } : {}),

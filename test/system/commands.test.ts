@@ -1,5 +1,6 @@
 /** The commands around one container, as a user meets them: what they print, in which order, and their exit codes. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
@@ -85,6 +86,30 @@ describe("the life of a container", () => {
     await box.ok("rm", "slashed");
     await box.ok("rm", "free");
   });
+});
+
+test("inspect names the files of one that runs, its own or of the one whose network it has; otherwise there are none", async () => {
+  const hosts = (name: string) => box.ok("inspect", "--format", "{{.HostsPath}}", name);
+  const run = ["run", "-d", "--network"];
+  await box.ok(...run, "none", "--name", "filed", "--add-host", "other:1.2.3.4", "host", "sleep", "1000");
+  await box.ok(...run, "container:filed", "--name", "guest", "host", "sleep", "1000");
+  expect(readFileSync(await hosts("filed"), "utf8")).toContain("1.2.3.4\tother");
+  expect(await hosts("guest")).toBe(await hosts("filed"));
+  await box.ok("rm", "-f", "guest");
+  await box.ok("kill", "filed");
+  expect(await hosts("filed")).toBe("");
+  await box.ok("rm", "filed");
+});
+
+test("a published port is an exposed one", async () => {
+  const publish = ["-p", "127.0.0.1::80", "-p", "127.0.0.1::53/udp", "--expose", "90"];
+  await box.ok("create", "--name", "open", ...publish, "host", "true");
+  expect(await box.ok("inspect", "--format", "{{json .Config.ExposedPorts}}", "open")).toBe(
+    '{"53/udp":{},"80/tcp":{},"90/tcp":{}}',
+  );
+  expect(await box.ok("ps", "-a", "-f", "expose=80", "--format", "{{.Names}}")).toBe("open");
+  expect(await box.ok("ps", "-a", "-f", "expose=81", "--format", "{{.Names}}")).toBe("");
+  await box.ok("rm", "open");
 });
 
 describe("a restart policy", () => {
