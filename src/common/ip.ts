@@ -127,17 +127,22 @@ export function toNext(address: Uint8Array): void {
   }
 }
 
-/** Whether an address, or all of another prefix, lies within. */
-export function contains(prefix: Cidr, address: Uint8Array, length = address.length * 8): boolean {
-  if (address.length !== prefix.address.length || length < prefix.length) return false;
-  const first = edge(prefix);
-  const other = edge({ address, length: prefix.length });
-  for (let i = 0; i < first.length; i++) if (first[i] !== other[i]) return false;
+/** Whether two addresses have their first bits in common. */
+function agree(a: Uint8Array, b: Uint8Array, bits: number): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; 8 * i < bits; i++) {
+    const differing = (a[i] ?? 0) ^ (b[i] ?? 0);
+    if (differing >> Math.max(0, 8 * (i + 1) - bits) !== 0) return false;
+  }
   return true;
 }
 
+/** Whether an address, or all of another prefix, lies within. */
+export const contains = (prefix: Cidr, address: Uint8Array, length = address.length * 8): boolean =>
+  length >= prefix.length && agree(prefix.address, address, prefix.length);
+
 export const overlap = (a: Cidr, b: Cidr): boolean =>
-  contains(a, b.address, b.length) || contains(b, a.address, a.length);
+  agree(a.address, b.address, Math.min(a.length, b.length));
 
 export function ipNumber(address: Uint8Array): bigint {
   let number = 0n;
