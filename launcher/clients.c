@@ -219,6 +219,9 @@ static bool frame(struct keeper *k, struct client *c, uint32_t len) {
       if (len != 8) return false;
       keeper_renew(k, be32(p), be32(p + 4));
       return true;
+    case FRAME_NAME:
+      keeper_name(k, p, len);
+      return true;
     case FRAME_HOLD:
       if (len <= 8) return false;
       hold((int)be32(p), (int)be32(p + 4), p + 8, len - 8);

@@ -56,6 +56,11 @@ void keeper_policy(struct keeper *k, uint32_t policy, uint32_t maximum) {
   k->plan->restart_max = maximum;
 }
 
+void keeper_name(struct keeper *k, const uint8_t *name, uint32_t len) {
+  memcpy(k->name, name, len);
+  k->name[len] = 0;
+}
+
 /* A container that was connected elsewhere while it runs: what it is started with the next time, only the engine knows. */
 void keeper_renew(struct keeper *k, uint32_t protocol, uint32_t port) {
   k->stale = true;

@@ -22,6 +22,7 @@ enum frame {
   FRAME_POLICY = 23, /* restart policy u32, its maximum u32 */
   FRAME_RENEW = 24,  /* IP protocol u32, port u32 (0: none): let go of it; the plan is no longer what a restart should do */
   FRAME_HOLD = 25,   /* socket type u32, IP protocol u32, socket address: have this port of the host, if it is free */
+  FRAME_NAME = 26,   /* text: what the container is called from now on */
   FRAME_REPORT = 32,
   FRAME_EXIT = 33,  /* the exit record's JSON: the container has ended for good */
   FRAME_STATE = 34, /* the same, of a run that will be followed by a restart */
@@ -68,7 +69,7 @@ struct client {
   uint32_t credit;  /* stdin bytes passed on and not yet told */
   uint8_t head[HEADER], got;
   uint32_t left; /* of the payload that is coming in */
-  uint8_t small[40];
+  uint8_t small[256];
 };
 
 struct stream {
@@ -93,6 +94,7 @@ struct keeper {
   struct run run;
   bool running, held, taken, restart_off, timed_out;
   bool killed; /* by somebody who asked for that */
+  char name[257]; /* that it was given while it ran; empty: none */
   bool stale, renew; /* the plan is out of date; so the engine starts it again */
   int mounts; /* the mount namespace of a container that is to be removed, held until its end was told; -1: not */
   int status; /* as waitid gave it: exit code, or 128 + signal */
@@ -157,5 +159,6 @@ void place(int fd, int number);
 void keeper_signal(struct keeper *k, uint32_t number, uint32_t flags);
 void keeper_resize(struct keeper *k, uint16_t rows, uint16_t columns);
 void keeper_renew(struct keeper *k, uint32_t protocol, uint32_t port);
+void keeper_name(struct keeper *k, const uint8_t *name, uint32_t len);
 void keeper_policy(struct keeper *k, uint32_t policy, uint32_t maximum);
 #endif

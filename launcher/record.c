@@ -58,12 +58,13 @@ void record_pid(struct keeper *k, bool restarting) {
 
 void record_event(struct keeper *k, const char *action, const char *exit_code) {
   if (!*k->plan->events) return;
-  char head[160], tail[32];
+  char head[160], tail[sizeof k->name + 64];
   const char *members = k->plan->members; /* of any length: they hold the labels */
   struct text before = text_in(head, sizeof head), after = text_in(tail, sizeof tail);
   put(&before, "{\"time\":\""), put_number(&before, clock_ns());
   put_all(&before, "\",\"type\":\"container\",\"action\":\"", action, *members ? "\"," : "\"");
   if (*exit_code) put_all(&after, ",\"exitCode\":\"", exit_code, "\"");
+  if (*k->name) put_all(&after, ",\"name\":\"", k->name, "\"");
   put(&after, "}\n");
   closing fd = open(k->plan->events, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) return;

@@ -307,7 +307,7 @@ export class Containers {
 
   async rename(reference: string, name: string): Promise<void> {
     const { rename } = await import("./update.ts");
-    rename(this.#context, this.#context.rows.find(reference), name);
+    await rename(this.#context, this.#context.rows.find(reference), name);
   }
 
   /** Changes limits of a container, at once if it runs, and its restart policy. Returns warnings. */

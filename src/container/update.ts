@@ -1,7 +1,7 @@
 /** Changing what a container was asked for: its name, its limits, its restart policy. */
 import { writeFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
-import { connect } from "../launch/index.ts";
+import { type Connection, connect } from "../launch/index.ts";
 import type { PortBinding } from "../network/index.ts";
 import { limitUpdates, readCgroupHost } from "../runtime/index.ts";
 import type { Resources, RestartPolicy } from "./config.ts";
@@ -21,13 +21,14 @@ export type Changes = Resources & {
   readonly unpublish?: readonly Unpublish[];
 };
 
-export function rename(context: Context, container: StoredContainer, given: string): void {
+export async function rename(context: Context, container: StoredContainer, given: string): Promise<void> {
   const name = given.startsWith("/") ? given.slice(1) : given;
   if (name === "") throw new SampanError("invalid", "Neither old nor new names may be empty");
   validateName(name);
   if (name === container.name)
     throw new SampanError("invalid", "Renaming a container with the same name as its current name");
   context.rows.rename(container.id, name);
+  await tellKeeper(context, container.id, (keeper) => keeper.rename(name));
   context.events.append({
     type: "container",
     action: "rename",
@@ -54,7 +55,10 @@ export async function update(
   if (restart) validateRestart(restart, container.config.autoRemove);
   const alive = container.state.status === "running" || container.state.status === "paused";
   if (alive && Object.keys(given).length > 0) writeLimits(container, given, resources);
-  if (restart && isAlive(container.state)) await tellKeeper(context, container.id, restart);
+  if (restart && isAlive(container.state))
+    await tellKeeper(context, container.id, (keeper) =>
+      keeper.policy({ policy: restart.name, maximum: restart.maximumRetryCount }),
+    );
   const ports =
     publish.length + unpublish.length > 0
       ? await (await import("./publish.ts")).changePorts(context, container, publish, unpublish)
@@ -96,8 +100,9 @@ function writeLimits(container: ContainerRecord, given: Resources, all: Resource
     }
 }
 
-async function tellKeeper(context: Context, id: string, restart: RestartPolicy): Promise<void> {
+/** One that does not run has none. */
+async function tellKeeper(context: Context, id: string, tell: (keeper: Connection) => void): Promise<void> {
   const keeper = await connect(places(context.paths, id).socket).catch(() => undefined);
-  keeper?.policy({ policy: restart.name, maximum: restart.maximumRetryCount });
+  if (keeper) tell(keeper);
   keeper?.close();
 }

@@ -215,6 +215,12 @@ export class Connection {
     this.send(FRAME.hold, payload);
   }
 
+  /** What the container is called from now on, in its events. A name that is longer than a frame may be is not told. */
+  rename(name: string): void {
+    const bytes = new TextEncoder().encode(name);
+    if (bytes.length <= 256) this.send(FRAME.name, bytes);
+  }
+
   /** The exit has been recorded: the keeper need not have it done. */
   taken(): void {
     this.send(FRAME.taken);

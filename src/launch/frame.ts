@@ -15,6 +15,7 @@ export const FRAME = {
   policy: 23,
   renew: 24,
   hold: 25,
+  name: 26,
   // keeper → client
   stdout: 1,
   stderr: 2,

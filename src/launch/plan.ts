@@ -75,6 +75,7 @@ export interface KeeperPlan {
   /**
    * The common members of an event of this container, a JSON object's inside: `"id":"…","from":"…"`. A line is
    * `{"time":"ns","type":"container","action":"die",<these>,"exitCode":"137"}`; only `die` has an exitCode.
+   * One that was renamed while it ran has `"name":"…"` too.
    */
   readonly eventMembers: string;
   readonly health?: HealthPlan;

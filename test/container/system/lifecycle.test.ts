@@ -149,6 +149,15 @@ describe("created, started, looked at", () => {
     );
   });
 
+  test("what happens to one that was renamed while it runs happens under its new name", async () => {
+    const { id } = await sleeper({ labels: { name: "a label" } });
+    await engine.containers.rename(id, "renamed");
+    await engine.containers.kill(id);
+    const after = (await events()).filter((event) => event.id === id).slice(-3);
+    const named = after.map(({ action, attributes }) => `${action} ${attributes["name"]}`);
+    expect(named.toSorted()).toEqual(["die renamed", "kill renamed", "rename renamed"]);
+  });
+
   test("starting one that runs changes nothing", async () => {
     const { id } = await sleeper();
     const { pid } = engine.containers.get(id).state;
