@@ -17,7 +17,7 @@ import { fromTheLiving } from "./reconcile.ts";
 import type { Labels } from "./record.ts";
 import { resolve } from "./resolve.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
-import { joinsOthers, validateNamespaces } from "./spec.ts";
+import { foreignNamespaces, joinsOthers, validateNamespaces } from "./spec.ts";
 import { validateConfig, validateName } from "./validate.ts";
 
 export interface CreateOptions {
@@ -28,11 +28,13 @@ export interface CreateOptions {
 function withIds(context: Context, config: ContainerConfig): ContainerConfig {
   if (!joinsOthers(config)) return config;
   const namespaces: Partial<Record<NamespaceName, NamespaceMode>> = {};
-  for (const [name, mode] of Object.entries(config.namespaces))
+  for (const [name, mode] of Object.entries(config.namespaces)) {
+    const donor = mode.mode === "container" ? context.rows.find(mode.container) : undefined;
+    // The kernel refuses to enter the user namespace that one is in.
+    const ours = donor && name === "user" && !foreignNamespaces(donor.config).includes("user");
     namespaces[name as NamespaceName] =
-      mode.mode === "container"
-        ? { mode: "container", container: context.rows.find(mode.container).id }
-        : mode;
+      donor === undefined ? mode : ours ? { mode: "host" } : { mode: "container", container: donor.id };
+  }
   const ipc = namespaces.ipc;
   if (ipc?.mode === "container") {
     const donor = context.rows.byId(ipc.container)?.config.namespaces.ipc?.mode;

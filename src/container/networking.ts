@@ -27,6 +27,12 @@ export function hasNetworks({ exactly, namespaces }: ContainerConfig): boolean {
   return mode === undefined || mode === "private";
 }
 
+/** Whose network it is that a container has: with the network go the files about it. */
+export function networkOwner(context: Context, id: string): string {
+  const net = context.rows.byId(id)?.config.namespaces.net;
+  return net?.mode === "container" ? networkOwner(context, net.container) : id;
+}
+
 /** The networks that a new container joins. */
 export function networksOf(config: ContainerConfig): readonly EndpointConfig[] {
   if (!hasNetworks(config)) return NO_NETWORK;

@@ -9,6 +9,7 @@ import { trees } from "../image/index.ts";
 import { existsSync, readFileSync, realpathSync, writeFileSync } from "../kernel/fs.ts";
 import type { ContainerConfig, Mount } from "./config.ts";
 import { type Context, places, sharedShm } from "./context.ts";
+import { networkOwner } from "./networking.ts";
 import type { Labels } from "./record.ts";
 import type { StoredContainer } from "./rows.ts";
 import { rootOf } from "./start.ts";
@@ -130,7 +131,10 @@ export async function labelFiles(context: Context, container: StoredContainer): 
   const label = (mount: Mount): string => (mount.relabel === "private" ? files : all);
   for (const layer of layersOf(context, container)) labelTree(layer, readOnly(all), { once: true });
   const net = config.namespaces.net;
-  const { run } = places(context.paths, net?.mode === "container" ? net.container : id);
+  const { run } = places(
+    context.paths,
+    net?.mode === "container" ? networkOwner(context, net.container) : id,
+  );
   for (const name of ["hostname", "hosts", "resolv.conf"])
     labelTree(`${run}/${name}`, net?.mode === "container" ? all : files);
   if (config.namespaces.ipc?.mode === "shareable") labelTree(sharedShm(id), files);

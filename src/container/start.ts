@@ -34,7 +34,7 @@ import { clearCgroup, discard, removeRun } from "./finish.ts";
 import { healthSteps } from "./health.ts";
 import { cgroupOf, hasHealthcheck, keeperPlan } from "./keeper.ts";
 import { isLocked, readPidFile } from "./live.ts";
-import { hasUplink, leftNetworks, loadNetwork, releaseNetwork } from "./networking.ts";
+import { hasUplink, leftNetworks, loadNetwork, networkOwner, releaseNetwork } from "./networking.ts";
 import { keepPlan } from "./plan.ts";
 import { readInRoot, withoutUpper } from "./root.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
@@ -71,17 +71,37 @@ export function peerOf(context: Context, id: string, what: string): Peer {
 
 const SPOKEN: Readonly<Partial<Record<NamespaceName, string>>> = { net: "network", pid: "PID", ipc: "IPC" };
 
-function joinsOf(context: Context, config: ContainerConfig): Joins {
+async function joinsOf(context: Context, config: ContainerConfig): Promise<Joins> {
   const joins: Partial<Record<NamespaceName, Peer>> = {};
   for (const key in config.namespaces) {
     const name = key as NamespaceName;
     const mode = config.namespaces[name];
     if (mode?.mode !== "container") continue;
     const peer = peerOf(context, mode.container, SPOKEN[name] ?? name);
-    joins[name] = peer;
+    // What is this machine's anyway is not joined, and so nobody takes it for a container's.
+    if (!(await isOurs(peer, name)))
+      joins[name] = isForeign(context, mode.container, name) ? { ...peer, foreign: true } : peer;
     if (isRootless()) joins.user = peer;
   }
   return joins;
+}
+
+/** Whether another container has this machine's own namespace. */
+async function isOurs({ pid }: Peer, name: NamespaceName): Promise<boolean> {
+  const { readNamespace, sameLink } = await import("../kernel/namespace-link.ts");
+  const its = readNamespace(pid, name)?.slice();
+  const ours = readNamespace(process.pid, name);
+  return its !== undefined && ours !== undefined && sameLink(its, ours);
+}
+
+/** Whether what a container has of others belongs to another user namespace than its own. */
+function isForeign(context: Context, id: string, name: NamespaceName): boolean {
+  const { [name]: its, user } = context.rows.byId(id)?.config.namespaces ?? {};
+  if (its?.mode === "path") return true;
+  if (its?.mode !== "container" || isRootless()) return false;
+  return (
+    user?.mode !== "container" || user.container !== its.container || isForeign(context, its.container, name)
+  );
 }
 
 /** Where the root comes from. Folders that it needs are there. */
@@ -174,7 +194,7 @@ function refuseUndelegated({ deviceCgroupRules, cgroupParent }: ContainerConfig,
 export async function buildPlan(context: Context, container: StoredContainer, options: Start): Promise<Plan> {
   const { config, id } = container;
   const at = places(context.paths, id);
-  const joins = joinsOf(context, config);
+  const joins = await joinsOf(context, config);
   const root = rootOf(context, container);
   // overlayfs marks what it must not trust after a crash; this one was unmounted in order.
   if (config.autoRemove && !options.fresh)
@@ -210,7 +230,8 @@ export async function buildPlan(context: Context, container: StoredContainer, op
     record: container,
     user,
     places: {
-      files: net?.mode === "container" ? places(context.paths, net.container).run : at.run,
+      files:
+        net?.mode === "container" ? places(context.paths, networkOwner(context, net.container)).run : at.run,
       user,
       ...(shm === undefined ? {} : { shm }),
       ...(prepared ? { prepared: prepared.mounts } : {}),

@@ -17,6 +17,8 @@ export interface Peer {
   readonly pid: number;
   /** Field 22 of /proc/PID/stat. */
   readonly start: bigint;
+  /** What is joined there is not its own: another user namespace owns it. */
+  readonly foreign?: true;
 }
 
 export type Namespace =

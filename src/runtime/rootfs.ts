@@ -230,7 +230,8 @@ function owns(namespaces: Namespaces, name: "net" | "ipc" | "pid"): boolean {
   const namespace = namespaces[name];
   if (namespace.kind === "own") return true;
   const { user } = namespaces;
-  return namespace.kind === "join" && user.kind === "join" && user.peer.pid === namespace.peer.pid;
+  if (namespace.kind !== "join" || user.kind !== "join") return false;
+  return user.peer.pid === namespace.peer.pid && !namespace.peer.foreign;
 }
 
 const API: readonly string[] = ["proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2"];

@@ -410,6 +410,50 @@ describe("namespaces", () => {
     await box.ok("rm", "-f", "first");
   });
 
+  test("another container's that are this machine's, or a third's", async () => {
+    const links = (name: string) =>
+      box.ok("exec", name, "readlink", "/proc/self/ns/user", "/proc/self/ns/net");
+    const joined = async (name: string): Promise<string> => {
+      const join = ["--userns", `container:${name}`, "--network", `container:${name}`];
+      await box.ok("run", "-d", "--name", "joined", ...join, "host", "sleep", "1000");
+      const found = await links("joined");
+      expect(await box.ok("exec", "joined", "ls", "/sys/class/net")).toContain("lo");
+      await box.ok("rm", "-f", "joined");
+      return found;
+    };
+    const sleeps = ["host", "sleep", "1000"];
+    await box.ok("run", "-d", "--name", "plain", ...sleeps);
+    expect(await joined("plain")).toBe(await links("plain"));
+    await box.ok("run", "-d", "--name", "hosted", "--userns", "private", "--network", "host", ...sleeps);
+    expect(await joined("hosted")).toBe(await links("hosted"));
+    await box.ok(
+      "run",
+      "-d",
+      "--name",
+      "third",
+      "--userns",
+      "private",
+      "--network",
+      "container:plain",
+      ...sleeps,
+    );
+    expect(await joined("third")).toBe(await links("third"));
+    await box.ok("run", "-d", "--name", "own", "--userns", "private", ...sleeps);
+    await box.ok(
+      "run",
+      "-d",
+      "--name",
+      "guest",
+      "--userns",
+      "container:own",
+      "--network",
+      "container:own",
+      ...sleeps,
+    );
+    expect(await joined("guest")).toBe(await links("own"));
+    await box.ok("rm", "-f", "plain", "hosted", "third", "own", "guest");
+  });
+
   test("exactly these and no others", async () => {
     expect(await own("--namespaces", "mnt,uts")).toEqual({
       mnt: true,
