@@ -4,20 +4,11 @@ import { humanSize4 } from "../../docker/human.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import { confirm } from "../confirm.ts";
-import { readFilter } from "../filter.ts";
-import type { Flags } from "../flags.ts";
+import { pruneFlags } from "../filter.ts";
 import { print, write } from "../output.ts";
 import { removedText } from "../pruned.ts";
 
-const FLAGS = {
-  filter: {
-    type: "list",
-    takes: "filter",
-    read: readFilter,
-    help: 'Provide filter values (e.g. "until=<timestamp>")',
-  },
-  force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
-} as const satisfies Flags;
+const FLAGS = pruneFlags("until=<timestamp>");
 
 export default command({
   usage: "[OPTIONS]",

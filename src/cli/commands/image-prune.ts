@@ -4,20 +4,14 @@ import { humanSize4 } from "../../docker/human.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import { confirm } from "../confirm.ts";
-import { readFilter } from "../filter.ts";
+import { pruneFlags } from "../filter.ts";
 import type { Flags } from "../flags.ts";
 import { print, write } from "../output.ts";
 import { imageLines, removedText } from "../pruned.ts";
 
 const FLAGS = {
   all: { type: "bool", short: "a", help: "Remove all unused images, not just dangling ones" },
-  filter: {
-    type: "list",
-    takes: "filter",
-    read: readFilter,
-    help: 'Provide filter values (e.g. "until=<timestamp>")',
-  },
-  force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
+  ...pruneFlags("until=<timestamp>"),
 } as const satisfies Flags;
 
 export default command({

@@ -4,20 +4,11 @@ import { networkPruneFilter } from "../../docker/networks.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import { confirm } from "../confirm.ts";
-import { readFilter } from "../filter.ts";
-import type { Flags } from "../flags.ts";
+import { pruneFlags } from "../filter.ts";
 import { write } from "../output.ts";
 import { removedText } from "../pruned.ts";
 
-const FLAGS = {
-  filter: {
-    type: "list",
-    takes: "filter",
-    read: readFilter,
-    help: 'Provide filter values (e.g. "until=<timestamp>")',
-  },
-  force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
-} as const satisfies Flags;
+const FLAGS = pruneFlags("until=<timestamp>");
 
 const WARNING = "WARNING! This will remove all custom networks not used by at least one container.";
 

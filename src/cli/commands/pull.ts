@@ -1,10 +1,11 @@
 /** `sampan pull`: an image from its registry. */
 import { Engine } from "../../engine.ts";
-import { parseReference, referenceText, repository, withTag } from "../../image/index.ts";
+import { referenceText, repository, withTag } from "../../image/index.ts";
 import { command } from "../command.ts";
-import { type Flags, UsageError } from "../flags.ts";
+import type { Flags } from "../flags.ts";
 import { print } from "../output.ts";
 import { pullImage } from "../pulling.ts";
+import { wanted } from "../tags.ts";
 
 const FLAGS = {
   "all-tags": { type: "bool", short: "a", help: "Download all tagged images in the repository" },
@@ -20,11 +21,7 @@ export default command({
   most: 1,
   async run({ flags, args, where }) {
     const name = args[0] ?? "";
-    const reference = parseReference(name);
-    const allTags = flags["all-tags"] ?? false;
-    const open = reference.tag === undefined && reference.digest === undefined;
-    if (allTags && !open) throw new UsageError("tag can't be used with --all-tags/-a", "plain");
-    if (open && !allTags && !flags.quiet) print("Using default tag: latest");
+    const { reference, allTags } = wanted(name, flags);
     await pullImage(Engine.open(where), name, 1, { platform: flags.platform, quiet: flags.quiet, allTags });
     print(allTags ? repository(reference) : referenceText(withTag(reference)));
     return 0;

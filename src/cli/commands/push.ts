@@ -1,10 +1,11 @@
 /** `sampan push`: an image to its registry. */
 import { Engine } from "../../engine.ts";
-import { parseReference, repository } from "../../image/index.ts";
+import { repository } from "../../image/index.ts";
 import { command } from "../command.ts";
-import { type Flags, UsageError } from "../flags.ts";
+import type { Flags } from "../flags.ts";
 import { print } from "../output.ts";
 import { progressTo } from "../progress.ts";
+import { wanted } from "../tags.ts";
 
 const FLAGS = {
   "all-tags": { type: "bool", short: "a", help: "Push all tags of an image to the repository" },
@@ -23,11 +24,7 @@ export default command({
   most: 1,
   async run({ flags, args, where }) {
     const name = args[0] ?? "";
-    const reference = parseReference(name);
-    const allTags = flags["all-tags"] ?? false;
-    const open = reference.tag === undefined && reference.digest === undefined;
-    if (allTags && !open) throw new UsageError("tag can't be used with --all-tags/-a", "plain");
-    if (open && !allTags && !flags.quiet) print("Using default tag: latest");
+    const { reference, allTags } = wanted(name, flags);
     const pushed = await Engine.open(where).images.push(name, {
       allTags,
       ...(flags.platform && { platform: flags.platform }),

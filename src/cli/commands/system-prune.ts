@@ -6,7 +6,7 @@ import { Engine } from "../../engine.ts";
 import type { PrunedVolumes } from "../../volume/index.ts";
 import { command } from "../command.ts";
 import { confirm } from "../confirm.ts";
-import { readFilter } from "../filter.ts";
+import { pruneFlags } from "../filter.ts";
 import { type Flags, UsageError } from "../flags.ts";
 import { print, write } from "../output.ts";
 import { imageLines, removedText } from "../pruned.ts";
@@ -14,13 +14,7 @@ import { report } from "../report.ts";
 
 const FLAGS = {
   all: { type: "bool", short: "a", help: "Remove all unused images not just dangling ones" },
-  filter: {
-    type: "list",
-    takes: "filter",
-    read: readFilter,
-    help: 'Provide filter values (e.g. "label=<key>=<value>")',
-  },
-  force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
+  ...pruneFlags("label=<key>=<value>"),
   volumes: { type: "bool", help: "Prune anonymous volumes" },
 } as const satisfies Flags;
 

@@ -5,7 +5,7 @@ import { volumePruneChoice } from "../../docker/volumes.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import { confirm } from "../confirm.ts";
-import { readFilter } from "../filter.ts";
+import { pruneFlags } from "../filter.ts";
 import { type Flags, UsageError } from "../flags.ts";
 import { print, write } from "../output.ts";
 import { removedText } from "../pruned.ts";
@@ -13,13 +13,7 @@ import { report } from "../report.ts";
 
 const FLAGS = {
   all: { type: "bool", short: "a", help: "Remove all unused volumes, not just anonymous ones" },
-  filter: {
-    type: "list",
-    takes: "filter",
-    read: readFilter,
-    help: 'Provide filter values (e.g. "label=<label>")',
-  },
-  force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
+  ...pruneFlags("label=<label>"),
 } as const satisfies Flags;
 
 export default command({
