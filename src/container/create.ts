@@ -152,7 +152,9 @@ export function draft(context: Context, given: ContainerConfig): Draft {
   if (image && given.platform)
     checkPlatform(image.config, given.image, parsePlatform(given.platform.toLowerCase()));
   const id = newId();
-  const resolved = resolve(id, withIds(context, given), image?.config, hostname);
+  const resolved = resolve(id, withIds(context, given), image?.config, (peer) =>
+    peer === undefined ? hostname() : context.rows.find(peer).hostname,
+  );
   return { ...resolved, id, created: Date.now(), imageId: image?.id ?? "", image };
 }
 

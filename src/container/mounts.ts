@@ -5,7 +5,7 @@
 
 import { fileReason, SampanError } from "../common/error.ts";
 import { cleanPath } from "../common/paths.ts";
-import { mkdirSync, statSync } from "../kernel/fs.ts";
+import { existsSync, mkdirSync, statSync } from "../kernel/fs.ts";
 import { defaultMounts, matchUser, orderMounts, type SpecMount } from "../runtime/index.ts";
 import type { ContainerConfig, Mount } from "./config.ts";
 
@@ -99,6 +99,17 @@ function asked(mount: Mount, places: Places): SpecMount {
   return places.prepared?.get(mount.target) ?? bind(mount, places);
 }
 
+/**
+ * Whether something is mounted where the container's three files are: they come on top of it. Not on a folder that may not be
+ * written and has no place for them.
+ */
+function covered(mounts: readonly Mount[]): boolean {
+  for (const { target, type, source, readonly } of mounts)
+    if (cleanPath(target) === "/etc")
+      return !(type === "bind" && readonly && !existsSync(`${source}/resolv.conf`));
+  return false;
+}
+
 /** All mounts of a container, in the order in which they are made. */
 export function specMounts(config: ContainerConfig, mounts: readonly Mount[], places: Places): SpecMount[] {
   const own: SpecMount[] = [];
@@ -112,6 +123,12 @@ export function specMounts(config: ContainerConfig, mounts: readonly Mount[], pl
   });
   if (config.namespaces.ipc?.mode === "none") standard = standard.filter((m) => m.destination !== "/dev/shm");
   const { files } = places;
-  standard.push(ownFile(files, "resolv.conf"), ownFile(files, "hostname"), ownFile(files, "hosts"));
-  return own.length === 0 ? standard : orderMounts(standard, own);
+  const ownFiles = [ownFile(files, "resolv.conf"), ownFile(files, "hostname"), ownFile(files, "hosts")];
+  if (!covered(mounts)) {
+    standard.push(...ownFiles);
+    return own.length === 0 ? standard : orderMounts(standard, own);
+  }
+  for (const file of ownFiles)
+    if (!own.some((mount) => mount.destination === file.destination)) own.push(file);
+  return orderMounts(standard, own);
 }

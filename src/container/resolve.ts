@@ -69,12 +69,12 @@ function exposed(own: readonly string[], image: ImageDefaults["ExposedPorts"]): 
   return own.length === 0 ? Object.keys(image) : [...new Set([...Object.keys(image), ...own])];
 }
 
-/** What will run. `hostname` is asked only where the host's own is wanted. */
+/** What will run. `hostname` is asked only where the host's own is wanted, or that of the container whose network it is. */
 export function resolve(
   id: string,
   config: ContainerConfig,
   imageConfig: ImageConfig | undefined,
-  hostname: () => string,
+  hostname: (container?: string) => string,
 ): Resolved {
   const image = imageConfig?.config ?? {};
   const args = words(config, image);
@@ -88,13 +88,19 @@ export function resolve(
     config.namespaces.uts?.mode === "host" ||
     config.namespaces.net?.mode === "host" ||
     (config.exactly !== undefined && !config.exactly.includes("uts"));
+  const { net } = config.namespaces;
+  const others = net?.mode === "container" ? net.container : undefined;
   return {
     config: health ? { ...rest, healthcheck: health } : rest,
     args,
     env: mergeEnv(image.Env ?? [], config.env),
     workdir: config.workdir ?? image.WorkingDir ?? "",
     user: config.user ?? image.User ?? "",
-    hostname: config.hostname ?? (hostnameIsHosts ? hostname() : shortId(id)),
+    hostname:
+      config.hostname ??
+      (hostnameIsHosts || others !== undefined
+        ? hostname(hostnameIsHosts ? undefined : others)
+        : shortId(id)),
     labels: image.Labels ? { ...image.Labels, ...config.labels } : config.labels,
     stopSignal: config.stopSignal ?? image.StopSignal ?? "SIGTERM",
     exposedPorts: exposed(config.expose, image.ExposedPorts),

@@ -138,19 +138,27 @@ function holderOf(rows: NetworkRows, place: HostPort): (() => SampanError) | und
   return undefined;
 }
 
-const socketAt = (listening: readonly Listener[], { address, port }: HostPort): Listener | undefined => {
-  // One on :: mostly takes IPv4 too.
-  for (const socket of listening)
-    if (socket.port === port && (meet(socket.address, address) || socket.address === "::")) return socket;
+// One on :: mostly takes IPv4 too.
+const isAt = (socket: Listener, { address, port }: HostPort): boolean =>
+  socket.port === port && (meet(socket.address, address) || socket.address === "::");
+
+const socketAt = (listening: readonly Listener[], place: HostPort): Listener | undefined => {
+  for (const socket of listening) if (isAt(socket, place)) return socket;
   return undefined;
 };
 
-/** Whether a program of the host has it. The responder gives up what was another container's when it sees that it is no more. */
+/**
+ * Whether a program of the host has it. What the responder carries is IPv6 alone, and it gives up what was another container's, or
+ * this one's before it was started again, when it sees that it is no more.
+ */
 function isTaken(listening: readonly Listener[], place: HostPort): boolean {
-  const socket = socketAt(listening, place);
-  return (
-    socket !== undefined && !(place.address.includes(":") && isResponder(processOfSocket(socket.inode)?.pid))
-  );
+  for (const socket of listening)
+    if (
+      isAt(socket, place) &&
+      !(socket.address.includes(":") && isResponder(processOfSocket(socket.inode)?.pid))
+    )
+      return true;
+  return false;
 }
 
 /** The error for a port that a process of the host has: it says which. */

@@ -293,7 +293,7 @@ describe("a part of a volume", () => {
     ).toBe(`1: sampan: invalid mount config for type "volume": subpath must not contain '..'`);
     expect(
       await refused("run", "--rm", "--mount", "type=volume,src=parts,dst=/x,volume-subpath=none", "busybox"),
-    ).toBe(`125: sampan: cannot access path ${data}/none: no such file or directory`);
+    ).toBe(`127: sampan: cannot access path ${data}/none: no such file or directory`);
   });
 });
 
@@ -568,5 +568,28 @@ describe("what others are shown", () => {
     expect(events).toBe("create\nmount\nunmount");
     await box.ok("rm", "-v", "shown");
     await box.ok("volume", "rm", "named", "other");
+  });
+});
+
+describe("what is mounted on /etc", () => {
+  test("has the container's own hosts, host name and resolvers on top of it", async () => {
+    const show = ["sh", "-c", "cat /etc/hostname; grep -c localhost /etc/hosts; wc -l < /etc/resolv.conf"];
+    const shown = /^web\n[1-9]\d*\n[1-9]\d*$/;
+    const named = ["--hostname", "web"];
+    for (const mount of [
+      ["-v", "etc:/etc"],
+      ["--tmpfs", "/etc"],
+    ])
+      expect((await run(...named, ...mount, "app", ...show)).trim()).toMatch(shown);
+    await box.ok("volume", "rm", "etc");
+    const folder = `${box.root}/etc`;
+    mkdirSync(folder);
+    // Where nothing may be written and there is no place for them, they are not.
+    expect(await run("-v", `${folder}:/etc:ro`, "app", "ls", "/etc")).toBe("");
+    expect((await run(...named, "-v", `${folder}:/etc`, "app", ...show)).trim()).toMatch(shown);
+    expect((await run(...named, "-v", `${folder}:/etc:ro`, "app", ...show)).trim()).toMatch(shown);
+    writeFileSync(`${folder}/own`, "mine\n");
+    const over = ["-v", `${folder}:/etc`, "-v", `${folder}/own:/etc/hosts`];
+    expect(await run(...over, "app", "cat", "/etc/hosts")).toBe("mine");
   });
 });

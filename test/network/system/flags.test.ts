@@ -198,6 +198,15 @@ describe("run", () => {
     await world.ok("run", "-d", "--name", "whole", "host", "sleep", "1000");
     const address = await world.address("whole");
     expect(await run("--network", "container:whole", ...ip("-br", "-4", "addr"))).toContain(address);
+    // It has the other's host name too, which is the one that the hosts file, which is the other's, knows.
+    const name = (await world.ok("inspect", "-f", "{{.Config.Hostname}}", "whole")).trim();
+    const shown = ["sh", "-c", "hostname; hostname -i; cat /etc/hostname; echo $HOSTNAME"];
+    expect((await run("--network", "container:whole", "host", ...shown)).trim().split("\n")).toEqual([
+      name,
+      address,
+      name,
+      name,
+    ]);
     await world.ok("rm", "-f", "whole");
   });
 
@@ -252,6 +261,19 @@ describe("--publish", () => {
     expect(await world.fromFar("10.9.0.1", 8170)).toBe("10.9.0.2");
     expect(ports.find((line) => line.startsWith("83/tcp -> 0.0.0.0:"))).toBeDefined();
     await world.ok("rm", "-f", "many");
+  });
+
+  test("a range that is used up: who is started again has his own port again", async () => {
+    const range = ["-p", "8175-8176:70"];
+    for (const name of ["one", "two"])
+      await world.ok("run", "-d", "--name", name, ...range, "host", "sleep", "1000");
+    const own = await world.ok("port", "one");
+    expect(own).toBe("70/tcp -> 0.0.0.0:8175\n70/tcp -> [::]:8175");
+    // Carried by now: its socket is there until the responder has seen the end.
+    while (!world.host.run("ss", "-Hlnt6").includes(":8175")) await Bun.sleep(10);
+    await world.ok("restart", "-t", "0", "one");
+    expect(await world.ok("port", "one")).toBe(own);
+    await world.ok("rm", "-f", "one", "two");
   });
 
   test("udp: from afar with the client's own address, on loopback, from another container and from itself", async () => {
