@@ -223,7 +223,9 @@ export async function relinkVolume(
 
 /** A mount of what lies at the subpath below a folder, and of nothing outside of it. */
 function based(mount: Mount, base: string): SpecMount {
-  const { target, subpath = "", readonly = mount.type === "image" } = mount;
+  const { target, subpath = "" } = mount;
+  // An image's files are those of all its containers: nobody is let write there, whatever he asks for.
+  const readonly = mount.readonly || mount.type === "image";
   return {
     destination: target,
     type: "bind",

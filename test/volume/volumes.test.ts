@@ -306,6 +306,12 @@ describe("other mounts", () => {
     expect(await run("--mount", part, "busybox", "ls", "/i")).toBe("marked");
     const { stderr } = await box.cli("run", "--rm", "--mount", part, "busybox", "touch", "/i/x");
     expect(stderr).toBe("touch: /i/x: Read-only file system\n");
+    // Of one layer and of several; a wish to write is not heard.
+    for (const image of ["app", "busybox"]) {
+      const wished = `type=image,src=${image},dst=/i,readonly=false`;
+      const written = await box.cli("run", "--rm", "--mount", wished, "busybox", "touch", "/i/x");
+      expect(written.stderr).toBe("touch: /i/x: Read-only file system\n");
+    }
     await box.ok("tag", "app", "mounted:1");
     const id = await box.ok("create", "--mount", "type=image,src=mounted:1,dst=/i", "busybox");
     await box.ok("tag", "busybox", "mounted:1");
