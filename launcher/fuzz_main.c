@@ -54,7 +54,7 @@ int main(void) {
       touch_list(plan.reap);
       touch_list(plan.remove);
       touch_program(&plan.program);
-      if (plan.has_health) touch_program(&plan.health);
+      if (plan.has_health) touch(plan.health_says, strlen(plan.health_says) + 1), touch_program(&plan.health);
     }
     free(bytes);
     free(arena);

@@ -9,10 +9,12 @@
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 
 #define KEPT 5
 #define OUTPUT_MOST 4096
+#define ID_BYTES 32
 
 static const char *const NAME[] = {"starting", "healthy", "unhealthy"};
 
@@ -30,6 +32,7 @@ static struct {
   uint32_t streak, count;
   uint64_t next, limit; /* when the next begins, when the running one is out of time */
   pid_t pid;            /* 0: none runs */
+  char id[2 * ID_BYTES + 1]; /* that the events give it */
   int pidfd, output;
   struct probe probes[KEPT]; /* number n lies at n % KEPT */
 } health = {.next = UINT64_MAX, .limit = UINT64_MAX, .pidfd = -1, .output = -1};
@@ -87,7 +90,12 @@ void health_stop(void) {
   struct pollfd end = {health.pidfd, POLLIN, 0};
   pidfd_send_signal(health.pidfd, SIGTERM, NULL, 0);
   if (poll(&end, 1, 1000) <= 0) pidfd_send_signal(health.pidfd, SIGKILL, NULL, 0);
-  while (waitpid(health.pid, NULL, 0) < 0 && errno == EINTR) continue;
+  int status = 0;
+  while (waitpid(health.pid, &status, 0) < 0 && errno == EINTR) continue;
+  char code[8];
+  struct text t = text_in(code, sizeof code);
+  put_number(&t, (uint64_t)(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)));
+  record_event(health.k, "exec_die", "", health.id, code);
   close(health.pidfd);
   close(health.output);
   health.pid = 0;
@@ -135,6 +143,19 @@ __attribute__((noreturn)) static void run_probe(int output, pid_t keeper) {
 
 /* ---- in the keeper */
 
+/* To those who follow the events a probe is one more process in the container. */
+static void announce(void) {
+  uint8_t random[ID_BYTES] = {0};
+  const char *says = health.k->plan->health_says;
+  if (getrandom(random, sizeof random, GRND_NONBLOCK) < 0) return;
+  for (size_t i = 0; i < sizeof random; i++) {
+    health.id[2 * i] = "0123456789abcdef"[random[i] >> 4];
+    health.id[2 * i + 1] = "0123456789abcdef"[random[i] & 15];
+  }
+  record_event(health.k, "exec_create: ", says, health.id, "");
+  record_event(health.k, "exec_start: ", says, health.id, "");
+}
+
 static void begin_probe(void) {
   int line[2];
   health.next = UINT64_MAX;
@@ -153,6 +174,7 @@ static void begin_probe(void) {
     close(line[0]);
     return schedule();
   }
+  announce();
   health.pidfd = pidfd_open(health.pid, 0);
   health.limit = now_us() + health.k->plan->health_timeout * 1000;
 }
@@ -173,7 +195,7 @@ static void change(int status) {
   static const char *const EVENT[] = {"health_status: starting", "health_status: healthy", "health_status: unhealthy"};
   if ((int)health.status == status) return;
   health.status = status;
-  record_event(health.k, EVENT[status], "");
+  record_event(health.k, EVENT[status], "", "", "");
 }
 
 static void end_probe(int code) {

@@ -281,7 +281,7 @@ static int begin(struct keeper *k) {
   if (!k->running) return 0;
   hold_mounts(k);
   record_pid(k, false);
-  if (*k->plan->lock) record_event(k, "start", "");
+  if (*k->plan->lock) record_event(k, "start", "", "", "");
   health_start(k);
   return 0;
 }
@@ -290,9 +290,9 @@ static void die(struct keeper *k) {
   char code[8];
   struct text t = text_in(code, sizeof code);
   put_number(&t, (uint64_t)k->status);
-  if (record_oom()) record_event(k, "oom", "");
+  if (record_oom()) record_event(k, "oom", "", "", "");
   /* One more process in a container has no lock: it does not decide whether the container lives. */
-  record_event(k, *k->plan->lock ? "die" : "exec_die", code);
+  record_event(k, *k->plan->lock ? "die" : "exec_die", "", "", code);
 }
 
 /* Its output may be left for later: nobody knows how long client zero takes to read it. */

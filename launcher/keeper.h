@@ -136,7 +136,8 @@ void log_flush(void);
 
 /* ---- record.c */
 void record_pid(struct keeper *k, bool restarting);
-void record_event(struct keeper *k, const char *action, const char *exit_code);
+/* `words` follow the action, `exec` is the id of a process beside the container's own; each may be empty. */
+void record_event(struct keeper *k, const char *action, const char *words, const char *exec, const char *exit_code);
 /* The exit record's text, for the file and for the clients; good until the next. */
 struct text record_exit(struct keeper *k);
 /* What came of so many steps, to whom sent the plan. */

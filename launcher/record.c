@@ -56,21 +56,26 @@ void record_pid(struct keeper *k, bool restarting) {
   write_link(k->plan->pid_file, line);
 }
 
-void record_event(struct keeper *k, const char *action, const char *exit_code) {
+void record_event(struct keeper *k, const char *action, const char *words, const char *exec, const char *exit_code) {
   if (!*k->plan->events) return;
-  char head[160], tail[sizeof k->name + 64];
+  char head[160], tail[sizeof k->name + 160];
   const char *members = k->plan->members; /* of any length: they hold the labels */
+  const char *quote = *members ? "\"," : "\"";
   struct text before = text_in(head, sizeof head), after = text_in(tail, sizeof tail);
   put(&before, "{\"time\":\""), put_number(&before, clock_ns());
-  put_all(&before, "\",\"type\":\"container\",\"action\":\"", action, *members ? "\"," : "\"");
+  put_all(&before, "\",\"type\":\"container\",\"action\":\"", action);
+  if (*exec) put_all(&after, ",\"execID\":\"", exec, "\"");
   if (*exit_code) put_all(&after, ",\"exitCode\":\"", exit_code, "\"");
   if (*k->name) put_all(&after, ",\"name\":\"", k->name, "\"");
   put(&after, "}\n");
   closing fd = open(k->plan->events, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) return;
-  const struct iovec line[] = {{head, (size_t)(before.at - head)}, {(char *)members, strlen(members)}, {tail, (size_t)(after.at - tail)}};
+  const struct iovec line[] = {
+      {head, (size_t)(before.at - head)}, {(char *)words, strlen(words)}, {(char *)quote, strlen(quote)},
+      {(char *)members, strlen(members)}, {tail, (size_t)(after.at - tail)},
+  };
   /* One write: lines of several keepers do not mix. What a full disk took half of, its reader passes over. */
-  if (writev(fd, line, 3) < 0) return;
+  if (writev(fd, line, sizeof line / sizeof *line) < 0) return;
 }
 
 static void put_flag(struct text *t, bool yes) { put(t, yes ? "true" : "false"); }

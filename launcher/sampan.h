@@ -66,12 +66,12 @@ struct plan {
   bool has_health;
   uint64_t interval, health_timeout, start_period, start_interval;
   uint32_t retries;
-  const char *health_file;
+  const char *health_file, *health_says; /* the state; the probe's words as JSON has them in quotes */
   struct program health;
 };
 
 #define PLAN_MAGIC 0x4e504d53u /* "SMPN", least byte first */
-#define PLAN_VERSION 3u
+#define PLAN_VERSION 4u
 #define PLAN_MOST (64u << 20)
 
 /* Bytes of arena that a plan of this many bytes can need: no operand costs more than six times its room on the wire. */

@@ -224,6 +224,7 @@ const char *plan_decode(struct plan *plan, const uint8_t *start, size_t len, voi
     plan->start_interval = wide(&c);
     plan->retries = number(&c);
     plan->health_file = path(&c).s;
+    plan->health_says = text(&c).s;
     plan->health = program(&c);
   }
   plan->program = program(&c);

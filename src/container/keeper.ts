@@ -72,6 +72,7 @@ function healthPlan(
     retries: health.retries || HEALTH.retries,
     steps,
     path,
+    says: JSON.stringify(healthWords(health.test ?? []).join(" ")).slice(1, -1),
   };
 }
 

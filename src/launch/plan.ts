@@ -34,6 +34,8 @@ export interface HealthPlan {
   readonly steps: readonly Step[];
   /** File that holds the state: written by one rename after each probe. */
   readonly path: string;
+  /** The probe's words as they stand in the events, a JSON string's inside. */
+  readonly says: string;
 }
 
 export interface KeeperPlan {

@@ -7,7 +7,7 @@ import type { HealthPlan, KeeperPlan, Plan } from "./plan.ts";
 import type { CallName, Create, Step } from "./step.ts";
 
 const MAGIC = 0x4e504d53; // "SMPN"
-const VERSION = 3;
+const VERSION = 4;
 /** Numbers of the head: those two, how many numbers there are, how many bytes of texts. */
 const HEAD = 4;
 /** An id that chown leaves as it is. */
@@ -377,6 +377,7 @@ function health(w: Writer, plan: HealthPlan | undefined): void {
   w.U(plan.startInterval);
   w.u(plan.retries);
   w.s(plan.path);
+  w.s(plan.says);
   program(w, plan.steps);
 }
 

@@ -67,6 +67,7 @@ const whole: Plan = {
       startInterval: 1,
       retries: 1,
       path: "/h",
+      says: "true",
       steps: [outside({ call: "clone", flags: 0 }), execve("true")],
     },
   }),

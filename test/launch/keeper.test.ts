@@ -613,6 +613,7 @@ describe("health", () => {
       startInterval: 0,
       retries: 2,
       path: `${dir}/health.json`,
+      says: 'sh -c \\"test\\"',
       steps,
       ...o,
     },

@@ -406,6 +406,22 @@ describe("asked for at the start, done by the keeper", () => {
     const { health } = engine.containers.get(id).state;
     expect(health?.log.at(-1)).toMatchObject({ exitCode: 0 });
     expect(Math.abs((health?.log.at(-1)?.end ?? 0) - Date.now())).toBeLessThan(10_000);
+    // Each probe is an exec in the events, with an id of its own.
+    await engine.containers.kill(id);
+    const probes = (await events()).filter((event) => event.id === id && event.action.startsWith("exec_"));
+    const [first = ""] = probes.map(({ attributes }) => attributes["execID"]);
+    expect(first).toMatch(/^[0-9a-f]{64}$/);
+    expect(
+      probes
+        .filter(({ attributes }) => attributes["execID"] === first)
+        .map(({ action, attributes }) => [action, attributes["exitCode"]]),
+    ).toEqual([
+      ["exec_create: /bin/sh -c test -e /tmp/sampan-well", undefined],
+      ["exec_start: /bin/sh -c test -e /tmp/sampan-well", undefined],
+      ["exec_die", "1"],
+    ]);
+    const count = (action: string) => probes.filter((event) => event.action.startsWith(action)).length;
+    expect(count("exec_die")).toBe(count("exec_create"));
   });
 
   test("--timeout ends it and says so", async () => {
