@@ -89,7 +89,8 @@ export async function copyFromHost(
 
 /** Where an archive for this path would go; a link at its end leads on, inside the container. */
 export async function containerTarget(files: Pick<Files, "pathStat">, target: string): Promise<TargetPath> {
-  let path = target;
+  // What is relative is so to the root.
+  let path = target === "" || target.startsWith("/") ? target : `/${target}`;
   let stat = await orMissing(files.pathStat(path));
   if (stat && (stat.mode & S_IFMT) === S_IFLNK) {
     path = stat.linkTarget;

@@ -24,6 +24,7 @@ export interface StopOptions {
 }
 
 const SIGKILL = 9;
+const SIGTERM = 15;
 const STOP_TIMEOUT = 10_000;
 /** After SIGKILL: how long the kernel may take for it before the keeper is thought dead. */
 const KILL_TIMEOUT = 10_000;
@@ -73,13 +74,22 @@ export async function halt(
   note(context, container, "stop");
 }
 
+/** An image may name one that does not exist: then it is TERM, as to Docker. The user's own was checked. */
+function stopSignal(container: ContainerRecord): number {
+  try {
+    return parseSignal(container.stopSignal);
+  } catch {
+    return SIGTERM;
+  }
+}
+
 /** By its stop signal, and when the time is over by KILL. */
 async function end(
   context: Context,
   container: ContainerRecord,
   options: StopOptions,
 ): Promise<{ keeper: Connection | undefined; exit: Exit | undefined }> {
-  const signal = parseSignal(options.signal ?? container.stopSignal);
+  const signal = options.signal === undefined ? stopSignal(container) : parseSignal(options.signal);
   const timeout = options.timeout ?? container.config.stopTimeout ?? STOP_TIMEOUT;
   const keeper = await reach(context, container.id);
   let exit: Exit | "late" | undefined = "late";
@@ -106,7 +116,7 @@ export async function kill(
       "conflict",
       `cannot kill container: ${reference}: container ${container.id} is not running`,
     );
-  const ends = signal === SIGKILL || signal === parseSignal(container.stopSignal);
+  const ends = signal === SIGKILL || signal === stopSignal(container);
   const keeper = await reach(context, container.id);
   note(context, container, "kill", { signal: String(signal) });
   if (signal === SIGKILL || !keeper) {

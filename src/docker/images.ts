@@ -184,7 +184,7 @@ export function inspectImage(
     Parent: "",
     Comment: config.comment || (config.history?.at(-1)?.comment ?? ""),
     Created: config.created ?? NO_DATE,
-    DockerVersion: "",
+    DockerVersion: config.docker_version ?? "",
     Author: config.author ?? "",
     Config: imageConfig(config.config ?? {}),
     Architecture: config.architecture,

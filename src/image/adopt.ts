@@ -54,14 +54,7 @@ export async function adopt(place: Place, manifest: string, references: readonly
         `INSERT INTO images (id, config, manifest, created, size, used) VALUES (?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET used = excluded.used`,
       )
-      .run(
-        id,
-        new TextDecoder().decode(configBytes),
-        manifest,
-        Number.isFinite(created) ? created : 0,
-        size,
-        Date.now(),
-      );
+      .run(id, JSON.stringify(config), manifest, Number.isFinite(created) ? created : 0, size, Date.now());
     const link = store.db.query(
       "INSERT OR IGNORE INTO image_layers (image, position, chain) VALUES (?, ?, ?)",
     );

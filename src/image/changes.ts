@@ -101,6 +101,8 @@ function healthcheck(text: string, shell: readonly string[]): NonNullable<Mutabl
       const why = error instanceof Error ? error.message : String(error);
       throw new SampanError("invalid", `HEALTHCHECK --${name}: ${why}`, { cause: error });
     }
+    if ((check[key] ?? 0) < 1e6)
+      throw new SampanError("invalid", `Interval "${name}" cannot be less than 1ms`);
   }
   const [, kind = "", command = ""] = /^(\S+)\s*([\s\S]*)$/.exec(rest) ?? [];
   if (kind.toUpperCase() === "NONE") return { Test: ["NONE"] };

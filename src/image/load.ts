@@ -20,25 +20,27 @@ import {
   parseManifest,
   parseObject,
 } from "./manifest.ts";
-import { choose, hostPlatform, type Platform, platformText } from "./platform.ts";
+import { choose, fits, hostPlatform, type Platform, platformText } from "./platform.ts";
 import { parseReference, referenceText, withTag } from "./reference.ts";
 
 /** Loads every image of an archive. Nothing becomes visible of an image whose archive is wrong. */
 export async function load(
   place: Place,
   source: string | AsyncIterable<Uint8Array>,
-  platform: Platform = hostPlatform(),
+  asked?: Platform,
 ): Promise<Loaded[]> {
+  const wanted = { platform: asked ?? hostPlatform(), only: asked !== undefined };
   return adding(place.paths, async () => {
     const archive = await Archive.read(place.blobs, source, place.limits);
     try {
       const layout = archive.has("oci-layout") ? archive.json("index.json", MAX_MANIFEST) : undefined;
       const listed = archive.json("manifest.json", MAX_MANIFEST);
-      const images = layout && (await ociImages(place, archive, layout, platform));
+      const images = layout && (await ociImages(place, archive, layout, wanted));
       if (images && images.length > 0) return await adoptAll(place, images);
-      if (listed) return await adoptAll(place, await dockerImages(place, archive, listed));
-      if (images)
-        throw new SampanError("invalid", `the archive has no image for ${platformText(platform)}`, {
+      const ours = listed && (await dockerImages(place, archive, listed, wanted));
+      if (ours && (ours.length > 0 || !wanted.only)) return await adoptAll(place, ours);
+      if (images || ours)
+        throw new SampanError("invalid", `the archive has no image for ${platformText(wanted.platform)}`, {
           hint: "--platform chooses another one of the archive.",
         });
       if (archive.has("repositories"))
@@ -57,6 +59,12 @@ export async function load(
       archive.discard();
     }
   });
+}
+
+/** For which platform images are taken. `only`: the user asked for it, so that one of another is not what is wanted. */
+interface Wanted {
+  readonly platform: Platform;
+  readonly only: boolean;
 }
 
 /** A manifest that is in the store with all of its blobs, and the names that it shall have. */
@@ -85,7 +93,7 @@ async function ociImages(
   place: Place,
   archive: Archive,
   bytes: Uint8Array,
-  platform: Platform,
+  wanted: Wanted,
 ): Promise<Found[]> {
   const index = parseManifest(bytes, "index.json");
   if (!("manifests" in index)) throw new SampanError("invalid", "index.json is not an index");
@@ -93,8 +101,8 @@ async function ociImages(
   // Top-level entries are images of their own; only where all of them are platforms of one is one chosen.
   const unnamed = index.manifests.every((entry) => nameOf(entry) === undefined);
   const platforms = unnamed && index.manifests.length > 1 && index.manifests.every((entry) => entry.platform);
-  for (const entry of platforms ? choose(index.manifests, platform).slice(0, 1) : index.manifests) {
-    const manifest = await resolve(place, archive, entry, platform, 0);
+  for (const entry of platforms ? choose(index.manifests, wanted.platform).slice(0, 1) : index.manifests) {
+    const manifest = await resolve(place, archive, entry, wanted, 0);
     if (manifest === undefined) continue;
     const names = images.get(manifest) ?? new Set();
     images.set(manifest, names);
@@ -109,7 +117,7 @@ async function resolve(
   place: Place,
   archive: Archive,
   entry: Descriptor,
-  platform: Platform,
+  wanted: Wanted,
   depth: number,
 ): Promise<string | undefined> {
   if (!isManifestType(entry.mediaType) || !archive.hasBlob(entry.digest)) return undefined;
@@ -118,8 +126,8 @@ async function resolve(
   const parsed = parseManifest(bytes, `manifest ${entry.digest}`);
   if ("manifests" in parsed) {
     // An archive may hold some platforms only: the best of those that are there.
-    for (const fit of choose(parsed.manifests, platform)) {
-      const found = await resolve(place, archive, fit, platform, depth + 1);
+    for (const fit of choose(parsed.manifests, wanted.platform)) {
+      const found = await resolve(place, archive, fit, wanted, depth + 1);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -143,6 +151,7 @@ async function resolve(
     place.blobs.read(parsed.config.digest, MAX_CONFIG),
     `config ${parsed.config.digest}`,
   );
+  if (wanted.only && !fits(config, wanted.platform)) return undefined;
   const layers = parsed.layers.map((layer) => ({
     name: `blobs/sha256/${layer.digest.slice("sha256:".length)}`,
     digest: layer.digest,
@@ -188,9 +197,17 @@ interface DockerImage {
 }
 
 /** The images of manifest.json; an OCI manifest is made for each. */
-async function dockerImages(place: Place, archive: Archive, bytes: Uint8Array): Promise<Found[]> {
+async function dockerImages(
+  place: Place,
+  archive: Archive,
+  bytes: Uint8Array,
+  wanted: Wanted,
+): Promise<Found[]> {
   const found: Found[] = [];
-  for (const image of dockerList(bytes)) found.push(await dockerImage(place, archive, image));
+  for (const image of dockerList(bytes)) {
+    const made = await dockerImage(place, archive, image, wanted);
+    if (made) found.push(made);
+  }
   return found;
 }
 
@@ -198,13 +215,16 @@ async function dockerImage(
   place: Place,
   archive: Archive,
   { Config, RepoTags, Layers }: DockerImage,
-): Promise<Found> {
+  wanted: Wanted,
+): Promise<Found | undefined> {
   const absent = (name: string): SampanError =>
     new SampanError("invalid", `the archive does not hold ${name}, which manifest.json names`);
   const configBytes = archive.json(Config, MAX_CONFIG);
   const config = configBytes && (await archive.keep(Config));
   if (!configBytes || !config) throw absent(Config);
-  const diffIds = parseConfig(configBytes, Config).rootfs.diff_ids;
+  const parsed = parseConfig(configBytes, Config);
+  if (wanted.only && !fits(parsed, wanted.platform)) return undefined;
+  const diffIds = parsed.rootfs.diff_ids;
   const names = Layers ?? [];
   if (diffIds.length !== names.length)
     throw new SampanError(

@@ -132,5 +132,73 @@ export function parseConfig(bytes: Uint8Array, what: string): ImageConfig {
     if (filled !== diffIds.length)
       throw new SampanError("invalid", `${what} has ${diffIds.length} layers but a history of ${filled}`);
   }
-  return { ...json, rootfs: { type: "layers", diff_ids: diffIds } } as unknown as ImageConfig;
+  checkMembers(json, TOP, what);
+  const config = isObject(json["config"]) ? { ...json["config"] } : undefined;
+  // Docker takes one text for a list of one.
+  for (const name of ["Cmd", "Entrypoint", "Shell"])
+    if (typeof config?.[name] === "string") config[name] = [config[name]];
+  if (config) checkMembers(config, CONFIG, what);
+  if (isObject(config?.["Healthcheck"])) checkMembers(config["Healthcheck"], HEALTHCHECK, what);
+  return {
+    ...json,
+    ...(config && { config }),
+    rootfs: { type: "layers", diff_ids: diffIds },
+  } as unknown as ImageConfig;
+}
+
+const isText = (value: unknown): boolean => typeof value === "string";
+
+/** What a member of a config may be. One that is null is as good as one that is missing. */
+const KINDS = {
+  "a text": isText,
+  "a number": (value: unknown) => typeof value === "number",
+  "an object": isObject,
+  "a list of texts": (value: unknown) => Array.isArray(value) && value.every(isText),
+  "a list of objects": (value: unknown) => Array.isArray(value) && value.every(isObject),
+  "an object of texts": (value: unknown) =>
+    isObject(value) && Object.values(value).every((each) => each === null || isText(each)),
+} as const;
+type Members = Readonly<Record<string, keyof typeof KINDS>>;
+
+const TOP: Members = {
+  architecture: "a text",
+  variant: "a text",
+  created: "a text",
+  author: "a text",
+  comment: "a text",
+  docker_version: "a text",
+  config: "an object",
+  history: "a list of objects",
+};
+
+const CONFIG: Members = {
+  User: "a text",
+  WorkingDir: "a text",
+  StopSignal: "a text",
+  Env: "a list of texts",
+  Cmd: "a list of texts",
+  Entrypoint: "a list of texts",
+  Shell: "a list of texts",
+  OnBuild: "a list of texts",
+  Labels: "an object of texts",
+  Volumes: "an object",
+  ExposedPorts: "an object",
+  Healthcheck: "an object",
+};
+
+const HEALTHCHECK: Members = {
+  Test: "a list of texts",
+  Interval: "a number",
+  Timeout: "a number",
+  StartPeriod: "a number",
+  StartInterval: "a number",
+  Retries: "a number",
+};
+
+function checkMembers(json: Json, members: Members, what: string): void {
+  for (const [name, kind] of Object.entries(members)) {
+    const value = json[name];
+    if (value !== undefined && value !== null && !KINDS[kind](value))
+      throw new SampanError("invalid", `${what} is not an image config: ${name} is not ${kind}`);
+  }
 }

@@ -50,9 +50,13 @@ export function choose(manifests: readonly Descriptor[], wanted: Platform): Desc
     .sort((a, b) => level(b.platform?.variant, plain) - level(a.platform?.variant, plain));
 }
 
+/** Whether an image is for this platform, whichever variant. */
+export const fits = (image: Platform, wanted: Platform): boolean =>
+  image.os === wanted.os && image.architecture === wanted.architecture;
+
 /** One image may be there for all, and be for another machine. `text` names it in the error. */
 export function checkPlatform(image: Platform, text: string, wanted: Platform): void {
-  if (image.os === wanted.os && image.architecture === wanted.architecture) return;
+  if (fits(image, wanted)) return;
   throw new SampanError(
     "not-found",
     `image with reference ${text} was found but its platform (${platformText(image)}) does not match the specified platform (${platformText(wanted)})`,

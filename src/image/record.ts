@@ -9,6 +9,8 @@ export interface ImageConfig {
   readonly author?: string;
   /** Docker's own, from before there was a history. */
   readonly comment?: string;
+  /** Of the Docker that made it. */
+  readonly docker_version?: string;
   readonly config?: {
     readonly User?: string;
     readonly Env?: readonly string[] | null;

@@ -157,6 +157,8 @@ describe("images", () => {
     }
     const { created: _, ...undated } = image().config;
     expect(inspectImage(image({ created: 0, config: undated }), String).Created).toBe("0001-01-01T00:00:00Z");
+    const docker = { ...image().config, docker_version: "20.10.24" };
+    expect(inspectImage(image({ config: docker }), String).DockerVersion).toBe("20.10.24");
   });
 
   test("a comment: the config's own, or the last step's", () => {

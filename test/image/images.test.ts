@@ -327,6 +327,8 @@ describe("import", () => {
     "EXPOSE x": "Invalid containerPort: x",
     "EXPOSE 70000": "Invalid containerPort: 70000",
     "HEALTHCHECK --interval=5 CMD x": 'HEALTHCHECK --interval: time: missing unit in duration "5"',
+    "HEALTHCHECK --interval=0s CMD x": 'Interval "interval" cannot be less than 1ms',
+    "HEALTHCHECK --start-period=999us CMD x": 'Interval "start-period" cannot be less than 1ms',
     "HEALTHCHECK --often=1s CMD x": "HEALTHCHECK does not know --often",
     "HEALTHCHECK x": 'Unknown type "x" in HEALTHCHECK (try CMD)',
     "ONBUILD ONBUILD RUN x": "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",

@@ -184,6 +184,25 @@ describe("OCI archives", () => {
     expect(place.images.resolve(`other@${one.digest}`)).toBeUndefined();
   });
 
+  test("--platform: an image for another is not taken, of either form of archive", async () => {
+    using place = new TestPlace();
+    const theirs = { ...image(["theirs:1"], B), image: { architecture: "s390x" } };
+    const layout = new Layout();
+    layout.manifests.push(
+      { ...layout.image(config, [A]), annotations: { [NAME]: "x:1" } },
+      { ...layout.image(imageConfig(theirs), [B]), annotations: { [NAME]: "theirs:1" } },
+    );
+    for (const archive of [layout.archive(), dockerArchive([image(["x:1"], A), theirs])]) {
+      const loaded = await place.images.load(pieces(archive), { platform: "linux/s390x" });
+      expect(loaded.map(loadedText)).toEqual(["Loaded image: theirs:1"]);
+      const error = await failure(place.images.load(pieces(archive), { platform: "linux/riscv64" }));
+      expect(error.message).toBe("the archive has no image for linux/riscv64");
+    }
+    expect(place.images.resolve("x:1")).toBeUndefined();
+    // Nobody has asked for one: all are taken.
+    expect(await texts(place, layout.archive())).toEqual(["Loaded image: x:1", "Loaded image: theirs:1"]);
+  });
+
   test("nested indexes: this machine's platform, no attestation", async () => {
     using place = new TestPlace();
     const { architecture } = JSON.parse(config) as { architecture: string };
@@ -336,6 +355,56 @@ describe("bad archives", () => {
     manifest([{ Config: "c.json", Layers: [] }], { "c.json": "{}" }),
     "c.json is not an image config: rootfs.diff_ids is missing",
   );
+  const members: [
+    image: Record<string, unknown> | undefined,
+    config: Record<string, unknown> | undefined,
+    message: string,
+  ][] = [
+    [{ history: "x" }, undefined, "history is not a list of objects"],
+    [{ history: [null] }, undefined, "history is not a list of objects"],
+    [{ architecture: 5 }, undefined, "architecture is not a text"],
+    [{ created: 5 }, undefined, "created is not a text"],
+    [{ config: "x" }, undefined, "config is not an object"],
+    [undefined, { Cmd: [1] }, "Cmd is not a list of texts"],
+    [undefined, { Env: "A=1" }, "Env is not a list of texts"],
+    [undefined, { Env: [null] }, "Env is not a list of texts"],
+    [undefined, { User: 5 }, "User is not a text"],
+    [undefined, { WorkingDir: [] }, "WorkingDir is not a text"],
+    [undefined, { StopSignal: 9 }, "StopSignal is not a text"],
+    [undefined, { Labels: ["a"] }, "Labels is not an object of texts"],
+    [undefined, { Labels: { a: 1 } }, "Labels is not an object of texts"],
+    [undefined, { Volumes: ["/v"] }, "Volumes is not an object"],
+    [undefined, { ExposedPorts: "80" }, "ExposedPorts is not an object"],
+    [undefined, { Healthcheck: "x" }, "Healthcheck is not an object"],
+    [undefined, { Healthcheck: { Test: "x" } }, "Test is not a list of texts"],
+    [undefined, { Healthcheck: { Interval: "1s" } }, "Interval is not a number"],
+  ];
+  for (const [top, inner, message] of members)
+    refuses(
+      `a config with ${JSON.stringify(top ?? inner)}`,
+      dockerArchive([{ ...image(["x:1"], A), ...(top && { image: top }), ...(inner && { config: inner }) }]),
+      new RegExp(`^[0-9a-f]{64}\\.json is not an image config: ${message}$`),
+    );
+
+  test("what is null in a config is missing, and a text that should be a list is a list of one", async () => {
+    using place = new TestPlace();
+    const nothing = {
+      User: null,
+      Env: null,
+      Entrypoint: null,
+      Labels: null,
+      Healthcheck: null,
+      Volumes: null,
+    };
+    const archive = dockerArchive([
+      { ...image(["x:1"], A), config: { ...nothing, Cmd: "echo hi", Shell: ["sh"] } },
+      { ...image(["y:1"], A), image: { config: null, author: null } },
+    ]);
+    await place.load(archive);
+    expect(place.images.get("x:1").config.config).toMatchObject({ Cmd: ["echo hi"], Shell: ["sh"] });
+    expect(place.images.get("y:1").config.config ?? {}).toEqual({});
+  });
+
   refuses(
     "layers that do not match",
     manifest([{ Config: "c.json", Layers: [] }], { "c.json": config }),

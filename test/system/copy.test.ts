@@ -126,8 +126,9 @@ describe.skipIf(NO_BUSYBOX !== undefined)("cp", () => {
       expect(await cp(`${here}/one`, `${c}:/to-file`)).toBe("");
       expect(await cp(`${here}/one`, `${c}:/broken`)).toBe("");
       expect(await cp(`${here}/one`, `${c}:empty/../../../up`)).toBe("");
-      expect(await inside(c, "cd /; find empty fresh data made up file -type f | sort; cat file")).toBe(
-        "data/a\ndata/one\ndata/sub/b\nempty/dir/sub/y\nempty/dir/x\nempty/named\nempty/one\nfile\nfresh/sub/y\nfresh/x\nmade\nup\none",
+      expect(await cp(`${here}/one`, `${c}:plain`)).toBe("");
+      expect(await inside(c, "cd /; find empty fresh data made up plain file -type f | sort; cat file")).toBe(
+        "data/a\ndata/one\ndata/sub/b\nempty/dir/sub/y\nempty/dir/x\nempty/named\nempty/one\nfile\nfresh/sub/y\nfresh/x\nmade\nplain\nup\none",
       );
     });
 

@@ -115,9 +115,10 @@ describe("the disk", () => {
     ]);
     expect(await box.ok("history", "-q", "--no-trunc", "two:1")).toBe(`${id}\n<missing>`);
     expect(await box.ok("history", "-q", "two:1")).toBe(`${id?.slice(7, 19)}\n<missing>`);
-    expect(folded(await box.ok("history", "--human=false", "two:1"))[1]).toBe(
+    expect(folded(await box.ok("history", "--human=false", "two:1")).slice(0, 2)).toEqual([
+      "IMAGE | CREATED AT | CREATED BY | SIZE | COMMENT",
       `${id?.slice(7, 19)} | 2024-01-02T03:04:05Z | layer 1 | 3000`,
-    );
+    ]);
     expect(
       await box.ok("history", "--format", "{{.ID}} {{.CreatedBy}} {{.Size}}", "image").catch(String),
     ).toContain("No such image: image:latest");
@@ -270,6 +271,25 @@ describe("the disk", () => {
     );
     expect(await box.ok("volume", "ls", "-q")).toBe("named");
     await box.ok("volume", "rm", "named");
+  });
+});
+
+describe.skipIf(NO_BUSYBOX !== undefined)("what an image's config asks for", () => {
+  test("a stop signal that does not exist is TERM, as to Docker; one of the user's own is refused", async () => {
+    await using box = new Sandbox();
+    const layers = [layerTar(busyboxMembers())];
+    const config = { Cmd: ["sleep", "1000"], StopSignal: "SIGNOPE" };
+    writeFileSync(`${box.root}/odd.tar`, dockerArchive([{ tags: ["odd:1"], layers, config }]));
+    await box.ok("load", "-i", `${box.root}/odd.tar`);
+    const alone = ["--init", "--network", "none"];
+    await box.ok("run", "-d", "--name", "it", ...alone, "odd:1");
+    expect(await box.cli("stop", "it")).toMatchObject({ code: 0, stdout: "it\n" });
+    expect(await box.ok("inspect", "-f", "{{.State.ExitCode}}", "it")).toBe("143");
+    const asked = await box.cli("create", "--stop-signal", "SIGNOPE", ...alone, "odd:1");
+    expect(asked.stderr).toContain("invalid signal: SIGNOPE");
+    await box.ok("start", "it");
+    expect(await box.cli("stop", "--signal", "NOPE", "it")).toMatchObject({ code: 1 });
+    expect(await box.cli("kill", "-s", "KILL", "it")).toMatchObject({ code: 0 });
   });
 });
 

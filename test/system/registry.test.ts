@@ -51,7 +51,19 @@ describe.skipIf((NO_REGISTRY ?? NO_BUSYBOX) !== undefined)("a registry, from the
 
   test("login: what cannot be, what is wrong, what succeeds", async () => {
     const without = await cli("login", "--password-stdin", registry.host);
-    expect(without).toMatchObject({ code: 1, stderr: "Must provide --username with --password-stdin\n" });
+    expect(without).toMatchObject({
+      code: 1,
+      stderr: "the --password-stdin option requires --username to be set\n",
+    });
+    const both = await cli("login", "-u", "alice", "-p", "x", "--password-stdin", registry.host);
+    expect(both).toMatchObject({
+      code: 1,
+      stderr: "conflicting options: cannot specify both --password and --password-stdin\n",
+    });
+    const nobody = await cli("login", "-u", "", "-p", "x", registry.host);
+    expect(nobody).toMatchObject({ code: 1, stderr: "username is empty\n" });
+    const nothing = await cli("login", "-u", "alice", "-p", "", registry.host);
+    expect(nothing).toMatchObject({ code: 1, stderr: "password is empty\n" });
     const terminal = await cli("login", registry.host);
     expect(terminal.stderr).toBe("Error: Cannot perform an interactive login from a non TTY device\n");
     const wrong = await box.cliWith(
@@ -235,7 +247,9 @@ describe.skipIf((NO_REGISTRY ?? NO_BUSYBOX) !== undefined)("a registry, from the
     const ids = layers.map((layer) => sha256(layer).slice(7, 19));
     expect(screen(pulled.seen)).toEqual([
       "1: Pulling from bars",
-      ...ids.map((id) => `${id}: Pull complete`),
+      // The small one may have been there in full before.
+      expect.stringMatching(new RegExp(`^${ids[0]}: (Pull complete|Already exists)$`)),
+      `${ids[1]}: Pull complete`,
       expect.stringMatching(/^Digest: sha256:[0-9a-f]{64}$/),
       `Status: Downloaded newer image for ${image}`,
       image,

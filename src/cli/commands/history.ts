@@ -35,7 +35,8 @@ export default command({
     if (flags.quiet) write(1, rows.map((row) => `${row.ID}\n`).join(""));
     else if (format !== "" && format !== "table") write(1, await formatRows(format, rows, HISTORY_COLUMNS));
     else {
-      const columns = ["ID", "CreatedSince", "CreatedBy", "Size", "Comment"] as const;
+      const created = options.human ? "CreatedSince" : "CreatedAt";
+      const columns = ["ID", created, "CreatedBy", "Size", "Comment"] as const;
       const headers = columns.map((column) => HISTORY_COLUMNS.headers[column]);
       write(1, table([headers, ...rows.map((row) => columns.map((column) => row[column]))]));
     }

@@ -22,13 +22,19 @@ export default command({
     const host = registryHost(args[0]);
     const { root } = Engine.open(where).paths;
     let { username, password } = flags;
+    if (username === "") throw new UsageError("username is empty", "plain");
+    if (password === "") throw new UsageError("password is empty", "plain");
     if (password !== undefined) {
-      complain("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
       if (flags["password-stdin"])
-        throw new UsageError("--password and --password-stdin are mutually exclusive", "plain");
+        throw new UsageError(
+          "conflicting options: cannot specify both --password and --password-stdin",
+          "plain",
+        );
+      complain("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
     }
     if (flags["password-stdin"]) {
-      if (!username) throw new UsageError("Must provide --username with --password-stdin", "plain");
+      if (!username)
+        throw new UsageError("the --password-stdin option requires --username to be set", "plain");
       password = (await Bun.stdin.text()).replace(/\n$/, "").replace(/\r$/, "");
     }
     if (username === undefined && password === undefined) {
