@@ -159,6 +159,27 @@ describe("registries.json", () => {
       "registries.x.mirror means nothing here",
     );
     expect(() => read({ insecure: "x" })).toThrow("insecure is not a list");
+    const place = "which is not of the form HOST[:PORT][/PATH]";
+    for (const [name, what] of [
+      ["Bad Name", "rewrite"],
+      ["ftp://x", "rewrite"],
+      ["https://", "rewrite"],
+      ["r.example/UP", "mirrors"],
+      ["r.example:port", "mirrors"],
+    ] as const)
+      expect(() => read({ registries: { x: { [what]: what === "mirrors" ? [name] : name } } }), name).toThrow(
+        `registries.json: registries.x.${what} is "${name}", ${place}`,
+      );
+    expect(() => read({ default: "a b" })).toThrow(`registries.json: default is "a b", ${place}`);
+    for (const name of ["https://r.example", "*.example", "r.example/", ""])
+      expect(() => read({ registries: { [name]: {} } }), name).toThrow(`registries has "${name}", ${place}`);
+    for (const entry of ["10.0.0.0/99", "10.0/8", "fd00::/8", "r.example/x", "http://r.example"])
+      expect(() => read({ insecure: [entry] }), entry).toThrow(
+        `insecure is "${entry}", which is not of the form HOST[:PORT] or of an IPv4 network's, such as 10.0.0.0/8`,
+      );
+    // These are all right, however they look.
+    read({ registries: { "r.example:5000/a_b/c.d": { rewrite: "https://[::1]:5000/x/", mirrors: [] } } });
+    read({ insecure: ["[::1]", "r.example", "0.0.0.0/0"], default: "Host.example" });
   });
 
   test("insecure: loopback, hosts, networks", () => {

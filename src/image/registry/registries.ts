@@ -73,14 +73,15 @@ export function readRegistries(root: string): Registries {
 export function parseRegistries(bytes: Uint8Array, file: string): Registries {
   const json = parseObject(bytes, file);
   const wrong = (what: string): SampanError => new SampanError("invalid", `${file}: ${what}`);
-  const text = (value: unknown, what: string): string => {
+  const text = (value: unknown, what: string, fits = isPlace, form = "HOST[:PORT][/PATH]"): string => {
     if (typeof value !== "string" || value === "") throw wrong(`${what} is not a name`);
-    return value.replace(/\/+$/, "");
+    const plain = value.replace(/\/+$/, "");
+    if (!fits(plain)) throw wrong(`${what} is "${value}", which is not of the form ${form}`);
+    return plain;
   };
-  const texts = (value: unknown, what: string): string[] => {
-    if (value === undefined) return [];
-    if (!Array.isArray(value)) throw wrong(`${what} is not a list`);
-    return value.map((item) => text(item, what));
+  const list = (value: unknown, what: string): unknown[] => {
+    if (value !== undefined && !Array.isArray(value)) throw wrong(`${what} is not a list`);
+    return value ?? [];
   };
   const flag = (value: unknown, what: string): boolean => {
     if (value !== undefined && typeof value !== "boolean") throw wrong(`${what} is neither true nor false`);
@@ -92,6 +93,8 @@ export function parseRegistries(bytes: Uint8Array, file: string): Registries {
   const listed = json["registries"] ?? {};
   if (typeof listed !== "object" || Array.isArray(listed)) throw wrong("registries is not an object");
   for (const [name, value] of Object.entries(listed as Record<string, Record<string, unknown>>)) {
+    if (!isPlace(name) || name.includes("://"))
+      throw wrong(`registries has "${name}", which is not of the form HOST[:PORT][/PATH]`);
     if (typeof value !== "object" || value === null) throw wrong(`registries.${name} is not an object`);
     for (const key of Object.keys(value))
       if (!["rewrite", "mirrors", "insecure", "blocked"].includes(key))
@@ -100,7 +103,9 @@ export function parseRegistries(bytes: Uint8Array, file: string): Registries {
       ...(value["rewrite"] !== undefined && {
         rewrite: text(value["rewrite"], `registries.${name}.rewrite`),
       }),
-      mirrors: texts(value["mirrors"], `registries.${name}.mirrors`),
+      mirrors: list(value["mirrors"], `registries.${name}.mirrors`).map((mirror) =>
+        text(mirror, `registries.${name}.mirrors`),
+      ),
       insecure: flag(value["insecure"], `registries.${name}.insecure`),
       blocked: flag(value["blocked"], `registries.${name}.blocked`),
     });
@@ -108,8 +113,24 @@ export function parseRegistries(bytes: Uint8Array, file: string): Registries {
   return {
     ...(json["default"] !== undefined && { default: text(json["default"], "default") }),
     rules,
-    insecure: texts(json["insecure"], "insecure"),
+    insecure: list(json["insecure"], "insecure").map((entry) =>
+      text(entry, "insecure", isHostOrNetwork, "HOST[:PORT] or of an IPv4 network's, such as 10.0.0.0/8"),
+    ),
   };
+}
+
+const HOST = /^(?:\[[0-9a-f:.]+\]|[a-z0-9][a-z0-9.-]*)(?::\d{1,5})?$/i;
+
+/** `[http[s]://]host[:port][/path]` */
+function isPlace(text: string): boolean {
+  const [host = "", ...path] = text.replace(/^https?:\/\//, "").split("/");
+  return HOST.test(host) && path.every((part) => /^[a-z0-9][a-z0-9._-]*$/.test(part));
+}
+
+function isHostOrNetwork(text: string): boolean {
+  const [base = "", bits, ...more] = text.split("/");
+  if (bits === undefined) return HOST.test(base);
+  return ipv4(base) !== undefined && /^\d+$/.test(bits) && Number(bits) <= 32 && more.length === 0;
 }
 
 /** The places to ask for a repository, in this order; the last is the registry itself. A push goes to the last only. */
