@@ -85,8 +85,10 @@ const NFS = [
 ];
 
 /**
- * Debian's ksmbd-tools (3.4.7) negotiate and authenticate with this kernel's server and then find none of their shares, so that
- * no file is read here: what can be seen is that the client's options are taken, by what the server answers to each.
+ * Debian's ksmbd-tools (3.4.7) negotiate and authenticate with this kernel's server, which then takes none of their answers about
+ * a share: it wants the size of what follows, in a word that they leave empty. With that filled in for them the share is found, and the
+ * server of kernel 6.1.192 crashes when its root is opened. So no file is read here: what can be seen is that the client's options are
+ * taken, by what the server answers to each.
  */
 const CIFS = [
   check(
