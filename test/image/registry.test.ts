@@ -206,13 +206,23 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       proxy.stop();
     });
 
-    test("--all-tags, page by page, and no page of another host", async () => {
+    test.each([
+      ["no page of another host", false],
+      ["no page twice", true],
+    ])("--all-tags, page by page, and %s", async (_, round) => {
       using place = new TestPlace();
       const proxy = new FaultyProxy(host);
       const elsewhere = new FaultyProxy(host);
       const pages: Record<string, [tags: string[], link: string]> = {
         "": [["2"], '</v2/x/tags/list?n=1&last=2>; rel="next"'],
-        "?n=1&last=2": [["1"], `<http://${elsewhere.host}/v2/x/tags/list>; rel="next"`],
+        "?n=1&last=2": [["1", "2"], '</v2/x/tags/list?n=1&last=1>; rel="next"'],
+        // Back to where it was, and so on for ever.
+        "?n=1&last=1": [
+          ["2"],
+          round
+            ? '</v2/x/tags/list?n=1&last=2>; rel="next"'
+            : `<http://${elsewhere.host}/v2/x/tags/list>; rel="next"`,
+        ],
       };
       proxy.fault = (_, url) => {
         if (!url.pathname.endsWith("/tags/list")) return undefined;
@@ -222,6 +232,7 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       const pulled = await place.images.pull(`${proxy.host}/x`, { allTags: true });
       expect(pulled.map(({ reference }) => reference)).toEqual([`${proxy.host}/x:1`, `${proxy.host}/x:2`]);
       expect(elsewhere.log).toEqual([]);
+      expect(proxy.log.filter((line) => line.includes("/tags/list"))).toHaveLength(3);
       for (const each of [proxy, elsewhere]) each.stop();
     });
 
@@ -309,6 +320,16 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       const all = await failure(place.images.pull(`${host}/nothing/here`, { allTags: true }));
       expect(all.message).toBe(
         `repository ${host}/nothing/here not found: name unknown: repository name not known to registry`,
+      );
+    });
+
+    test("a blob that is not there: which one, and not that the manifest is missing", async () => {
+      const errors = [{ code: "BLOB_UNKNOWN", message: "blob unknown to registry" }];
+      const { message } = await refused((_, url) =>
+        ofBlob(url) ? Response.json({ errors }, { status: 404 }) : undefined,
+      );
+      expect(message).toMatch(
+        /^HOST does not have sha256:[0-9a-f]{64}, which the image is made of: blob unknown: blob unknown to registry$/,
       );
     });
 

@@ -219,7 +219,9 @@ export class Registry {
   async tags(): Promise<string[]> {
     const tags: string[] = [];
     let url: URL | undefined = await this.url("tags/list");
-    for (let pages = 0; url && pages < 10_000; pages++) {
+    const asked = new Set<string>();
+    while (url && !asked.has(url.href) && asked.size < 10_000) {
+      asked.add(url.href);
       const answer = await this.send(url, { method: "GET", scopes: [this.pullScope] });
       const what = `the list of tags of ${this.endpoint.host}`;
       refuseHtml(answer, this.endpoint.host, "the list of tags");

@@ -81,7 +81,14 @@ async function fetchAll(
       return await fetchFrom(registry, digest, partial, onBytes);
     } catch (error) {
       const elsewhere = error instanceof NetworkError || error instanceof RegistryError;
-      if (!elsewhere || index === registries.length - 1) throw error;
+      if (elsewhere && index < registries.length - 1) continue;
+      if (error instanceof RegistryError && error.http === 404)
+        throw new SampanError(
+          "not-found",
+          `${registry.endpoint.host} does not have ${digest}, which the image is made of: ${error.message}`,
+          { cause: error },
+        );
+      throw error;
     }
   }
 }
