@@ -2,6 +2,9 @@
 import { print } from "./output.ts";
 import { report } from "./report.ts";
 
+/** What `work` gives for one of which nothing is said. */
+export const SILENT = Symbol("silent");
+
 /** 0, or 1 if any failed. */
 export async function each(
   references: readonly string[],
@@ -14,8 +17,7 @@ export async function each(
   const errors: unknown[] = [];
   for (const [i, reference] of references.entries()) {
     try {
-      await running[i];
-      print(reference);
+      if ((await running[i]) !== SILENT) print(reference);
     } catch (error) {
       errors.push(error);
       code = 1;

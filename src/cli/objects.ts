@@ -1,5 +1,6 @@
 /** A container, an image and a network as the objects that `inspect` prints. */
 import { containerDir, runDir } from "../common/paths.ts";
+import { withAbsent } from "../docker/absent.ts";
 import { inspectImage } from "../docker/images.ts";
 import { inspectContainer } from "../docker/inspect.ts";
 import { inspectNetwork } from "../docker/networks.ts";
@@ -24,7 +25,7 @@ export async function containerObject(engine: Engine, reference: string, size: b
     ...(bare ? { uplink: await engine.containers.uplink(), ids: await bareIds(engine) } : {}),
     ...(root?.kind === "layers" ? { lower: root.lower } : {}),
   });
-  if (!size) return object;
+  if (!size) return withAbsent(object, { SizeRw: null, SizeRootFs: null });
   const { writable, all } = sizesOf(engine)(record);
   return { ...object, SizeRw: writable, SizeRootFs: all };
 }

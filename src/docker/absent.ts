@@ -16,3 +16,13 @@ export const ABSENT_CONFIG = {
   StopSignal: "",
   StopTimeout: null,
 } as const;
+
+/** Of a container's `HostConfig`. */
+export const ABSENT_HOST_CONFIG = {
+  Annotations: null,
+  Init: null,
+  Mounts: null,
+  StorageOpt: null,
+  Sysctls: null,
+  Tmpfs: null,
+} as const;

@@ -4,6 +4,8 @@ import { Template, TemplateError } from "./template/index.ts";
 /** Fields that hold maps with any key. */
 const MAPS = new Set([
   "Annotations",
+  "AuxAddress",
+  "AuxiliaryAddresses",
   "Config",
   "Containers",
   "Data",
@@ -13,6 +15,7 @@ const MAPS = new Set([
   "Options",
   "PortBindings",
   "Ports",
+  "Status",
   "StorageOpt",
   "Sysctls",
   "Tmpfs",
@@ -24,6 +27,7 @@ const members = (struct: Readonly<Record<string, unknown>>): readonly string[] =
   "Destination" in struct && "Propagation" in struct ? MOUNT_POINT : Object.keys(struct);
 /** Fields that Go holds by pointer: an absent one is `<nil>`; the other nulls are empty lists. */
 const POINTERS = new Set([
+  "ClusterVolume",
   "Health",
   "Healthcheck",
   "Init",
@@ -31,7 +35,10 @@ const POINTERS = new Set([
   "MemorySwappiness",
   "OomKillDisable",
   "PidsLimit",
+  "SizeRootFs",
+  "SizeRw",
   "StopTimeout",
+  "UsageData",
 ]);
 const nil = (field: string): string => (MAPS.has(field) ? "map[]" : POINTERS.has(field) ? "<nil>" : "[]");
 

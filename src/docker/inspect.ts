@@ -9,7 +9,7 @@ import type { ContainerRecord, ContainerState } from "../container/record.ts";
 import type { NamespaceName } from "../launch/step.ts";
 import type { Attached } from "../network/attach.ts";
 import { canonicalCapabilities } from "../runtime/index.ts";
-import { ABSENT_CONFIG, withAbsent } from "./absent.ts";
+import { ABSENT_CONFIG, ABSENT_HOST_CONFIG, withAbsent } from "./absent.ts";
 import { portBindings } from "./ports.ts";
 import { networkSettings } from "./settings.ts";
 
@@ -46,7 +46,7 @@ export function inspectContainer(record: ContainerRecord, place: Place) {
     Created: new Date(record.created).toISOString().replace(/Z$/, "000000Z"),
     Path: record.args[0] ?? "",
     Args: record.args.slice(1),
-    State: inspectState(state),
+    State: withAbsent(inspectState(state), { Health: null }),
     Image: record.imageId,
     ResolvConfPath: fileOf(place, "resolv.conf"),
     HostnamePath: fileOf(place, "hostname"),
@@ -60,7 +60,7 @@ export function inspectContainer(record: ContainerRecord, place: Place) {
     ProcessLabel: record.selinux?.process ?? "",
     AppArmorProfile: config.security.apparmor ?? "",
     ExecIDs: null,
-    HostConfig: hostConfig(config, place),
+    HostConfig: withAbsent(hostConfig(config, place), ABSENT_HOST_CONFIG),
     GraphDriver: {
       Data: graph(place),
       Name: "overlay2",

@@ -1,5 +1,7 @@
 /** Networks as rows of `docker network ls`, as objects of `docker network inspect`, and which of them a filter means. */
+import { SampanError } from "../common/error.ts";
 import type { Endpoint, Member, Network } from "../network/types.ts";
+import { withAbsent } from "./absent.ts";
 import { booleanOf, checkFilters, type Filters, matchLabel, pattern, pruneFilter } from "./filters.ts";
 import { goTime, shortId } from "./human.ts";
 
@@ -91,12 +93,18 @@ export const inspectNetwork = (network: Network, members: readonly Member[]) => 
   IPAM: {
     Driver: "default",
     Options: PREDEFINED.includes(network.name) ? null : network.ipamOptions,
-    Config: network.subnets.map(({ subnet, range, gateway, auxiliary }) => ({
-      Subnet: subnet,
-      ...(range ? { IPRange: range } : {}),
-      ...(gateway ? { Gateway: gateway } : {}),
-      ...(auxiliary && Object.keys(auxiliary).length > 0 ? { AuxiliaryAddresses: auxiliary } : {}),
-    })),
+    Config: network.subnets.map(({ subnet, range, gateway, auxiliary = {} }) =>
+      withAbsent(
+        {
+          Subnet: subnet,
+          ...(range ? { IPRange: range } : {}),
+          ...(gateway ? { Gateway: gateway } : {}),
+          ...(Object.keys(auxiliary).length > 0 ? { AuxiliaryAddresses: auxiliary } : {}),
+        },
+        // Go's own name of the last is another.
+        { IPRange: "", Gateway: "", AuxAddress: auxiliary },
+      ),
+    ),
   },
   Internal: network.internal,
   Attachable: network.attachable,
@@ -126,6 +134,11 @@ export function networkFilter(filters: Filters, used: ReadonlySet<string>): (net
   checkFilters(filters, ["dangling", "driver", "id", "label", "name", "scope", "type"]);
   const dangling = filters["dangling"]?.map((value) => booleanOf("dangling", value));
   const { driver, scope, type, label = [] } = filters;
+  for (const value of type ?? [])
+    if (value !== "builtin" && value !== "custom")
+      throw new SampanError("invalid", `invalid filter: 'type'='${value}'`, {
+        hint: "It takes builtin or custom.",
+      });
   const ids = filters["id"]?.map(pattern);
   const names = filters["name"]?.map(pattern);
   return (network) =>

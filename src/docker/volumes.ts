@@ -1,5 +1,6 @@
 /** Volumes as rows of `docker volume ls`, as objects of `docker volume inspect`, and which of them a filter means. */
 import type { VolumeRecord } from "../volume/record.ts";
+import { withAbsent } from "./absent.ts";
 import { booleanOf, checkFilters, type Filters, matchLabel, pattern } from "./filters.ts";
 import { humanSize4 } from "./human.ts";
 
@@ -89,15 +90,19 @@ const orNull = (map: Readonly<Record<string, string>>): Record<string, string> |
 };
 
 /** As `docker volume inspect` prints it and the Engine API answers it. */
-export const inspectVolume = (volume: VolumeRecord) => ({
-  CreatedAt: new Date(volume.created).toISOString().replace(/\.\d+Z$/, "Z"),
-  Driver: volume.driver,
-  Labels: orNull(volume.labels),
-  Mountpoint: volume.mountpoint,
-  Name: volume.name,
-  Options: orNull(volume.options),
-  Scope: "local",
-});
+export const inspectVolume = (volume: VolumeRecord) =>
+  withAbsent(
+    {
+      CreatedAt: new Date(volume.created).toISOString().replace(/\.\d+Z$/, "Z"),
+      Driver: volume.driver,
+      Labels: orNull(volume.labels),
+      Mountpoint: volume.mountpoint,
+      Name: volume.name,
+      Options: orNull(volume.options),
+      Scope: "local",
+    },
+    { ClusterVolume: null, Status: {}, UsageData: null },
+  );
 
 /** Which volumes `volume ls --filter` shows. `links`: how many containers use each. */
 export function volumeFilter(

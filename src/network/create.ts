@@ -8,6 +8,7 @@ import {
   contains,
   edge,
   formatCidr,
+  formatIp,
   overlap,
   parseCidr,
   parseIp,
@@ -71,7 +72,8 @@ function hasRouteLocalnet(network: Network): boolean {
 /** Everything that is wrong with it by itself. */
 function complete(wish: NetworkWish): NetworkConfig {
   const { name } = wish;
-  if (isPredefined(name))
+  // --network default is the network bridge, whatever is called so.
+  if (isPredefined(name) || name === "default")
     throw new SampanError("forbidden", `operation is not permitted on predefined ${name} network `);
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name))
     refuse(
@@ -191,6 +193,7 @@ function checkSubnet({ subnet, gateway, range, auxiliary }: Subnet): Subnet {
     if (!contains(cidr, address)) refuse(`no matching subnet for ${what} ${text}`, `The subnet is ${first}.`);
     return canonicalIp(text) ?? text;
   };
+  if (gateway !== undefined) checkGateway(gateway, cidr);
   return {
     subnet: first,
     ...(gateway === undefined ? {} : { gateway: within(gateway, "gateway") }),
@@ -203,6 +206,18 @@ function checkSubnet({ subnet, gateway, range, auxiliary }: Subnet): Subnet {
           ),
         }),
   };
+}
+
+/** Of a subnet that has room for more than its ends these are nobody's: the one is the subnet itself, the other everybody on it. */
+function checkGateway(text: string, { address, length }: Cidr): void {
+  const bits = address.length * 8;
+  if (bits !== 32 || bits - length < 2) return;
+  const gateway = canonicalIp(text);
+  for (const end of [edge({ address, length }), edge({ address, length }, true)])
+    if (gateway === formatIp(end))
+      throw new SampanError("conflict", `failed to allocate gateway (${text}): Address already in use`, {
+        hint: `It is an end of ${formatCidr({ address, length })}.`,
+      });
 }
 
 function checkRange(text: string, subnet: Cidr): string {

@@ -411,6 +411,7 @@ describe("what is refused, and how", () => {
     ["--device /dev/null:/x:q", "bad mode specified: q"],
     ["--device /dev/null:/x:rw:z", "bad format for path: /dev/null:/x:rw:z"],
     ["--device-cgroup-rule x", invalid("x", "--device-cgroup-rule", "invalid device cgroup format 'x'")],
+    ["--link a:b:c", invalid("a:b:c", "--link", "bad format for links: a:b:c")],
     ["--blkio-weight-device x", invalid("x", "--blkio-weight-device", "bad format: x")],
     ["--blkio-weight-device x:9", invalid("x:9", "--blkio-weight-device", "bad format for device path: x:9")],
     [

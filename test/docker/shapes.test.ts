@@ -105,6 +105,14 @@ describe("inspect of a container", () => {
         Options: null,
       }),
     ).toBe("[{bind  /a /b  ro false rprivate}] map[80/tcp:[{0.0.0.0 8080}] 90/tcp:[]] {no 0} map[]");
+    // What JSON leaves out while it is empty is there for a template.
+    const { HostConfig, ...plain } = inspectContainer(container({}), { volumes: "/v", folder: "" });
+    expect(JSON.stringify([HostConfig, plain.State])).not.toMatch(/"(Sysctls|Init|Health)"/);
+    expect(
+      inspectTemplate(
+        "{{if .State.Health}}x{{else}}well{{end}} {{.HostConfig.Init}} {{.HostConfig.Sysctls}} {{.HostConfig.Mounts}} {{.HostConfig.Tmpfs}} {{.HostConfig.StorageOpt}} {{.HostConfig.Annotations}}",
+      )({ HostConfig, State: plain.State }),
+    ).toBe("well <nil> map[] [] map[] map[] map[]");
     expect(() => inspectTemplate("{{.State")).toThrow(
       "template parsing error: template: :1: unclosed action",
     );

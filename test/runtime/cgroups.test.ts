@@ -10,6 +10,7 @@ import {
   type CgroupHost,
   cgroupFolders,
   cgroupPath,
+  cgroupPids,
   DEFAULT_DEVICE_RULES,
   deviceProgram,
   deviceState,
@@ -337,4 +338,14 @@ test("the host image shows real filesystems that lie apart, and nothing of the k
         at("/srv", "tmpfs", "tmpfs"),
     ),
   ).toEqual(["/home", "/usr", "/usr/local"]);
+});
+
+test("the processes of a cgroup are those that this pid namespace sees: nobody signals 0, which is himself", () => {
+  const tree = mkdtempSync("/tmp/sampan-test-");
+  mkdirSync(`${tree}/a/b`, { recursive: true });
+  writeFileSync(`${tree}/a/cgroup.procs`, "0\n0\n");
+  writeFileSync(`${tree}/a/b/cgroup.procs`, "0\n17\n");
+  const v2: CgroupHost = { kind: "v2", hierarchies: [], unified: tree, pure: true };
+  expect(cgroupPids(v2, "/a")).toEqual([17]);
+  rmSync(tree, { recursive: true });
 });

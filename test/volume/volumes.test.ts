@@ -65,6 +65,8 @@ describe("a volume", () => {
         Scope: "local",
       },
     ]);
+    const more = "{{.UsageData}} {{.Status}} {{.ClusterVolume}}";
+    expect(await box.ok("volume", "inspect", "-f", more, "one")).toBe("<nil> map[] <nil>");
     expect(await box.ok("volume", "rm", "one")).toBe("one");
     expect(existsSync(`${box.root}/volumes/one`)).toBe(false);
   });

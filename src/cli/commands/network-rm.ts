@@ -2,7 +2,7 @@
 import { SampanError } from "../../common/error.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
-import { each } from "../each.ts";
+import { each, SILENT } from "../each.ts";
 import type { Flags } from "../flags.ts";
 
 const FLAGS = {
@@ -18,9 +18,10 @@ export default command({
     const { networks } = Engine.open(where);
     return each(args, async (name) => {
       try {
-        await networks.remove(name);
+        return await networks.remove(name);
       } catch (error) {
         if (!(flags.force && error instanceof SampanError && error.code === "not-found")) throw error;
+        return SILENT;
       }
     });
   },

@@ -3,7 +3,7 @@ import { parseSizeOrUnlimited } from "../../common/sizes.ts";
 import type { Flags } from "../flags.ts";
 import { ABSENT_FLAGS } from "./absent.ts";
 import { readDeviceRate, readDeviceRule, readWeightDevice } from "./devices.ts";
-import { readAddress, readExtraHost, readSearchDomain } from "./hosts.ts";
+import { readAddress, readExtraHost, readLink, readSearchDomain } from "./hosts.ts";
 import { readEnv, readLabel, readSysctl } from "./labels.ts";
 import { readMount } from "./mount.ts";
 import { readNamespaces } from "./namespaces.ts";
@@ -105,7 +105,7 @@ export const CONTAINER_FLAGS = {
   ipc: { type: "string", help: "IPC mode to use" },
   label: { type: "list", short: "l", read: readLabel, help: "Set meta data on a container" },
   "label-file": { type: "list", help: "Read in a line delimited file of labels" },
-  link: { type: "list", help: "Add link to another container" },
+  link: { type: "list", read: readLink, help: "Add link to another container" },
   "link-local-ip": { type: "list", help: "Container IPv4/IPv6 link-local addresses" },
   "log-driver": { type: "string", help: "Logging driver for the container" },
   "log-opt": { type: "list", help: "Log driver options" },

@@ -29,3 +29,10 @@ function isAddress(text: string): boolean {
   if (/^\d+\.\d+\.\d+\.\d+$/.test(text)) return text.split(".").every((part) => Number(part) < 256);
   return text.includes(":") && URL.canParse(`http://[${text}]/`);
 }
+
+/** `CONTAINER[:ALIAS]`. */
+export function readLink(text: string): string {
+  if (text === "") throw new Error("empty string specified for links");
+  if (text.split(":").length > 2) throw new Error(`bad format for links: ${text}`);
+  return text;
+}

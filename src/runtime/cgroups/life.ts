@@ -82,8 +82,9 @@ export function thaw(host: CgroupHost, path: string): void {
   }
 }
 
+/** Without zeroes: such a one is a process that this pid namespace does not see, and a signal to 0 is one to the sender's own group. */
 const pidsIn = (folder: string): number[] =>
-  (read(`${folder}/cgroup.procs`) ?? "").split("\n").filter(Boolean).map(Number);
+  (read(`${folder}/cgroup.procs`) ?? "").split("\n").map(Number).filter(Boolean);
 
 /** A folder and all below it, deepest first. */
 function tree(folder: string): string[] {

@@ -95,6 +95,8 @@ describe("network create", () => {
       "marked",
     );
     expect(await world.ok("network", "inspect", "-f", "{{.Labels.shelf}}", "marked")).toBe("top");
+    const range = "{{range .IPAM.Config}}[{{.IPRange}}] {{.AuxAddress}}{{end}}";
+    expect(await world.ok("network", "inspect", "-f", range, "marked")).toBe("[] map[]");
     expect(await run("--network", "marked", ...ip("link", "show", "eth0"))).toContain(" mtu 1400 ");
     expect(world.links()).toContain("mine7");
     expect(await world.ok("network", "prune", "-f", "--filter", "label=shelf=top")).toContain("marked");

@@ -118,6 +118,21 @@ describe("a network that cannot be", () => {
     );
     await world.ok("network", "rm", "taken");
   });
+
+  test("it is called default, which means the default one; its gateway is an end of its subnet", async () => {
+    expect(await refusal("network", "create", "default")).toStartWith(
+      "sampan: operation is not permitted on predefined default network",
+    );
+    for (const end of ["10.77.0.0", "10.77.0.255"])
+      expect(await refusal("network", "create", "--subnet", "10.77.0.0/24", "--gateway", end, "y")).toBe(
+        `sampan: failed to allocate gateway (${end}): Address already in use\nIt is an end of 10.77.0.0/24.`,
+      );
+    await world.ok("network", "create", "--subnet", "10.77.0.0/31", "--gateway", "10.77.0.0", "pair");
+    expect(await world.ok("network", "rm", "-f", "nobody", "pair")).toBe("pair");
+    expect(await refusal("network", "ls", "--filter", "type=foo")).toBe(
+      "sampan: invalid filter: 'type'='foo'\nIt takes builtin or custom.",
+    );
+  });
 });
 
 describe("an address that cannot be", () => {
