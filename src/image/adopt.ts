@@ -73,6 +73,11 @@ const layerSize = (store: Store, chain: string): number =>
 
 /** Points a reference to an image; gives the id that it pointed to before. Inside a transaction. */
 export function setTag(store: Store, reference: string, id: string): string | undefined {
+  const asId = /^docker\.io\/library\/(sha256:.*)$/.exec(reference)?.[1];
+  if (asId !== undefined)
+    throw new SampanError("invalid", "refusing to create an ambiguous tag using digest algorithm as name", {
+      hint: `${asId} would be read as the beginning of an image's id.`,
+    });
   const before = store.db
     .query<{ image: string }, [string]>("SELECT image FROM tags WHERE reference = ?")
     .get(reference)?.image;

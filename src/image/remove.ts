@@ -113,6 +113,9 @@ function deleteRows(place: Place, image: ImageRecord): Removed[] {
   return [{ deleted: image.id }, ...own.map(({ chain }) => ({ deleted: `sha256:${chain}` }))];
 }
 
+/** As rows have it: a start that was begun stands there until somebody has seen its end. */
+const ENDED: ReadonlySet<string> = new Set(["created", "exited", "dead", "removing"]);
+
 function containersOf({ store }: Place, id: string): User[] {
   return store.db
     .query<{ id: string; state: string }, [string]>(
@@ -122,7 +125,7 @@ function containersOf({ store }: Place, id: string): User[] {
     .all(id)
     .map(({ id, state }) => {
       const status = (JSON.parse(state) as { status?: string }).status;
-      return { id, running: status === "running" || status === "paused" || status === "restarting" };
+      return { id, running: !ENDED.has(status ?? "") };
     });
 }
 

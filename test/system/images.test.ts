@@ -298,6 +298,28 @@ describe.skipIf(NO_BUSYBOX !== undefined)("what an image's config asks for", () 
   });
 });
 
+describe.skipIf(NO_BUSYBOX !== undefined)("an image that a container uses", () => {
+  test("rmi by id: not while it runs, whoever forces it; when it has ended, by force", async () => {
+    await using box = new Sandbox();
+    const config = { Cmd: ["sleep", "1000"] };
+    const layers = [layerTar(busyboxMembers())];
+    writeFileSync(`${box.root}/used.tar`, dockerArchive([{ tags: ["used:1"], layers, config }]));
+    await box.ok("load", "-i", `${box.root}/used.tar`);
+    const image = await box.ok("images", "-q", "used:1");
+    const id = (await box.ok("run", "-d", "--name", "it", "--network", "none", "used:1")).slice(0, 12);
+    const refused = `sampan: conflict: unable to delete ${image} (cannot be forced) - image is being used by running container ${id}\n`;
+    for (const force of [[], ["-f"]])
+      expect(await box.cli("rmi", ...force, image)).toEqual({ code: 1, stdout: "", stderr: refused });
+    const ended = box.spawn({}, "wait", "it");
+    process.kill(Number(await box.ok("inspect", "-f", "{{.State.Pid}}", "it")), "SIGKILL");
+    await ended.exited;
+    expect((await box.cli("rmi", image)).stderr).toBe(
+      `sampan: conflict: unable to delete ${image} (must be forced) - image is being used by stopped container ${id}\n`,
+    );
+    expect(await box.ok("rmi", "-f", image)).toBe("Untagged: used:1");
+  });
+});
+
 describe("from one engine to another", () => {
   const one = { tags: ["one:1", "uno:1"], layers: [BASE, layer("one", 200)] };
   const two = { tags: ["two:1", "two:2"], layers: [BASE, layer("two", 3000)] };
@@ -354,6 +376,11 @@ describe("from one engine to another", () => {
     expect((await box.cli("tag", "one:1", "UP")).stderr).toStartWith(
       "sampan: invalid reference format: repository name (library/UP) must be lowercase\n",
     );
+    expect(await box.cli("tag", "one:1", "sha256:1")).toMatchObject({
+      code: 1,
+      stderr:
+        "sampan: refusing to create an ambiguous tag using digest algorithm as name\nsha256:1 would be read as the beginning of an image's id.\n",
+    });
     expect((await box.cli("tag", "one:1")).stderr).toStartWith("sampan: 'sampan tag' requires 2 arguments\n");
     // One that is not there does not keep the others.
     expect(await box.cli("rmi", "nope", "uno:1", "localhost:5000/x/y:z")).toMatchObject({

@@ -22,7 +22,7 @@ export default command({
   least: 1,
   most: Number.POSITIVE_INFINITY,
   async run({ flags, args, where }) {
-    const { images } = Engine.open(where);
+    const { containers, images } = Engine.open(where);
     const [platform, another] = flags.platform;
     if (another !== undefined) throw new UsageError("multiple platforms are not supported", "plain");
     const options = {
@@ -30,6 +30,8 @@ export default command({
       noPrune: flags["no-prune"] ?? false,
       ...(platform !== undefined && { platform }),
     };
+    // Whoever looks records what has ended meanwhile: only what really runs is in the way.
+    containers.list({ all: true });
     let code = 0;
     for (const reference of args) {
       try {
