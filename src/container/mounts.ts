@@ -5,7 +5,8 @@
 
 import { fileReason, SampanError } from "../common/error.ts";
 import { cleanPath } from "../common/paths.ts";
-import { existsSync, mkdirSync, statSync } from "../kernel/fs.ts";
+import { existsSync, mkdirSync, readFileSync, realpathSync, statSync } from "../kernel/fs.ts";
+import { type MountEntry, parseMountinfo } from "../kernel/proc.ts";
 import { defaultMounts, matchUser, orderMounts, type SpecMount } from "../runtime/index.ts";
 import type { ContainerConfig, Mount } from "./config.ts";
 
@@ -77,9 +78,27 @@ export function assertSource({ source, createSource }: Mount): void {
   }
 }
 
+/** What is mounted in a container comes out by a mount of this machine that is shared, and by no other. */
+function assertShared(source: string): void {
+  const path = realpathSync(source);
+  let at: MountEntry | undefined;
+  // Of several at one place the last is on top.
+  for (const mount of parseMountinfo(readFileSync("/proc/self/mountinfo", "utf8"))) {
+    const { target } = mount;
+    const above = target === path || path.startsWith(target === "/" ? "/" : `${target}/`);
+    if (above && target.length >= (at?.target.length ?? 0)) at = mount;
+  }
+  if (!at) return;
+  for (const tag of at.tags) if (tag.startsWith("shared:")) return;
+  throw new SampanError("conflict", `path ${path} is mounted on ${at.target} but it is not a shared mount`, {
+    hint: `What the container mounts there would not be seen outside. Make it one: mount --make-rshared ${at.target}`,
+  });
+}
+
 function bind(mount: Mount, places: Places): SpecMount {
   const { source, target, readonly = false, recursive = "enabled" } = mount;
   assertSource(mount);
+  if (mount.propagation === "shared" || mount.propagation === "rshared") assertShared(source);
   const options = [recursive === "disabled" ? "bind" : "rbind", mount.propagation ?? "rprivate"];
   if (readonly) options.push(recursive === "enabled" || recursive === "readonly" ? "rro" : "ro");
   const common = { destination: target, type: "bind", source };

@@ -84,6 +84,11 @@ describe("--mount type=bind", () => {
     expect(both(bind())).toBe("");
     expect(both(bind("bind-propagation=rslave"))).toBe("inside sees it");
     expect(both(bind("bind-propagation=rshared"))).toBe("inside sees it\noutside sees it");
+    // Nothing would come out of the container, and nobody would say so.
+    const alone = there(`mount --make-private ${source}; $RUN -v ${source}:/m:rshared host true; echo $?`);
+    expect(alone).toBe(
+      `125\nsampan: path ${source} is mounted on ${source} but it is not a shared mount\nWhat the container mounts there would not be seen outside. Make it one: mount --make-rshared ${source}`,
+    );
   });
 });
 
