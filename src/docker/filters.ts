@@ -263,14 +263,17 @@ export function imageFilter(filters: Filters, { find, familiar }: ImageLookup) {
     ...(label ? { label } : {}),
     ...(without ? { "label!": without } : {}),
   });
-  const reference = filters["reference"]?.map((value) => referencePattern(value));
+  // A name in full means what it means elsewhere; a pattern is one of what people write, as Docker has it.
+  const reference = filters["reference"]?.map((value) =>
+    referencePattern(value.replace(/^docker\.io\/library\//, "")),
+  );
   return {
     image: (image: ImageRecord): boolean =>
       (dangling?.includes(image.tags.length === 0) ?? true) &&
       before.every((moment) => image.created < moment) &&
       since.every((moment) => image.created > moment) &&
       prune({ created: image.created, labels: image.config.config?.Labels ?? {} }),
-    name: (tag: string): boolean => reference?.some((match) => match(tag) || match(familiar(tag))) ?? true,
+    name: (tag: string): boolean => reference?.some((match) => match(familiar(tag))) ?? true,
   };
 }
 

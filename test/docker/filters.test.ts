@@ -179,5 +179,6 @@ describe("images --filter", () => {
     expect(matches("busybox:1")).toBe(false);
     expect(matches("docker.io/library/busybox")).toBe(true);
     expect(matches("*/busybox")).toBe(false);
+    expect(matches("*/*/*")).toBe(false);
   });
 });

@@ -126,6 +126,9 @@ describe("registries.json", () => {
   test("without a word: the registry of the name", () => {
     expect(of({}, "alpine")).toEqual(["|registry-1.docker.io/library/alpine"]);
     expect(of({}, "r.example:5000/a/b")).toEqual(["|r.example:5000/a/b"]);
+    expect(() => of({}, "r.example:99999/a")).toThrow(
+      '"r.example:99999" is no registry: one is HOST or HOST:PORT',
+    );
   });
 
   test("a default registry for names without a host", () => {
@@ -187,6 +190,7 @@ describe("registries.json", () => {
     for (const host of [
       "localhost",
       "localhost:5000",
+      "LOCALHOST:5000",
       "127.9.9.9:1",
       "[::1]:5000",
       "r.example:5000",
@@ -282,6 +286,9 @@ describe.skipIf(NO_REGISTRY !== undefined)("who may come in", () => {
     expect(registryHost(undefined)).toBe("registry-1.docker.io");
     expect(registryHost("https://index.docker.io/v1/")).toBe("registry-1.docker.io");
     expect(registryHost("http://r.example:5000/v2/")).toBe("r.example:5000");
+    expect(registryHost("[::1]:5000")).toBe("[::1]:5000");
+    for (const text of ["a b", "http://", " ", "/", "r.example:99999", "me@r.example"])
+      expect(() => registryHost(text), text).toThrow(`"${text}" is no registry: one is HOST or HOST:PORT`);
   });
 
   /** A registry that wants tokens, each good for a few requests only, and its token service. */

@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { busyboxArchive, dockerArchive, layerTar, NO_BUSYBOX, sha256 } from "../support/image.ts";
 import { Pty } from "../support/pty.ts";
 import { FaultyProxy, NO_REGISTRY, TestRegistry } from "../support/registry.ts";
@@ -266,6 +274,13 @@ describe.skipIf((NO_REGISTRY ?? NO_BUSYBOX) !== undefined)("a registry, from the
     );
     chmodSync(helper, 0o755);
     writeFileSync(`${box.root}/docker/config.json`, '{"credsStore":"test"}');
+    writeFileSync(`${box.root}/elsewhere.json`, "{}");
+    mkdirSync(`${box.root}/linked`);
+    symlinkSync("../elsewhere.json", `${box.root}/linked/config.json`);
+    const linked = { env: { DOCKER_CONFIG: `${box.root}/linked` }, stdin: "secret" };
+    await box.cliWith(linked, "login", "-u", "alice", "--password-stdin", registry.host);
+    expect(lstatSync(`${box.root}/linked/config.json`).isSymbolicLink()).toBe(true);
+    expect(readFileSync(`${box.root}/elsewhere.json`, "utf8")).toContain(registry.host);
     const withHelper = { ...env, PATH: `${box.root}/bin:${process.env["PATH"]}` };
     const options = { env: withHelper, stdin: "secret" };
     const login = await box.cliWith(options, "login", "-u", "alice", "--password-stdin", registry.host);

@@ -2,7 +2,15 @@
  * Docker's config.json and its credential helpers, so that a login with one tool is one with the other. A helper is a
  * program `docker-credential-NAME` that is asked over stdin (docker-credential-helpers' protocol).
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { SampanError } from "../../common/error.ts";
 import { parseObject } from "../manifest.ts";
 import { credentialKey } from "./registries.ts";
@@ -147,12 +155,13 @@ export class DockerConfig {
     const auths = { ...(isObject(this.#json["auths"]) ? this.#json["auths"] : {}) };
     change(auths);
     this.#json["auths"] = auths;
-    const folder = this.#file.slice(0, this.#file.lastIndexOf("/"));
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const temporary = `${this.#file}.${process.pid}`;
+    // People keep it elsewhere and have a link to it: that stays one.
+    const file = existsSync(this.#file) ? realpathSync(this.#file) : this.#file;
+    mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+    const temporary = `${file}.${process.pid}`;
     try {
       writeFileSync(temporary, `${JSON.stringify(this.#json, undefined, "\t")}\n`, { mode: 0o600 });
-      renameSync(temporary, this.#file);
+      renameSync(temporary, file);
     } catch (error) {
       rmSync(temporary, { force: true });
       throw error;

@@ -2,13 +2,16 @@
 import { SampanError } from "../../common/error.ts";
 import { RegistryError } from "./client.ts";
 import { type Credentials, DockerConfig } from "./credentials.ts";
-import { credentialKey, hostOf, isInsecure, readRegistries } from "./registries.ts";
+import { credentialKey, hostOf, isHost, isInsecure, noHost, readRegistries } from "./registries.ts";
 import { open, type SessionOptions } from "./session.ts";
 
 /** The registry that a user means: a host, or a URL as older tools want it; nothing: Docker Hub. */
 export function registryHost(text: string | undefined): string {
-  const host = (text ?? "").replace(/^https?:\/\//, "").replace(/\/.*$/, "");
-  return hostOf(host === "" ? "docker.io" : host);
+  if (!text) return hostOf("docker.io");
+  const host = text.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
+  // What is no name must not be taken for Docker Hub's, which would be told the password.
+  if (!isHost(host)) throw noHost(text);
+  return hostOf(host);
 }
 
 export interface LoggedIn {

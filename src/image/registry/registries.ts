@@ -119,17 +119,24 @@ export function parseRegistries(bytes: Uint8Array, file: string): Registries {
   };
 }
 
-const HOST = /^(?:\[[0-9a-f:.]+\]|[a-z0-9][a-z0-9.-]*)(?::\d{1,5})?$/i;
+/** `host[:port]` */
+export function isHost(text: string): boolean {
+  const match = /^(?:\[[0-9a-f:.]+\]|[a-z0-9][a-z0-9.-]*)(?::(\d{1,5}))?$/i.exec(text);
+  return match !== null && Number(match[1] ?? 0) <= 65_535;
+}
+
+export const noHost = (text: string): SampanError =>
+  new SampanError("invalid", `"${text}" is no registry: one is HOST or HOST:PORT`);
 
 /** `[http[s]://]host[:port][/path]` */
 function isPlace(text: string): boolean {
   const [host = "", ...path] = text.replace(/^https?:\/\//, "").split("/");
-  return HOST.test(host) && path.every((part) => /^[a-z0-9][a-z0-9._-]*$/.test(part));
+  return isHost(host) && path.every((part) => /^[a-z0-9][a-z0-9._-]*$/.test(part));
 }
 
 function isHostOrNetwork(text: string): boolean {
   const [base = "", bits, ...more] = text.split("/");
-  if (bits === undefined) return HOST.test(base);
+  if (bits === undefined) return isHost(base);
   return ipv4(base) !== undefined && /^\d+$/.test(bits) && Number(bits) <= 32 && more.length === 0;
 }
 
@@ -168,7 +175,7 @@ function endpoint(
   insecure = false,
 ): Endpoint {
   const [, scheme, host = "", prefix] = /^(?:(https?):\/\/)?([^/]+)(?:\/(.*))?$/.exec(where) ?? [];
-  if (host === "") throw new SampanError("invalid", `registries.json: ${where} is not a registry`);
+  if (!isHost(host)) throw noHost(host);
   const named = registries.rules.get(host)?.insecure ?? false;
   return {
     host: hostOf(host),
@@ -193,7 +200,7 @@ export const hostName = (host: string): string => {
 };
 
 export const isLoopback = (name: string): boolean =>
-  name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^127(\.\d+){3}$/.test(name);
+  /^(?:.+\.)?localhost$/i.test(name) || name === "::1" || /^127(\.\d+){3}$/.test(name);
 
 /** Whether an IPv4 address is in a network such as 10.0.0.0/8. */
 export function inNetwork(address: string, network: string): boolean {
