@@ -343,13 +343,20 @@ static int empty_folder(struct run *run) {
   return run->empty = filesystem(run, "tmpfs", "tmpfs", "size=0,nr_inodes=2,mode=755", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC);
 }
 
+/* A device is written through a read-only mount all the same, but its inode is the host's: who owns it, and its mode, stay. */
+static int null_file(struct run *run) {
+  int null = null_device(run), mount = null < 0 ? null : clone_mount(null, "", false);
+  int error = mount < 0 ? mount : set_attributes(mount, false, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, 0, -1);
+  if (mount >= 0 && error) close(mount);
+  return error ? error : mount;
+}
+
 int op_mask(struct run *run, const struct arg *a) {
   struct stat st;
   closing target = beneath(run, a[0].s, 0);
   if (target < 0) return absent(target) ? 0 : target;
-  int null = -1, error = check(fstat(target, &st));
-  bool folder = S_ISDIR(st.st_mode);
-  int mount = error ? error : folder ? empty_folder(run) : (null = null_device(run)) < 0 ? null : clone_mount(null, "", false);
+  int error = check(fstat(target, &st));
+  int mount = error ? error : S_ISDIR(st.st_mode) ? empty_folder(run) : null_file(run);
   error = mount < 0 ? mount : move_onto(mount, target);
   if (mount >= 0 && mount != run->empty) close(mount);
   return error;

@@ -47,6 +47,19 @@ describe("masked paths", () => {
     expect(seen).toBe("");
   });
 
+  test("leave the host's /dev/null behind them to its owner and its mode", async () => {
+    // Each change would change nothing even if it worked.
+    const seen = await world.sh(
+      present
+        .map(
+          (path) =>
+            `(chmod $(stat -c %a ${path}) ${path} || chown 0:0 ${path}) 2>/dev/null && echo changed ${path}; [ -d ${path} ] || echo into > ${path}`,
+        )
+        .join("; "),
+    );
+    expect(seen).toBe("");
+  });
+
   test("cannot be unmounted even with CAP_SYS_ADMIN from a namespace of less privilege", async () => {
     const seen = await world.sh(
       "unshare -U -m sh -c 'umount /proc/interrupts && cat /proc/interrupts' 2>&1 | head -1; cat /proc/interrupts",
