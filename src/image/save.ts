@@ -3,7 +3,9 @@
  * that every tool reads one or the other. Blobs are written as they are kept; the same images give the same archive.
  */
 import { closeSync, openSync, readSync } from "node:fs";
+import { SampanError } from "../common/error.ts";
 import type { Place } from "./adopt.ts";
+import type { Blobs } from "./blobs.ts";
 import { type Descriptor, MAX_MANIFEST, MEDIA, parseManifest, parseObject } from "./manifest.ts";
 import type { ImageRecord } from "./record.ts";
 import { familiarName } from "./reference.ts";
@@ -23,7 +25,7 @@ type Write = (bytes: Uint8Array) => void | Promise<void>;
 const PIECE = 1 << 20;
 
 export async function save({ blobs }: Place, images: readonly Saved[], write: Write): Promise<void> {
-  const digests = new Set<string>();
+  const sizes = new Map<string, number>();
   const index: Descriptor[] = [];
   const listed: unknown[] = [];
   const repositories: Record<string, Record<string, string>> = {};
@@ -32,8 +34,8 @@ export async function save({ blobs }: Place, images: readonly Saved[], write: Wr
     const parsed = parseManifest(bytes, manifest);
     if ("manifests" in parsed) continue;
     const { mediaType } = parseObject(bytes, manifest);
-    for (const { digest } of [parsed.config, ...parsed.layers]) digests.add(digest);
-    digests.add(manifest);
+    for (const { digest, size } of [parsed.config, ...parsed.layers]) sizes.set(digest, size);
+    sizes.set(manifest, bytes.length);
     const entry: Descriptor = {
       mediaType: typeof mediaType === "string" && mediaType !== "" ? mediaType : MEDIA.manifest,
       digest: manifest,
@@ -61,6 +63,8 @@ export async function save({ blobs }: Place, images: readonly Saved[], write: Wr
     }
   }
 
+  for (const [digest, size] of sizes) checkBlob(blobs, digest, size);
+
   const file = async (name: string, content: string): Promise<void> => {
     const bytes = new TextEncoder().encode(content);
     await write(header(entryOf({ name, type: "file", size: bytes.length })));
@@ -69,8 +73,7 @@ export async function save({ blobs }: Place, images: readonly Saved[], write: Wr
   };
   await write(header(entryOf({ name: "blobs", type: "dir" })));
   await write(header(entryOf({ name: "blobs/sha256", type: "dir" })));
-  for (const digest of [...digests].sort()) {
-    const size = blobs.size(digest);
+  for (const [digest, size] of [...sizes].sort(([a], [b]) => (a < b ? -1 : 1))) {
     await write(
       header(entryOf({ name: `blobs/sha256/${digest.slice("sha256:".length)}`, type: "file", size })),
     );
@@ -82,6 +85,16 @@ export async function save({ blobs }: Place, images: readonly Saved[], write: Wr
   await file("oci-layout", '{"imageLayoutVersion":"1.0.0"}');
   if (Object.keys(repositories).length > 0) await file("repositories", JSON.stringify(repositories));
   await write(new Uint8Array(1024));
+}
+
+/** Somebody may have been at the store: nothing is written of what nobody could load again. */
+function checkBlob(blobs: Blobs, digest: string, size: number): void {
+  const found = blobs.has(digest) ? blobs.size(digest) : undefined;
+  if (found === size) return;
+  const what = found === undefined ? "is not there" : `has ${found} bytes instead of ${size}`;
+  throw new SampanError("invalid", `the store is damaged: ${digest} ${what}`, {
+    hint: "Remove the image, and pull or load it again.",
+  });
 }
 
 async function copy(path: string, size: number, write: Write): Promise<void> {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { familiarName, hostImage, type Images, type Removed } from "../../src/image/index.ts";
 import { readTar } from "../../src/image/tar/reader.ts";
 import { type ArchiveImage, dockerArchive, layerTar, type Member, sha256 } from "../support/image.ts";
@@ -396,6 +396,20 @@ describe("save", () => {
     expect((await second.load(archive)).map(({ reference }) => reference)).toEqual([undefined]);
     const list = readTar(archive).find(({ entry }) => entry.name === "manifest.json")?.content;
     expect(JSON.parse(new TextDecoder().decode(list))[0].RepoTags).toBeNull();
+  });
+
+  test("a store that was damaged: which blob, and nothing is written", async () => {
+    using place = await placeWith(image(["x:1"], A));
+    const blob = `${place.root}/blobs/sha256/${sha256(A).slice(7)}`;
+    const parts: Uint8Array[] = [];
+    const saved = () => failure(place.images.save(["x:1"], (bytes) => void parts.push(bytes)));
+    writeFileSync(blob, A.subarray(0, 1000));
+    expect((await saved()).message).toBe(
+      `the store is damaged: ${sha256(A)} has 1000 bytes instead of ${A.length}`,
+    );
+    rmSync(blob);
+    expect((await saved()).message).toBe(`the store is damaged: ${sha256(A)} is not there`);
+    expect(parts).toEqual([]);
   });
 
   test("what is not there", async () => {
