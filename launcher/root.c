@@ -183,9 +183,12 @@ int op_symlink(struct run *run, const struct arg *a) {
 
 int op_pivot(struct run *run, const struct arg *a) {
   if (!run->has_root) return -EINVAL;
-  if (fchdir(run->root) < 0) return -errno;
-  /* The new root takes the old one's place and lies beneath it for a moment: detached there, no folder is needed. */
+  closing old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (old < 0 || fchdir(run->root) < 0) return -errno;
+  /* The new root takes the old one's place and lies on top of it for a moment: detached there, no folder is needed. */
   if (syscall(SYS_pivot_root, ".", ".") < 0) return -errno;
+  /* With a shared bind the old root is shared with the host's still: what goes here would go there. */
+  if (fchdir(old) < 0 || mount(0, ".", 0, MS_SLAVE | MS_REC, 0) < 0) return -errno;
   if (umount2(".", MNT_DETACH) < 0) return -errno;
   return check(chdir("/"));
 }

@@ -84,6 +84,11 @@ describe("--mount type=bind", () => {
     expect(both(bind())).toBe("");
     expect(both(bind("bind-propagation=rslave"))).toBe("inside sees it");
     expect(both(bind("bind-propagation=rshared"))).toBe("inside sees it\noutside sees it");
+    // The host's other shared mounts stay when the container leaves its copy of them.
+    const kept = `mkdir ${source}/else && mount -t tmpfs else ${source}/else && touch ${source}/else/kept`;
+    const beside = there(`${kept}
+      $RUN -v ${source}/late:/m:rshared host true; ls ${source}/else ${source}/sub`);
+    expect(beside.split("\n")).toEqual([`${source}/else:`, "kept", "", `${source}/sub:`, "f"]);
     // Nothing would come out of the container, and nobody would say so.
     const alone = there(`mount --make-private ${source}; $RUN -v ${source}:/m:rshared host true; echo $?`);
     expect(alone).toBe(
