@@ -50,14 +50,14 @@ const PAUSE = 4;
 
 /**
  * A file that another process, our parent, is still writing: waits for what has not come yet, up to `size` bytes. For a thread that has
- * nothing else to do.
+ * nothing else to do. `parent` is what the parent called itself: it may be gone before anybody here looks.
  */
 export function* growing(
   fd: number,
   size: number,
+  parent: number,
   memory: PieceMemory = { reused: false },
 ): Generator<Uint8Array> {
-  const parent = process.ppid;
   let buffer: Buffer | undefined;
   for (let done = 0; done < size; ) {
     const most = Math.min(PIECE, size - done);

@@ -136,3 +136,22 @@ describe("a large layer", () => {
     expect((await failure(unpack(gzip(strange)))).message).toContain("the archive is damaged: no tar header");
   });
 });
+
+test.each([
+  ["one that is small", 1000],
+  ["one for threads", 6 << 20],
+])("who fetched the layer was gone before it was looked at: %s ends", async (_, size) => {
+  const content = crypto.getRandomValues(Buffer.alloc(65_536));
+  const archive = tarBytes((tar) =>
+    tar.file("a", Buffer.concat(Array(Math.ceil(size / 65_536)).fill(content))),
+  );
+  writeFileSync(path, gzipSync(archive, { level: 0 }).subarray(0, -1));
+  const [input, lock] = [openSync(path, "r"), openSync(`${dir}/lock`, "w")];
+  try {
+    const job = { folder, lower: [], size: readFileSync(path).length + 1, parent: 1 };
+    const error = await failure(startUnpack(job, input, lock, "layer x"));
+    expect(error.message).toBe("layer x: the process that fetches the layer has gone");
+  } finally {
+    for (const fd of [input, lock]) closeSync(fd);
+  }
+});

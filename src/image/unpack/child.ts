@@ -24,6 +24,8 @@ export interface UnpackJob {
   readonly range?: { readonly start: number; readonly length: number };
   /** The file is still being written and will have this size. */
   readonly size?: number;
+  /** The process that writes it; whoever starts the child fills it in. */
+  readonly parent?: number;
   /** sha256:… of the input, which the caller sees to: of an uncompressed archive that is its diffID. Empty: the caller will know. */
   readonly digest?: string;
   readonly limits?: Partial<UnpackLimits>;
@@ -89,16 +91,16 @@ interface Content {
 const LARGE = 4 << 20;
 
 async function openContent(job: UnpackJob): Promise<Content> {
-  const { range, size, limits } = job;
+  const { range, size, parent = 0, limits } = job;
   const memory = { reused: false };
-  const input = size === undefined ? pieces(0, range, memory) : growing(0, size, memory);
+  const input = size === undefined ? pieces(0, range, memory) : growing(0, size, parent, memory);
   const head = firstOf(input);
   const compression = detect(head);
   const length = size ?? range?.length ?? fstatSync(0).size;
   if ((compression === "gzip" || compression === "zstd") && length >= LARGE) {
     const inflated = await (await import("./threads.ts")).Inflated.start();
     return {
-      pieces: inflated.pieces({ compression, limits, head, range, size }),
+      pieces: inflated.pieces({ compression, limits, head, range, size, parent }),
       digest: () => inflated.digest,
     };
   }

@@ -78,10 +78,11 @@ function* inputOf({
   head,
   range,
   size,
-}: Pick<InflateTask, "head" | "range" | "size">): Generator<Uint8Array> {
+  parent,
+}: Pick<InflateTask, "head" | "range" | "size" | "parent">): Generator<Uint8Array> {
   yield head;
   const memory = { reused: true };
-  if (size !== undefined) yield* growing(0, size - head.length, memory);
+  if (size !== undefined) yield* growing(0, size - head.length, parent, memory);
   else if (!range) yield* pieces(0, undefined, memory);
   else yield* pieces(0, { start: range.start + head.length, length: range.length - head.length }, memory);
 }

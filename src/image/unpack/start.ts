@@ -35,7 +35,7 @@ export async function startUnpack(
   signal?: AbortSignal,
 ): Promise<Unpacked> {
   const pipe = typeof input === "number" ? undefined : new ChildPipe();
-  const child = Bun.spawn([...unpackCommand(), JSON.stringify(job)], {
+  const child = Bun.spawn([...unpackCommand(), JSON.stringify({ parent: process.pid, ...job })], {
     stdio: [typeof input === "number" ? input : (pipe?.input ?? "ignore"), "pipe", "pipe", lock],
     // Nothing of the caller's surroundings can change what an archive becomes.
     cwd: "/",

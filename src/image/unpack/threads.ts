@@ -21,6 +21,7 @@ export interface InflateTask {
   /** As an UnpackJob has them. */
   readonly range: { readonly start: number; readonly length: number } | undefined;
   readonly size: number | undefined;
+  readonly parent: number;
 }
 
 interface HashTask {
