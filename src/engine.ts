@@ -22,7 +22,7 @@ import {
 } from "./container/index.ts";
 import { Images } from "./image/index.ts";
 import { startEngine } from "./launch/index.ts";
-import { Networks, reviveNames } from "./network/index.ts";
+import { Networks, reviveNames, tidyAgain } from "./network/index.ts";
 import { Store } from "./store/index.ts";
 import { Volumes } from "./volume/index.ts";
 
@@ -85,7 +85,9 @@ export class Engine {
     const own = paths(root);
     const found = run === undefined ? own : { ...own, run };
     reviveNames(found);
-    return new this(found);
+    const engine = new this(found);
+    tidyAgain(engine);
+    return engine;
   }
 
   /** The library has containers that can say more of themselves. */

@@ -2,7 +2,16 @@ export { ATTACH, Connection, connect } from "./connection.ts";
 export { doctorRows } from "./doctor-row.ts";
 export { Elsewhere } from "./elsewhere.ts";
 export { FRAME } from "./frame.ts";
-export { enginePath, LaunchError, Launcher, launch, launcherPath, launchNow, startEngine } from "./launch.ts";
+export {
+  enginePath,
+  LaunchError,
+  Launcher,
+  launch,
+  launcherPath,
+  launchNow,
+  startEngine,
+  startHolding,
+} from "./launch.ts";
 export {
   type Exit,
   type HealthPlan,

@@ -30,8 +30,16 @@ export function enginePath(): string {
 
 /** Starts a command of the engine's own that lives on by itself, also after the caller has left. */
 export const startEngine = <Out extends "pipe" | "ignore">(stdout: Out, ...words: readonly string[]) =>
+  startHolding("ignore", stdout, ...words);
+
+/** The same for one that has an open file of the caller's from the start, as its standard input: a lock is not free in between. */
+export const startHolding = <Out extends "pipe" | "ignore">(
+  stdin: number | "ignore",
+  stdout: Out,
+  ...words: readonly string[]
+) =>
   Bun.spawn([enginePath(), ...words], {
-    stdio: ["ignore", stdout, "ignore"],
+    stdio: [stdin, stdout, "ignore"],
     cwd: "/",
     env: {},
     detached: true,

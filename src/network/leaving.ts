@@ -10,6 +10,7 @@ import { launch, launchNow, NO_KEEPER, type Step } from "../launch/index.ts";
 import type { Place } from "./attach.ts";
 import { networkElements } from "./elements.ts";
 import { bridgeOf, OPTION, ownLink, tableName } from "./names.ts";
+import { kernelMark } from "./release.ts";
 import { NetworkRows } from "./rows.ts";
 import { interfaces, outside, perform, route, sysctl } from "./shared.ts";
 import type { Network } from "./types.ts";
@@ -107,6 +108,6 @@ export function takeDownAll(place: Place): void {
     steps.push(outside({ call: "netlink", protocol: NETLINK.netfilter, messages: w.done() }, true));
     for (const link of new Set(rows.all().map(ownLink)))
       if (link !== undefined && there.has(link)) steps.push(route((each) => deleteLink(each, link), true));
-    launchNow(steps, place.paths.root);
+    if (launchNow(steps, place.paths.root).ok) rmSync(kernelMark(place.paths), { force: true });
   });
 }

@@ -3,8 +3,9 @@
  * network, since readers that are not asynchronous come by here.
  */
 import type { Paths } from "../common/paths.ts";
-import { isLocked } from "../kernel/flock.ts";
-import { enginePath, startEngine } from "../launch/index.ts";
+import { LOCK_EX, tryFlock } from "../kernel/flock.ts";
+import { closeSync, existsSync, openSync } from "../kernel/fs.ts";
+import { enginePath, startHolding } from "../launch/index.ts";
 import type { Store } from "../store/index.ts";
 
 const LEFT = "SELECT count(*) AS n FROM ports WHERE container = ? AND planned <= ?";
@@ -18,24 +19,51 @@ export function expectRelease({ db }: Store): void {
 }
 
 /** Held by the process that waits for the networks to be idle: see idle.ts. */
-export const idleLock = ({ run }: Paths): string => `${run}/network.idle`;
+const idleLock = (run: string): string => `${run}/network.idle`;
 
-/** Once an end is written down: where it was the last, what is left in the kernel is to go. */
-export function tidyLater({ paths, store }: { readonly paths: Paths; readonly store: Store }): void {
-  if (store.db.query(USED).get() || isLocked(idleLock(paths))) return;
-  startEngine("ignore", "repair", paths.root, paths.run, "idle").unref();
+/**
+ * There while the kernel may have anything of the networks': made before that is, removed after it. Of the run folder, since a
+ * boot takes both.
+ */
+export const kernelMark = ({ run }: Paths): string => `${run}/network.there`;
+
+interface Place {
+  readonly paths: Paths;
+  readonly store: Store;
+}
+
+/**
+ * Once an end is written down: where it was the last, what is left in the kernel is to go. The process that sees to it has the
+ * lock from its first moment, so that there is never a second.
+ */
+export function tidyLater({ paths: { root, run }, store }: Place): void {
+  if (store.db.query(USED).get()) return;
+  const lock = openSync(idleLock(run), "a", 0o600);
+  try {
+    if (tryFlock(lock, LOCK_EX)) startHolding(lock, "ignore", "repair", root, run, "idle").unref();
+  } finally {
+    closeSync(lock);
+  }
+}
+
+/**
+ * Starts that process again if it was killed, or whoever was to start it. Every command asks, so that where the kernel has nothing
+ * it costs one look; nobody waits for it.
+ */
+export function tidyAgain(place: Place): void {
+  if (!existsSync(kernelMark(place.paths))) return;
+  try {
+    tidyLater(place);
+  } catch {
+    // Whoever may only read leaves it to others.
+  }
 }
 
 /**
  * Removes from the kernel what the container's keeper has not (`lost`: there was no keeper to do it) and then gives its
  * addresses and ports back, which `goes` leaves to the removal of the container's own row. In this order a crash in between is met by the same steps again.
  */
-export function release(
-  { paths, store }: { readonly paths: Paths; readonly store: Store },
-  container: string,
-  lost: boolean,
-  goes: boolean,
-): void {
+export function release({ paths, store }: Place, container: string, lost: boolean, goes: boolean): void {
   const left = store.db.query<{ n: number }, [string, number]>(LEFT).get(container, lost ? 1 : 0);
   // A command of its own does it: what it needs is not loaded here.
   if (left && left.n > 0)

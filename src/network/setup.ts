@@ -5,7 +5,7 @@
  */
 
 import { type Cidr, parseCidr, parseIp } from "../common/ip.ts";
-import { readFileSync } from "../kernel/fs.ts";
+import { readFileSync, writeFileSync } from "../kernel/fs.ts";
 import { NETLINK, NetlinkWriter } from "../kernel/netlink.ts";
 import {
   beginBatch,
@@ -24,6 +24,7 @@ import { macBytes, macOf } from "./endpoints.ts";
 import { finishLeaving } from "./leaving.ts";
 import { bridgeOf, mtuOf, tableName } from "./names.ts";
 import { parentSteps } from "./parents.ts";
+import { kernelMark } from "./release.ts";
 import { NetworkRows } from "./rows.ts";
 import { table } from "./ruleset.ts";
 import { alone, interfaces, outside, perform, route, sysctl } from "./shared.ts";
@@ -115,6 +116,7 @@ export function setUp(place: Place): void {
       (each) => each.driver === "bridge" && (inUse.has(each.id) || there.has(bridgeOf(each))),
     );
     const used = all.filter(({ id }) => inUse.has(id));
+    writeFileSync(kernelMark(place.paths), "");
     perform(place, parentSteps(used, there, place.paths.root), "a parent interface could not be made");
     if (networks.length === 0) return;
     // A keeper may take its ports out of the table that is about to be replaced: the record of its end looks again.

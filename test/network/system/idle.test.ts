@@ -68,6 +68,28 @@ test("after a keeper was killed, as soon as somebody looks", async () => {
   await world.ok("rm", "stays");
 });
 
+test("after the process that waits for it was killed, as soon as anybody looks", async () => {
+  await world.ok("run", "--rm", "-p", "8150:80", "host", "true");
+  const kill = () => {
+    for (const pid of waiting()) process.kill(Number(pid), "SIGKILL");
+  };
+  kill();
+  await allGone();
+  expect(bridges().length).toBe(1);
+  await world.ok("ps");
+  expect(waiting().length).toBe(1);
+  kill();
+  await allGone();
+  await world.ok("run", "--rm", "--network", "none", "host", "true");
+  expect(waiting().length).toBe(1);
+  await allGone();
+  expect(bridges()).toEqual([]);
+  expect(tables()).toEqual(["table inet somebody"]);
+  // There is nothing left to do.
+  await world.ok("ps");
+  expect(waiting()).toEqual([]);
+});
+
 test("one process waits for it, however many containers end", async () => {
   await Promise.all(Array.from({ length: 6 }, () => world.ok("run", "--rm", "host", "true")));
   await world.ok("run", "-d", "--name", "forced", "host", "sleep", "1000");
