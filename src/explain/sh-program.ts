@@ -13,6 +13,7 @@ import { COLUMNS, comment } from "./sh-words.ts";
 const NUMBERS = {
   x64: {
     pivot_root: 155,
+    mount: 165,
     umount2: 166,
     setsid: 112,
     sethostname: 170,
@@ -28,6 +29,7 @@ const NUMBERS = {
   },
   arm64: {
     pivot_root: 41,
+    mount: 40,
     umount2: 39,
     setsid: 157,
     sethostname: 161,
@@ -100,7 +102,11 @@ function perl(step: Step, { denied, root }: Facts): string[] {
     case "keyring":
       return ["call(keyctl => 1, 0);                                      # a session keyring of its own"];
     case "pivot":
-      return ['chdir $root; call(pivot_root => ".", "."); call(umount2 => ".", 2); chdir "/";'];
+      return [
+        'opendir my $old, "/"; chdir $root; call(pivot_root => ".", "."); chdir $old;',
+        'call(mount => 0, ".", 0, 0x84000, 0);                      # a slave: with a shared bind what goes here would go outside',
+        'call(umount2 => ".", 2); chdir "/"; closedir $old;',
+      ];
     case "setsid":
       return ['call("setsid");'];
     case "chdir":

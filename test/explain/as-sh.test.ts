@@ -259,6 +259,24 @@ test("a published port leads to it, unless the original has it", async () => {
   await sandbox.ok("rm", "served");
 });
 
+test("with a shared bind this machine's mounts are where they were", async () => {
+  const at = `${sandbox.root}/shared`;
+  mkdirSync(at);
+  const script = `mount --make-rprivate /; mount -t tmpfs none ${at}; mount --make-shared ${at}; mkdir ${at}/in ${at}/else
+mount -t tmpfs else ${at}/else; touch ${at}/else/kept
+dist/sampan run --name shares -v ${at}/in:/m:rshared busybox true
+dist/sampan explain --as sh shares > ${at}/script; sh ${at}/script; echo $?
+ls ${at}/else; mountpoint ${at}
+dist/sampan rm shares`;
+  const shell = Bun.spawn(["unshare", "--mount", "sh", "-c", `exec 2>&1; ${script}`], {
+    cwd: REPO,
+    stdin: "ignore",
+    stdout: "pipe",
+    env: sandbox.env,
+  });
+  expect(await new Response(shell.stdout).text()).toBe(`0\nkept\n${at} is a mountpoint\nshares\n`);
+});
+
 test("where cgroups are v2 alone, a program judges its devices", async () => {
   const tries = "exec 2>&1; mknod /tmp/loop b 7 0; cat /tmp/loop; head -c 4 /dev/zero | wc -c";
   const script = `mount --make-rprivate /; umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
