@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 /* ---- namespaces */
@@ -161,10 +162,34 @@ int op_setsid(struct run *run, const struct arg *a) {
   return check(setsid()) < 0 ? -errno : 0;
 }
 
+static bool is_null(int fd) {
+  struct stat st;
+  return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+/*
+ * Nothing to read, as the container's own. Through a descriptor of the host's /dev/null a container's root could change whose
+ * that is and its mode. What is not the null device is not opened: opening alone makes some devices act.
+ */
+static int nothing(struct run *run) {
+  int pipe[2];
+  closing place = beneath(run, "/dev/null", 0);
+  if (place >= 0 && is_null(place)) {
+    int fd = beneath(run, "/dev/null", O_RDWR | O_NOCTTY);
+    if (fd >= 0 && is_null(fd)) return fd;
+    if (fd >= 0) close(fd);
+  }
+  if (pipe2(pipe, O_CLOEXEC) < 0) return -errno;
+  close(pipe[1]);
+  return pipe[0];
+}
+
 int op_stdio(struct run *run, const struct arg *a) {
   if (run->tty && run->slave < 0) return -ENOTTY;
+  closing none = !run->tty && is_null(FD_STDIN) ? nothing(run) : -EBADF;
+  if (none < 0 && none != -EBADF) return none;
   for (int fd = 0; fd < 3; fd++)
-    if (dup2(run->tty ? run->slave : FD_STDIN + fd, fd) < 0) return -errno;
+    if (dup2(run->tty ? run->slave : fd == 0 && none >= 0 ? none : FD_STDIN + fd, fd) < 0) return -errno;
   return run->tty ? check(ioctl(0, TIOCSCTTY, 0)) : 0;
 }
 

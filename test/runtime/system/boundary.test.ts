@@ -144,6 +144,18 @@ describe("nothing of the host comes along", () => {
     ).toBe("");
   });
 
+  test("not the host's /dev/null as its standard input", async () => {
+    const device = (path: string) => `stat -L -c %d:%i ${path}`;
+    expect(await world.sh(`[ $(${device("/proc/self/fd/0")}) = $(${device("/dev/null")}) ]; echo $?`)).toBe(
+      "0",
+    );
+    // The container may have taken its own away; then there is still nothing to read.
+    const without = await world.sh("cat; stat -L -c %F /proc/self/fd/0", {
+      defaults: defaultMounts().filter(({ destination }) => !destination.startsWith("/dev")),
+    });
+    expect(without).toBe("fifo");
+  });
+
   test("no working directory behind the root (CVE-2024-21626)", async () => {
     for (const cwd of ["/proc/self/fd/7", "/proc/self/fd/8", "/proc/1/cwd", "/proc/self/fd/3/../../.."]) {
       const seen = await world.sh("pwd; ls", { process: { cwd } }).catch((error: Error) => error.message);
