@@ -13,7 +13,7 @@ import type { StoredContainer } from "./rows.ts";
 import { isRootless } from "./spec.ts";
 import { rootOf } from "./start.ts";
 
-/** Where every container has something mounted: made in its own folder if its image has no such place. */
+/** Where every container has something mounted, and the list of its mounts: made in its own folder if its image has no such place. */
 export const MADE: readonly string[] = [
   "/dev",
   "/proc",
@@ -21,6 +21,7 @@ export const MADE: readonly string[] = [
   "/etc",
   "/etc/hostname",
   "/etc/hosts",
+  "/etc/mtab",
   "/etc/resolv.conf",
 ];
 

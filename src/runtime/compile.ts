@@ -342,6 +342,7 @@ function filesystem(story: Story): Step[] {
   if (nothing) return steps;
   steps.push({ call: "root", column: "inside", why: "rootfs", path: rootPath(root) });
   steps.push(...hostViewSteps(root));
+  if (root.kind === "layers" && root.upper !== undefined) steps.push(MOUNTS_LINK);
   if (story.filled) steps.push(...story.filled);
   for (const mount of mounts) if (!isCgroupView(mount)) steps.push(...mountSteps(mount, rootfs));
   // A /dev of its own, which is a fresh tmpfs: nodes and links go there.
@@ -361,6 +362,19 @@ function filesystem(story: Story): Step[] {
   steps.push(...maskSteps(masked, readonly));
   return steps;
 }
+
+/**
+ * Programs that ask libc where the list of mounts is are told /etc/mtab: Java, for one. Images mostly leave it to the engine; one
+ * that has its own keeps it.
+ */
+const MOUNTS_LINK: Step = {
+  call: "symlink",
+  column: "inside",
+  why: "rootfs",
+  target: "/etc/mtab",
+  to: "/proc/mounts",
+  optional: true,
+};
 
 function hasOwnDev(mounts: readonly SpecMount[]): boolean {
   for (const { destination, type, options } of mounts)

@@ -45,6 +45,16 @@ describe.skipIf(NO_BUSYBOX !== undefined)("what a container has changed", () => 
       expect(await box.ok("container", "diff", "unborn")).toBe("");
     });
 
+    test("/etc/mtab is the list of mounts, and nobody's change until it is made anew; an image's own stays", async () => {
+      expect(await ran("listed", "readlink /etc/mtab; grep -c ' /proc ' /etc/mtab")).toBe("/proc/mounts\n1");
+      expect(await box.ok("diff", "listed")).toBe("");
+      await ran("relisted", "rm /etc/mtab; ln -s /proc/self/mounts /etc/mtab");
+      expect(await box.ok("diff", "relisted")).toBe("C /etc\nA /etc/mtab");
+      await box.ok("commit", "relisted", "relisted");
+      expect(await box.ok("run", "--rm", "relisted", "readlink", "/etc/mtab")).toBe("/proc/self/mounts");
+      expect(await box.ok("run", "--rm", "--read-only", "app", "readlink", "/etc/mtab")).toBe("/proc/mounts");
+    });
+
     test("added, changed, deleted; folders before what is in them", async () => {
       await ran(
         "busy",

@@ -1,9 +1,14 @@
 /**
  * Places that the engine makes in a container's own folder because it mounts something there: /proc, /etc/hosts and so on,
- * where the image has none. They are nobody's change as long as they are what the engine made: new and empty.
+ * where the image has none. They are nobody's change as long as they are what the engine made: new and empty, or the link
+ * that leads to the list of mounts.
  */
 import * as sys from "../sys.ts";
+import { S_IF, S_IFMT } from "../sys.ts";
 import { ifThere, isDir, type Merged, openFolder } from "./folder.ts";
+
+/** The text of /etc/mtab, the one link among the places. */
+const LINK = new TextEncoder().encode("/proc/mounts");
 
 export class MadePlaces {
   readonly #paths: ReadonlySet<string>;
@@ -23,7 +28,7 @@ export class MadePlaces {
     const status = sys.lstatat(dir, name);
     if (!status || sys.isWhiteout(status)) return false;
     const below = lower?.look(name)?.status;
-    if (!isDir(status)) return !below && status.size === 0;
+    if (!isDir(status)) return !below && (status.size === 0 || isMadeLink(dir, name, status));
     const same = below && below.mode === status.mode && below.uid === status.uid && below.gid === status.gid;
     if (below && !same) return false;
     const fd = ifThere(() => openFolder(dir, name));
@@ -40,3 +45,6 @@ export class MadePlaces {
     }
   }
 }
+
+const isMadeLink = (dir: number, name: string, { mode }: sys.Status): boolean =>
+  (mode & S_IFMT) === S_IF.symlink && Buffer.compare(sys.readlinkat(dir, name), LINK) === 0;
