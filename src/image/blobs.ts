@@ -58,6 +58,11 @@ export class Blobs {
     return statSync(this.path(digest)).size;
   }
 
+  /** It is there, with as many bytes as it should have. */
+  holds({ digest, size }: BlobInfo): boolean {
+    return statSync(this.path(digest), { throwIfNoEntry: false })?.size === size;
+  }
+
   /** A small blob whole: a manifest or a config. */
   read(digest: string, limit: number): Uint8Array {
     const path = this.path(digest);
@@ -79,6 +84,15 @@ export class Blobs {
     writer.write(typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
     return writer.commit();
   }
+}
+
+/** Somebody may have been at the store: nothing goes out of what nobody could read again. */
+export function checkBlob(blobs: Blobs, { digest, size }: BlobInfo): void {
+  if (blobs.holds({ digest, size })) return;
+  const what = blobs.has(digest) ? `has ${blobs.size(digest)} bytes instead of ${size}` : "is not there";
+  throw new SampanError("invalid", `the store is damaged: ${digest} ${what}`, {
+    hint: "Remove the image, and pull or load it again.",
+  });
 }
 
 /** A blob on its way in. Ends with `commit` or `discard`. */

@@ -5,6 +5,7 @@
 import { type Place, writeIndex } from "./adopt.ts";
 import { MAX_MANIFEST, parseManifest } from "./manifest.ts";
 import { collectGarbage, deleteImage } from "./remove.ts";
+import { sentAs } from "./sent.ts";
 
 /** Milliseconds for which an image that has just arrived stays: somebody is about to name or run it. */
 const GRACE = 10_000;
@@ -75,6 +76,10 @@ function partsOf({ store, blobs }: Place, id: string, manifest: string): Map<str
   parts.set(manifest, bytes.length);
   const parsed = parseManifest(bytes, manifest);
   if ("layers" in parsed)
-    for (const { digest, size } of [parsed.config, ...parsed.layers]) parts.set(digest, size);
+    for (const { digest, size } of [parsed.config, ...parsed.layers]) {
+      parts.set(digest, size);
+      const sent = sentAs(store, digest);
+      if (sent) parts.set(sent.digest, sent.size);
+    }
   return parts;
 }

@@ -206,6 +206,14 @@ export function collectGarbage(place: Place, partial = false): number {
         const parsed = parseManifest(blobs.read(manifest, MAX_MANIFEST), manifest);
         if ("layers" in parsed) for (const { digest } of [parsed.config, ...parsed.layers]) named.add(digest);
       }
+      // What goes out compressed goes with the layer that it was made of.
+      store.transaction(() => {
+        for (const { blob, digest } of store.db
+          .query<{ blob: string; digest: string }, []>("SELECT blob, digest FROM sent")
+          .all())
+          if (named.has(blob)) named.add(digest);
+          else store.db.query("DELETE FROM sent WHERE blob = ?").run(blob);
+      });
       const folder = `${paths.root}/blobs/sha256`;
       for (const name of entries(folder)) {
         if (named.has(`sha256:${name}`)) continue;

@@ -3,9 +3,8 @@
  * that every tool reads one or the other. Blobs are written as they are kept; the same images give the same archive.
  */
 import { closeSync, openSync, readSync } from "node:fs";
-import { SampanError } from "../common/error.ts";
 import type { Place } from "./adopt.ts";
-import type { Blobs } from "./blobs.ts";
+import { checkBlob } from "./blobs.ts";
 import { type Descriptor, MAX_MANIFEST, MEDIA, parseManifest, parseObject } from "./manifest.ts";
 import type { ImageRecord } from "./record.ts";
 import { familiarName } from "./reference.ts";
@@ -63,7 +62,7 @@ export async function save({ blobs }: Place, images: readonly Saved[], write: Wr
     }
   }
 
-  for (const [digest, size] of sizes) checkBlob(blobs, digest, size);
+  for (const [digest, size] of sizes) checkBlob(blobs, { digest, size });
 
   const file = async (name: string, content: string): Promise<void> => {
     const bytes = new TextEncoder().encode(content);
@@ -85,16 +84,6 @@ export async function save({ blobs }: Place, images: readonly Saved[], write: Wr
   await file("oci-layout", '{"imageLayoutVersion":"1.0.0"}');
   if (Object.keys(repositories).length > 0) await file("repositories", JSON.stringify(repositories));
   await write(new Uint8Array(1024));
-}
-
-/** Somebody may have been at the store: nothing is written of what nobody could load again. */
-function checkBlob(blobs: Blobs, digest: string, size: number): void {
-  const found = blobs.has(digest) ? blobs.size(digest) : undefined;
-  if (found === size) return;
-  const what = found === undefined ? "is not there" : `has ${found} bytes instead of ${size}`;
-  throw new SampanError("invalid", `the store is damaged: ${digest} ${what}`, {
-    hint: "Remove the image, and pull or load it again.",
-  });
 }
 
 async function copy(path: string, size: number, write: Write): Promise<void> {

@@ -112,4 +112,11 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX container_images_image ON container_images(image);
   `,
+  `
+  CREATE TABLE sent (                      -- as what layers that are kept uncompressed go to registries
+    blob    TEXT PRIMARY KEY,              -- digest of the layer as it is kept, which is its diffID
+    digest  TEXT NOT NULL,                 -- of the blob that goes out: compressed, or the same if a registry has it so
+    size    INTEGER NOT NULL               -- bytes of that
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -4,7 +4,7 @@ import { Images, type Progress } from "../../src/image/index.ts";
 import { Store } from "../../src/store/index.ts";
 import { dockerArchive, layerTar, type Member, sha256 } from "../support/image.ts";
 import { FaultyProxy, IMPATIENT, NO_REGISTRY, skopeo, TestRegistry } from "../support/registry.ts";
-import { failure, TestPlace } from "./place.ts";
+import { failure, pieces, TestPlace } from "./place.ts";
 
 const file = (name: string, content: string | Uint8Array = name): Member => ({ name, type: "file", content });
 /** Content that no compression makes small, the same in every run. */
@@ -17,6 +17,12 @@ function noise(length: number, seed: number): Uint8Array {
   }
   return bytes;
 }
+interface Layer {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+}
+const layersOf = (manifest: string): Layer[] => (JSON.parse(manifest) as { layers: Layer[] }).layers;
 const SMALL = layerTar([file("a")]);
 const BIG = layerTar([file("big", noise(5 << 20, 1))]);
 const TOP = layerTar([file("top")]);
@@ -711,6 +717,102 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       });
     });
 
+    test("what is kept uncompressed goes compressed, with the same digest again; the image keeps its id", async () => {
+      using place = new TestPlace();
+      const proxy = new FaultyProxy(host);
+      const name = `${proxy.host}/plain`;
+      await place.load(dockerArchive([{ tags: [`${name}:1`, `${name}:2`], layers: [BIG, TOP] }]));
+      const image = place.images.get(`${name}:1`);
+      const [pushed] = await place.images.push(`${name}:1`);
+      const manifest = await raw(`${host}/plain:1`);
+      expect(pushed).toMatchObject({ digest: sha256(manifest), size: manifest.length });
+      expect(place.images.get(`${name}:1`)).toMatchObject({
+        id: image.id,
+        digests: [`${name}@${sha256(manifest)}`],
+      });
+      for (const [index, { mediaType, digest, size }] of layersOf(manifest).entries()) {
+        expect(mediaType).toBe("application/vnd.oci.image.layer.v1.tar+gzip");
+        const answer = await fetch(`http://${host}/v2/plain/blobs/${digest}`);
+        const bytes = new Uint8Array(await answer.arrayBuffer());
+        expect({ digest: sha256(bytes), size: bytes.length }).toEqual({ digest, size });
+        // Neither a name nor a time.
+        expect([...bytes.subarray(0, 8)]).toEqual([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
+        expect(sha256(Bun.gunzipSync(bytes))).toBe(sha256([BIG, TOP][index] ?? ""));
+      }
+
+      // What a row names is not made again; neither it nor what was begun is taken for something else.
+      const blobs = `${place.root}/blobs/sha256`;
+      writeFileSync(`${place.root}/tmp/blob-1-killed`, "half");
+      await place.images.prune();
+      const made = layersOf(manifest).map(({ digest }) => statSync(`${blobs}/${digest.slice(7)}`).ino);
+      proxy.log.length = 0;
+      await place.images.push(`${name}:2`);
+      expect(proxy.log.filter((line) => /^(POST|PATCH) /.test(line))).toEqual([]);
+      expect(await raw(`${host}/plain:2`)).toBe(manifest);
+      expect(layersOf(manifest).map(({ digest }) => statSync(`${blobs}/${digest.slice(7)}`).ino)).toEqual(
+        made,
+      );
+      expect(readdirSync(`${place.root}/tmp`)).toEqual([]);
+
+      // Elsewhere it comes to the same digest, and is the same image.
+      using other = new TestPlace();
+      await other.images.pull(`${host}/plain:1`);
+      expect(other.images.get(`${host}/plain:1`).id).toBe(image.id);
+      using third = new TestPlace();
+      await third.load(dockerArchive([{ tags: [`${host}/plain:3`], layers: [BIG, TOP] }]));
+      await third.images.push(`${host}/plain:3`);
+      expect(await raw(`${host}/plain:3`)).toBe(manifest);
+
+      await place.images.remove(image.id, { force: true });
+      expect(readdirSync(blobs)).toEqual([]);
+      expect(place.store.db.query("SELECT * FROM sent").all()).toEqual([]);
+      proxy.stop();
+    });
+
+    test("a compressed layer that was lost is made again; one that is damaged goes nowhere", async () => {
+      using place = new TestPlace();
+      await place.load(dockerArchive([{ tags: [`${host}/damaged:1`], layers: [TOP] }]));
+      const pushed = await place.images.push(`${host}/damaged:1`);
+      const [sent] = layersOf(await raw(`${host}/damaged:1`));
+      writeFileSync(`${place.root}/blobs/sha256/${sent?.digest.slice(7)}`, "");
+      await place.images.tag(`${host}/damaged:1`, `${host}/damaged-too:1`);
+      const [again] = await place.images.push(`${host}/damaged-too:1`);
+      expect(again?.digest).toBe(pushed[0]?.digest ?? "");
+      expect(readFileSync(`${place.root}/blobs/sha256/${sent?.digest.slice(7)}`)).toHaveLength(
+        sent?.size ?? 0,
+      );
+      place.store.db.run("DELETE FROM sent");
+      const wrong = Uint8Array.from(TOP);
+      wrong[600] = 1;
+      writeFileSync(`${place.root}/blobs/sha256/${sha256(TOP).slice(7)}`, wrong);
+      expect((await failure(place.images.push(`${host}/damaged:1`))).message).toBe(
+        `the store is damaged: the content of ${sha256(TOP)} is ${sha256(wrong)}`,
+      );
+      expect(readdirSync(`${place.root}/tmp`)).toEqual([]);
+    });
+
+    test("uncompressed layers of a registry go with their own digests, also beneath one of our own", async () => {
+      using place = new TestPlace();
+      const theirs = layerTar([file("theirs")]);
+      await putImage("theirs", "1", [theirs]);
+      await place.images.pull(`${host}/theirs:1`);
+      await place.images.tag(`${host}/theirs:1`, `${host}/theirs-too:1`);
+      await place.images.push(`${host}/theirs-too:1`);
+      expect(await raw(`${host}/theirs-too:1`)).toBe(await raw(`${host}/theirs:1`));
+      const commit = {
+        parent: place.images.get(`${host}/theirs:1`),
+        reference: `${host}/upon:1`,
+        config: {},
+        createdBy: "",
+      };
+      await place.images.commit(commit, pieces(TOP));
+      await place.images.push(`${host}/upon:1`);
+      expect(layersOf(await raw(`${host}/upon:1`)).map(({ mediaType }) => mediaType)).toEqual([
+        layersOf(await raw(`${host}/theirs:1`))[0]?.mediaType ?? "",
+        "application/vnd.oci.image.layer.v1.tar+gzip",
+      ]);
+    });
+
     test("mounted from where it is, and not sent at all where it is already", async () => {
       using place = new TestPlace();
       const proxy = new FaultyProxy(host);
@@ -791,7 +893,8 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       };
       await place.images.tag("large:1", `${proxy.host}/larger:1`);
       await place.images.push(`${proxy.host}/larger:1`, { patience: IMPATIENT });
-      expect(lengths).toEqual([10 << 20, layer.length - (10 << 20)]);
+      const [sent] = layersOf(await raw(`${host}/larger:1`));
+      expect(lengths).toEqual([10 << 20, (sent?.size ?? 0) - (10 << 20)]);
 
       let failures = 0;
       proxy.fault = (request, url, forward) => {

@@ -9,6 +9,7 @@ import { chainIds, ensureLayer, type LayerSource } from "../layers.ts";
 import { type Descriptor, MAX_CONFIG, type Manifest, parseConfig } from "../manifest.ts";
 import { checkPlatform, type Platform } from "../platform.ts";
 import { familiarName, type Reference } from "../reference.ts";
+import { rememberSent } from "../sent.ts";
 import type { Registry } from "./client.ts";
 import { type Arrival, download } from "./download.ts";
 import { type OnProgress, shortDigest } from "./progress.ts";
@@ -84,6 +85,7 @@ export async function fetchImage(
         await unpack(whole);
       });
       await arrival.complete;
+      if (digest === diffIds[index]) rememberSent(store, digest, { digest, size });
     } finally {
       end();
     }

@@ -1,13 +1,22 @@
 /**
  * `push`: layers and config first, then the manifest, so that whoever sees it finds all that it names. What came from a
- * registry goes back with its own bytes and digests.
+ * registry goes back with its own bytes and digests; what is kept uncompressed goes compressed, and the manifest names it so.
  */
 import { SampanError } from "../../common/error.ts";
 import { type Place, setTag } from "../adopt.ts";
 import { sha256 } from "../blobs.ts";
 import { adding } from "../gate.ts";
-import { MAX_CONFIG, MAX_MANIFEST, MEDIA, parseConfig, parseManifest, parseObject } from "../manifest.ts";
+import {
+  type Descriptor,
+  MAX_CONFIG,
+  MAX_MANIFEST,
+  MEDIA,
+  parseConfig,
+  parseManifest,
+  parseObject,
+} from "../manifest.ts";
 import { familiarName, parseReference, type Reference, referenceText, repository } from "../reference.ts";
+import { outgoing } from "../sent.ts";
 import { type Registry, RegistryError } from "./client.ts";
 import { type OnProgress, shortDigest } from "./progress.ts";
 import { endpoints, type Registries, readRegistries } from "./registries.ts";
@@ -57,7 +66,7 @@ export async function push(
     // Nothing of it is collected while it is being sent.
     return await adding(place.paths, async () => {
       const pushed: Pushed[] = [];
-      for (const image of images) pushed.push(await pushOne(place, registry, registries, image, say));
+      for (const image of images) pushed.push(await pushOne(place, registry, registries, image, say, signal));
       return pushed;
     });
   } catch (error) {
@@ -72,10 +81,11 @@ async function pushOne(
   registries: Registries,
   { reference, id, manifest }: Outgoing,
   say: OnProgress,
+  signal: AbortSignal,
 ): Promise<Pushed> {
   const { blobs, store } = place;
-  const bytes = blobs.read(manifest, MAX_MANIFEST);
-  const parsed = parseManifest(bytes, `manifest ${manifest}`);
+  const kept = blobs.read(manifest, MAX_MANIFEST);
+  const parsed = parseManifest(kept, `manifest ${manifest}`);
   if ("manifests" in parsed) throw new SampanError("invalid", `${manifest} is an index`);
   const diffIds = parseConfig(blobs.read(id, MAX_CONFIG), `config ${id}`).rootfs.diff_ids;
   const layers = new Map(
@@ -83,21 +93,30 @@ async function pushOne(
   );
   for (const { diff } of [...layers.values()].reverse()) say({ id: shortDigest(diff), status: "Preparing" });
   const slots = new Slots(PARALLEL);
+  const sent = new Map<string, Descriptor>();
   await Promise.all(
     [...layers.values()].map(({ layer, diff }) => {
       const name = shortDigest(diff);
       if (slots.full) say({ id: name, status: "Waiting" });
       return slots.run(async () => {
         let shown = Number.NEGATIVE_INFINITY;
-        const mountFrom = elsewhere(place, registries, registry, layer.digest, reference);
-        const uploaded = await upload(registry, layer, blobs.path(layer.digest), {
-          ...(mountFrom !== undefined && { mountFrom }),
-          onBytes: (current) => {
+        const shows =
+          (status: string, total: number) =>
+          (current: number): void => {
             const now = performance.now();
             if (now - shown < 100) return;
             shown = now;
-            say({ id: name, status: "Pushing", current, total: layer.size });
-          },
+            say({ id: name, status, current, total });
+          };
+        const out = await outgoing(place, layer, diff, {
+          signal,
+          onBytes: shows("Compressing", layer.size),
+        });
+        sent.set(layer.digest, out);
+        const mountFrom = elsewhere(place, registries, registry, layer.digest, reference);
+        const uploaded = await upload(registry, out, blobs.path(out.digest), {
+          ...(mountFrom !== undefined && { mountFrom }),
+          onBytes: shows("Pushing", out.size),
         });
         const words = { existed: "Layer already exists", pushed: "Pushed" };
         say({
@@ -109,12 +128,12 @@ async function pushOne(
   );
   await upload(registry, parsed.config, blobs.path(parsed.config.digest));
   const tag = reference.tag ?? "latest";
-  const mediaType = parseObject(bytes, manifest)["mediaType"];
+  const { bytes, mediaType } = outgoingManifest(kept, manifest, sent);
   const answer = await registry.send(await registry.url(`manifests/${tag}`), {
     method: "PUT",
     scopes: [registry.pushScope],
     headers: {
-      "content-type": typeof mediaType === "string" && mediaType !== "" ? mediaType : MEDIA.manifest,
+      "content-type": mediaType,
     },
     body: () => bytes,
   });
@@ -130,6 +149,24 @@ async function pushOne(
     digest,
     size: bytes.length,
   };
+}
+
+/** The manifest with the layers as they were sent; with its own bytes where none of them is another one. */
+function outgoingManifest(
+  kept: Uint8Array,
+  what: string,
+  sent: ReadonlyMap<string, Descriptor>,
+): { bytes: Uint8Array; mediaType: string } {
+  const json = parseObject(kept, what);
+  const layers = json["layers"] as Descriptor[];
+  const told = json["mediaType"];
+  const mediaType = typeof told === "string" && told !== "" ? told : MEDIA.manifest;
+  const outs = layers.map((layer) => {
+    const out = sent.get(layer.digest);
+    return out && out.digest !== layer.digest ? { ...layer, ...out } : layer;
+  });
+  if (outs.every((out, index) => out === layers[index])) return { bytes: kept, mediaType };
+  return { bytes: new TextEncoder().encode(JSON.stringify({ ...json, layers: outs })), mediaType };
 }
 
 /** Another repository of the same registry that is known to have this layer. */
