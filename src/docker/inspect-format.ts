@@ -1,16 +1,16 @@
 /** `inspect --format`: one template for each object, with what Go knows by type and JSON does not. */
 import { Template, TemplateError } from "./template/index.ts";
 
-/** Fields that hold maps with any key. */
+/** Fields that hold maps with any key. Another `Config` is a struct or a list. */
 const MAPS = new Set([
   "Annotations",
   "AuxAddress",
   "AuxiliaryAddresses",
-  "Config",
   "Containers",
   "Data",
   "ExposedPorts",
   "Labels",
+  "LogConfig.Config",
   "Networks",
   "Options",
   "PortBindings",

@@ -113,6 +113,15 @@ describe("inspect of a container", () => {
         "{{if .State.Health}}x{{else}}well{{end}} {{.HostConfig.Init}} {{.HostConfig.Sysctls}} {{.HostConfig.Mounts}} {{.HostConfig.Tmpfs}} {{.HostConfig.StorageOpt}} {{.HostConfig.Annotations}}",
       )({ HostConfig, State: plain.State }),
     ).toBe("well <nil> map[] [] map[] map[] map[]");
+    // A map that is nothing is an empty one, and what a map does not have has no fields; a struct lacks what it lacks.
+    expect(
+      inspectTemplate(
+        '{{.Config.Labels.x}} {{index .Config.Labels "x"}} {{.Networks.x.IPAddress}} {{.LogConfig.Config.x}} {{.LogConfig}}',
+      )({ Config: { Labels: null }, Networks: {}, LogConfig: { Type: "none", Config: {} } }),
+    ).toBe("<no value>  <no value> <no value> {none map[]}");
+    expect(() => inspectTemplate("{{.Config.Foo}}")(object)).toThrow(
+      'executing "" at <.Config.Foo>: map has no entry for key "Foo"',
+    );
     expect(() => inspectTemplate("{{.State")).toThrow(
       "template parsing error: template: :1: unclosed action",
     );

@@ -15,8 +15,8 @@ export interface TemplateOptions {
   /** What an absent value of this field is printed as; Go tells by its type, JSON cannot. */
   readonly nil?: (field: string) => string;
   /**
-   * Fields that hold a map with any key: an unknown one has no value, which is no error. Where they are told, all other
-   * objects are structs, and are printed as such.
+   * Fields that hold a map with any key: an unknown one has no value, which is no error. `Parent.Field` is one only in that
+   * parent. Where they are told, all other objects are structs, and are printed as such.
    */
   readonly maps?: ReadonlySet<string>;
   /** All members of a struct, in Go's order, where JSON leaves empty ones out. */
@@ -58,8 +58,9 @@ class Execution {
   /** The name of the template that is applied, and how many wait for it. */
   #name = "";
   #depth = 0;
-  /** The field that the last value came from, which tells how nothing is printed. */
+  /** The field that the last value came from, and the one before it, which tell how nothing is printed. */
   #field = "";
+  #parent = "";
 
   constructor(source: string, named: Trees["named"], options: TemplateOptions, data: unknown) {
     this.#source = source;
@@ -102,7 +103,7 @@ class Execution {
         if (node.pipeline.variables.length > 0) return undefined;
         if (value === undefined) this.output += "<no value>";
         else if (value === null) this.output += this.#options.nil?.(this.#field) ?? "<no value>";
-        else this.output += this.#shown(value, this.#field);
+        else this.output += this.#shown(value, this.#field, this.#parent);
         return undefined;
       }
       case "range":
@@ -122,15 +123,15 @@ class Execution {
   }
 
   /** `%v` of what lies in this field: a struct's members without their names, a map's with its keys. */
-  #shown(value: unknown, field: string): string {
+  #shown(value: unknown, field: string, parent = ""): string {
     const { maps, nil, members = Object.keys } = this.#options;
     if (!maps) return show(value);
     if (value === null) return nil?.(field) ?? "<nil>";
     if (Array.isArray(value)) return `[${value.map((each) => this.#shown(each, "")).join(" ")}]`;
     if (!isMap(value)) return show(value);
-    if (!maps.has(field))
+    if (!this.#holdsMap(field, parent))
       return `{${members(value)
-        .map((name) => this.#shown(value[name] ?? (name in value ? null : ""), name))
+        .map((name) => this.#shown(value[name] ?? (name in value ? null : ""), name, field))
         .join(" ")}}`;
     return `map[${sortedKeys(value)
       .map((key) => `${key}:${this.#shown(value[key], "")}`)
@@ -222,6 +223,15 @@ class Execution {
       return piped.length > 0 ? piped[0] : value;
     }
     const values = [...rest.map((operand) => this.#value(operand, dot)), ...piped];
+    // Go's nil map is an empty one.
+    const [of] = rest;
+    if (
+      name === "index" &&
+      values[0] === null &&
+      of?.kind === "chain" &&
+      this.#holdsMap(of.fields.at(-1), of.fields.at(-2))
+    )
+      values[0] = {};
     const apply = this.#options.functions?.[name] ?? FUNCTIONS[name];
     if (!apply) return this.#fail(at, text, `function ${JSON.stringify(name)} cannot be called here`);
     const wants = apply.length;
@@ -265,10 +275,10 @@ class Execution {
     let owner: unknown;
     term.fields.forEach((field, i) => {
       if (i > 0 && typeof value === "function") value = Reflect.apply(value, owner, []);
-      const inside = i > 0 ? term.fields[i - 1] : "";
       owner = value;
-      value = this.#get(value, field, inside ?? "", term);
+      value = this.#get(value, field, this.#holdsMap(term.fields[i - 1], term.fields[i - 2]), term);
       this.#field = field;
+      this.#parent = term.fields[i - 1] ?? "";
     });
     if (typeof value === "function") {
       const values = call ? [...call.rest.map((operand) => this.#value(operand, dot)), ...call.piped] : [];
@@ -289,17 +299,25 @@ class Execution {
     return value;
   }
 
-  #get(value: unknown, field: string, inside: string, term: Extract<Term, { kind: "chain" }>): unknown {
+  /** Whether what this field holds is a map with any key. */
+  #holdsMap(field = "", parent = ""): boolean {
+    const { maps } = this.#options;
+    return maps !== undefined && (maps.has(field) || maps.has(`${parent}.${field}`));
+  }
+
+  #get(value: unknown, field: string, map: boolean, term: Extract<Term, { kind: "chain" }>): unknown {
+    // What a map does not have has no fields either, and a nil map has nothing: no value, which is no error.
+    if (value === undefined || (value === null && map)) return undefined;
     if (!isMap(value)) {
       const reason =
-        value === null || value === undefined
+        value === null
           ? `nil pointer evaluating interface {}.${field}`
           : `can't evaluate field ${field} in type ${typeName(value)}`;
       return this.#fail(term.at, term.text, reason);
     }
     const plain = Object.getPrototypeOf(value) === Object.prototype;
     if (plain ? Object.hasOwn(value, field) : /^[A-Z]/.test(field) && field in value) return value[field];
-    if (this.#options.maps?.has(inside)) return undefined;
+    if (map) return undefined;
     if (!plain)
       return this.#fail(
         term.at,
