@@ -108,7 +108,7 @@ function matches(event: Event, filters: NonNullable<EventQuery["filters"]>): boo
       }
       case "label": {
         const equals = value.indexOf("=");
-        if (equals < 0) return attributes[value] !== undefined;
+        if (equals < 0) return Object.hasOwn(attributes, value);
         return attributes[value.slice(0, equals)] === value.slice(equals + 1);
       }
       case "scope":

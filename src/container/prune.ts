@@ -23,7 +23,7 @@ export interface Pruned {
 
 const hasLabel = ({ labels }: ContainerRecord, wanted: string): boolean => {
   const equals = wanted.indexOf("=");
-  if (equals < 0) return labels[wanted] !== undefined;
+  if (equals < 0) return Object.hasOwn(labels, wanted);
   return labels[wanted.slice(0, equals)] === wanted.slice(equals + 1);
 };
 

@@ -11,7 +11,8 @@ export type Filters = Readonly<Record<string, readonly string[]>>;
 
 /** The pairs of all `--filter`s, by name. */
 export function collect(pairs: readonly (readonly [string, string])[]): Filters {
-  const filters: Record<string, string[]> = {};
+  // Without a prototype, in which names such as "constructor" would be found.
+  const filters: Record<string, string[]> = Object.create(null);
   for (const [name, value] of pairs) (filters[name] ??= []).push(value);
   return filters;
 }
@@ -29,7 +30,7 @@ export function checkFilters(filters: Filters, known: readonly string[]): void {
 /** `key` or `key=value`. */
 export const matchLabel = (labels: Readonly<Record<string, string>>, wanted: string): boolean => {
   const equals = wanted.indexOf("=");
-  if (equals < 0) return labels[wanted] !== undefined;
+  if (equals < 0) return Object.hasOwn(labels, wanted);
   return labels[wanted.slice(0, equals)] === wanted.slice(equals + 1);
 };
 

@@ -42,7 +42,7 @@ export class NetworkRow {
       .join(",");
   }
   Label(name: string): string {
-    return this.#network.labels[name] ?? "";
+    return Object.hasOwn(this.#network.labels, name) ? (this.#network.labels[name] ?? "") : "";
   }
   get CreatedAt(): string {
     return goTime(this.#network.created);

@@ -132,7 +132,7 @@ export class PsRow {
       .join(",");
   }
   Label(name: string): string {
-    return this.#record.labels[name] ?? "";
+    return Object.hasOwn(this.#record.labels, name) ? (this.#record.labels[name] ?? "") : "";
   }
   get #mounts(): readonly Mount[] {
     return this.#record.mounts ?? this.#record.config.mounts;

@@ -36,7 +36,7 @@ export class VolumeRow {
       .join(",");
   }
   Label(name: string): string {
-    return this.#volume.labels[name] ?? "";
+    return Object.hasOwn(this.#volume.labels, name) ? (this.#volume.labels[name] ?? "") : "";
   }
   get Links(): string {
     return String(this.#usage?.links ?? "N/A");

@@ -258,6 +258,9 @@ describe("environment and label files", () => {
       `HOME=${process.env["HOME"]}`,
     ]);
     expect(asked(`--label-file ${file} -l A=2 -l x`).labels).toMatchObject({ A: "2", HOME: "", x: "" });
+    expect(JSON.stringify(asked("-l __proto__=a -l constructor=b").labels)).toBe(
+      '{"__proto__":"a","constructor":"b"}',
+    );
   });
 
   test.each([

@@ -67,6 +67,10 @@ describe("ps --filter", () => {
     [["label=x"], ["older", "newer"]],
     [["label=x=y"], ["older"]],
     [["label=x", "label=q"], ["newer"]],
+    // Nobody has these, whatever every object of the language has.
+    [["label=toString"], []],
+    [["label=constructor"], []],
+    [["label=__proto__"], []],
     [["exited=3"], ["newer"]],
     [["exited=0"], []],
     [["status=exited"], ["newer"]],
@@ -150,7 +154,8 @@ describe("prune --filter", () => {
     expect(() => pruneChoice(collect([["until", "x"]]))).toThrow(
       'invalid value for "until": failed to parse value as time or duration: "x"',
     );
-    expect(() => pruneChoice(collect([["name", "x"]]))).toThrow("invalid filter 'name'");
+    for (const name of ["name", "constructor", "__proto__"])
+      expect(() => pruneChoice(collect([[name, "x"]]))).toThrow(`invalid filter '${name}'`);
   });
 });
 

@@ -80,7 +80,7 @@ d3973eb73bec   http-server:v1   "/http-server"   35 hours ago   Up 35 hours     
     });
     expect(one.Labels).toBe("a=b,z=w");
     expect(one.Label("z")).toBe("w");
-    expect(one.Label("nope")).toBe("");
+    for (const absent of ["nope", "toString", "__proto__"]) expect(one.Label(absent)).toBe("");
     expect(one.Mounts).toBe("/tmp,/a/very/long/p…");
     expect(one.Networks).toBe("host");
     expect(row({}).Networks).toBe("none");

@@ -350,6 +350,9 @@ describe("events and prune", () => {
   test("prune removes what does not run", async () => {
     const kept = await idle("kept");
     const old = await box.ok("create", "--name", "old", "host", "true");
+    expect(await box.ok("container", "prune", "-f", "--filter", "label=toString")).toBe(
+      "Total reclaimed space: 0B",
+    );
     expect(await box.ok("container", "prune", "-f")).toBe(
       `Deleted Containers:\n${old}\n\nTotal reclaimed space: 0B`,
     );

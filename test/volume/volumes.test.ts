@@ -199,6 +199,11 @@ describe("anonymous volumes", () => {
         "WARNING! This will remove anonymous local volumes not used by at least one container.\nAre you sure you want to continue? [y/N] ",
       );
       expect(await other.ok("volume", "prune", "-f")).toBe("Total reclaimed space: 0B");
+      // A label that nobody gave chooses nothing, whatever it is called.
+      for (const label of ["toString", "__proto__"])
+        expect(await other.ok("volume", "prune", "-af", "--filter", `label=${label}`)).toBe(
+          "Total reclaimed space: 0B",
+        );
       expect(await other.ok("volume", "prune", "-af", "--filter", "label!=keep")).toBe(
         "Deleted Volumes:\na1\n\nTotal reclaimed space: 0B",
       );

@@ -38,7 +38,10 @@ export function toMap(pairs: readonly string[]): Record<string, string> {
   const map: Record<string, string> = {};
   for (const pair of pairs) {
     const equals = pair.indexOf("=");
-    map[equals < 0 ? pair : pair.slice(0, equals)] = equals < 0 ? "" : pair.slice(equals + 1);
+    const name = equals < 0 ? pair : pair.slice(0, equals);
+    const value = equals < 0 ? "" : pair.slice(equals + 1);
+    // Defined, not assigned: `__proto__` is a name like any other.
+    Object.defineProperty(map, name, { value, enumerable: true, writable: true, configurable: true });
   }
   return map;
 }
