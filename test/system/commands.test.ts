@@ -347,6 +347,18 @@ describe("events and prune", () => {
     ]);
   });
 
+  test("events refuse a filter that does not exist, and an end before the begin", async () => {
+    expect(await box.cli("events", "--since", "1h", "--until", "0s", "-f", "names=told")).toEqual({
+      code: 1,
+      stdout: "",
+      stderr:
+        "sampan: invalid filter 'names'\n" +
+        "The filters are config, container, daemon, event, image, label, network, node, plugin, scope, secret, service, type, volume.\n",
+    });
+    const { code, stderr } = await box.cli("events", "--since", "1m", "--until", "1h");
+    expect([code, stderr.split("\n")[0]]).toEqual([1, "sampan: --since 1m is after --until 1h"]);
+  });
+
   test("prune removes what does not run", async () => {
     const kept = await idle("kept");
     const old = await box.ok("create", "--name", "old", "host", "true");

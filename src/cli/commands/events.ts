@@ -1,6 +1,8 @@
 /** `sampan events`: what happens, as it happens. */
+
+import { SampanError } from "../../common/error.ts";
 import { EVENT_COLUMNS, EventRow, eventJson, eventLine } from "../../docker/events.ts";
-import { collect } from "../../docker/filters.ts";
+import { checkFilters, collect } from "../../docker/filters.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import { readFilter } from "../filter.ts";
@@ -22,6 +24,10 @@ const FLAGS = {
   until: { type: "string", help: "Stream events until this timestamp" },
 } as const satisfies Flags;
 
+/** Docker's, also those of what there is none here of. */
+const FILTERS =
+  "config container daemon event image label network node plugin scope secret service type volume".split(" ");
+
 export default command({
   usage: "[OPTIONS]",
   flags: FLAGS,
@@ -30,6 +36,12 @@ export default command({
   async run({ flags, where }) {
     const since = flags.since ? await moment("since", flags.since) : undefined;
     const until = flags.until ? await moment("until", flags.until) : undefined;
+    if (since !== undefined && until !== undefined && BigInt(since) > BigInt(until))
+      throw new SampanError("invalid", `--since ${flags.since} is after --until ${flags.until}`, {
+        hint: "A time such as 10m is that long ago: the larger one is the earlier.",
+      });
+    const filters = collect(flags.filter);
+    checkFilters(filters, FILTERS);
     const show = await shower(flags.format ?? "");
     const engine = Engine.open(where);
     const events = engine.events.read({
@@ -38,7 +50,7 @@ export default command({
       ...(since === undefined && until === undefined ? { after: engine.events.mark() } : {}),
       ...(since === undefined ? {} : { since }),
       ...(until === undefined ? {} : { until }),
-      filters: collect(flags.filter),
+      filters,
     });
     for await (const event of events) show(event);
     return 0;
