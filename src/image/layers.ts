@@ -113,7 +113,7 @@ interface LayerRow {
 /** Gives a folder that is complete its name, and then its row. */
 function install(store: Store, paths: Paths, folder: string, { chain, diff, blob, size }: LayerRow): void {
   if (!existsSync(`${paths.root}/layers`))
-    mkdirSync(`${paths.root}/layers`, { mode: 0o711, recursive: true });
+    mkdirSync(`${paths.root}/layers`, { mode: 0o700, recursive: true });
   renameSync(folder, layerDir(paths, chain));
   store.transaction(() =>
     store.db

@@ -22,7 +22,9 @@ const SETTINGS = "PRAGMA busy_timeout = 10000; PRAGMA synchronous = NORMAL; PRAG
 /** Where there is no database yet, or none that may be opened. */
 function create(root: string, file: string): Database {
   try {
-    mkdirSync(root, { recursive: true, mode: 0o711 });
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+    // The environment of containers is in it, and the folder may be one that others may look into: SQLite gives its log the same mode.
+    closeSync(openSync(file, "a", 0o600));
     return new Database(file, { create: true, readwrite: true, strict: true });
   } catch (error) {
     if (isDiskError(error)) throw error;

@@ -21,7 +21,7 @@ export function makeNew(
   paths: Paths,
 ): { readonly folder: string; readonly release: () => void } {
   const folder = `${volumesDir(paths)}/.new-${chance()}`;
-  mkdirSync(volumesDir(paths), { recursive: true, mode: 0o711 });
+  mkdirSync(volumesDir(paths), { recursive: true, mode: 0o700 });
   // Behind the gate, as whoever collects is: nobody ever finds one without its lock while somebody is at work in it.
   const fd = store.transaction(() => {
     mkdirSync(folder, { mode: 0o711 });
@@ -59,7 +59,7 @@ export function makeFolder(paths: Paths, name: string): void {
     mkdirSync(folder, { mode: 0o711 });
   } catch (error) {
     const { code } = error as { code?: string };
-    if (code === "ENOENT") mkdirSync(volumesDir(paths), { recursive: true, mode: 0o711 });
+    if (code === "ENOENT") mkdirSync(volumesDir(paths), { recursive: true, mode: 0o700 });
     else if (code === "EEXIST") setAside(paths, name);
     else throw error;
     mkdirSync(folder, { mode: 0o711 });

@@ -1,11 +1,14 @@
 /** Rules that other engines paid for and that show only in a whole container: each attacked through the command line. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -293,4 +296,38 @@ test("with no_new_privs the filter comes last: one that forbids what the launche
   // Without, it is there before the rights are given up, which it forbids.
   const early = run.filter((word, i) => word !== "no-new-privileges" && run[i + 1] !== "no-new-privileges");
   expect((await box.cli(...early, "true")).code).toBe(125);
+});
+
+test("another user of this machine reads nothing of the state, and executes nothing of a layer or a volume (CVE-2021-41091)", async () => {
+  // One folder that the engine makes, and one that somebody has made for it, open to all.
+  const open = mkdtempSync("/tmp/sampan-open-");
+  chmodSync(open, 0o755);
+  const asNobody = (...args: string[]) =>
+    Bun.spawnSync(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...args]).exitCode;
+  try {
+    for (const root of [open, `${open}/made`]) {
+      await box.ok("--root", root, "volume", "create", "data");
+      await box.ok(
+        "--root",
+        root,
+        "create",
+        "--name",
+        "one",
+        "-e",
+        "SECRET=word",
+        "-v",
+        "data:/data",
+        "host",
+      );
+      const files = readdirSync(root).filter((name) => name.startsWith("sampan.db"));
+      expect(files).toContain("sampan.db");
+      for (const name of files) expect(asNobody("cat", `${root}/${name}`)).not.toBe(0);
+      expect(asNobody("ls", `${root}/volumes/data/_data`)).not.toBe(0);
+      await box.ok("--root", root, "rm", "one");
+      await box.ok("--root", root, "volume", "rm", "data");
+    }
+    expect(statSync(`${open}/made`).mode & 0o777).toBe(0o700);
+  } finally {
+    rmSync(open, { recursive: true });
+  }
 });
