@@ -48,11 +48,13 @@ export async function adopt(place: Place, manifest: string, references: readonly
   }
   const created = Date.parse(config.created ?? "");
   const moved = store.transaction(() => {
+    // Of one that is here under another manifest, that one stays, unless somebody has been at its blobs.
+    const kept = isWhole(place, id);
     const size = chains.reduce((sum, chain) => sum + layerSize(store, chain), 0);
     store.db
       .query(
         `INSERT INTO images (id, config, manifest, created, size, used) VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (id) DO UPDATE SET used = excluded.used`,
+         ON CONFLICT (id) DO UPDATE SET used = excluded.used${kept ? "" : ", manifest = excluded.manifest"}`,
       )
       .run(id, JSON.stringify(config), manifest, Number.isFinite(created) ? created : 0, size, Date.now());
     const link = store.db.query(
@@ -66,6 +68,20 @@ export async function adopt(place: Place, manifest: string, references: readonly
     );
   });
   return { id, moved };
+}
+
+/** Whether an image is here with its manifest and all that this names, as far as sizes tell. */
+export function isWhole({ store, blobs }: Pick<Place, "store" | "blobs">, id: string): boolean {
+  const manifest = store.db
+    .query<{ manifest: string }, [string]>("SELECT manifest FROM images WHERE id = ?")
+    .get(id)?.manifest;
+  if (manifest === undefined || !blobs.has(manifest)) return false;
+  try {
+    const parsed = parseManifest(blobs.read(manifest, MAX_MANIFEST), manifest);
+    return "layers" in parsed && [parsed.config, ...parsed.layers].every((part) => blobs.holds(part));
+  } catch {
+    return false;
+  }
 }
 
 const layerSize = (store: Store, chain: string): number =>

@@ -85,7 +85,8 @@ export class Archive {
         if (name === undefined) return;
         const known = BLOB.exec(name)?.[1];
         const digest = known && `sha256:${known}`;
-        const here = digest && this.#blobs.has(digest) && { digest, size: this.#blobs.size(digest) };
+        const info = digest && { digest, size: entry.size };
+        const here = info && this.#blobs.holds(info) && info;
         this.#parts.set(name, {
           name,
           at: { start: reader.offset, length: entry.size },
@@ -125,10 +126,9 @@ export class Archive {
         if (file === undefined) return;
         name = file;
         const known = BLOB.exec(name)?.[1];
-        if (known && this.#blobs.has(`sha256:${known}`)) {
-          const digest = `sha256:${known}`;
-          this.#add({ name, info: { digest, size: this.#blobs.size(digest) } });
-        } else writer = this.#blobs.create();
+        const info = known && { digest: `sha256:${known}`, size: entry.size };
+        if (info && this.#blobs.holds(info)) this.#add({ name, info });
+        else writer = this.#blobs.create();
       },
       data: (bytes) => writer?.write(bytes),
       end: () => {
@@ -204,7 +204,7 @@ export class Archive {
     if (size > limit) throw new SampanError("invalid", `${name} has ${size} bytes; the limit is ${limit}`);
     if (info)
       return readFileSync(
-        writer && !this.#blobs.has(info.digest) ? writer.temporary : this.#blobs.path(info.digest),
+        writer && !this.#blobs.holds(info) ? writer.temporary : this.#blobs.path(info.digest),
       );
     const bytes = this.#bytes({ start: at?.start ?? 0, length: size });
     this.#check(part.name, { digest: sha256(bytes) });
@@ -240,7 +240,7 @@ export class Archive {
   async #keep(part: Part): Promise<BlobInfo> {
     const info = (part.info ??= await this.#copy(part));
     this.#byDigest.set(info.digest, part);
-    if (part.writer && !this.#blobs.has(info.digest)) part.writer.commit();
+    if (part.writer && !this.#blobs.holds(info)) part.writer.commit();
     return info;
   }
 

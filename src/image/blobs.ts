@@ -14,6 +14,7 @@ import {
   writeSync,
 } from "node:fs";
 import { diskError, SampanError } from "../common/error.ts";
+import { pieces } from "./pieces.ts";
 import { checkDigest } from "./reference.ts";
 
 export interface BlobInfo {
@@ -63,6 +64,18 @@ export class Blobs {
     return statSync(this.path(digest), { throwIfNoEntry: false })?.size === size;
   }
 
+  /** The digest of the bytes that are there: all of them are read. */
+  contentDigest(digest: string): string {
+    const hash = new Bun.CryptoHasher("sha256");
+    const fd = openSync(this.path(digest), "r");
+    try {
+      for (const piece of pieces(fd)) hash.update(piece);
+    } finally {
+      closeSync(fd);
+    }
+    return `sha256:${hash.digest("hex")}`;
+  }
+
   /** A small blob whole: a manifest or a config. */
   read(digest: string, limit: number): Uint8Array {
     const path = this.path(digest);
@@ -91,7 +104,7 @@ export function checkBlob(blobs: Blobs, { digest, size }: BlobInfo): void {
   if (blobs.holds({ digest, size })) return;
   const what = blobs.has(digest) ? `has ${blobs.size(digest)} bytes instead of ${size}` : "is not there";
   throw new SampanError("invalid", `the store is damaged: ${digest} ${what}`, {
-    hint: "Remove the image, and pull or load it again.",
+    hint: "Pull or load the image again.",
   });
 }
 

@@ -410,6 +410,15 @@ describe("save", () => {
     rmSync(blob);
     expect((await saved()).message).toBe(`the store is damaged: ${sha256(A)} is not there`);
     expect(parts).toEqual([]);
+    // Loading it again repairs it, from a stream or a file, of either form.
+    using other = await placeWith(image(["x:1"], A));
+    const layout = await save(other, "x:1");
+    for (const archive of [layout, dockerArchive([image(["x:1"], A)])])
+      for (const load of [place.load, place.loadFile]) {
+        writeFileSync(blob, A.subarray(0, 1000));
+        await load.call(place, archive);
+        expect(sha256(readFileSync(blob))).toBe(sha256(A));
+      }
   });
 
   test("what is not there", async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { Images, type Progress } from "../../src/image/index.ts";
 import { Store } from "../../src/store/index.ts";
 import { dockerArchive, layerTar, type Member, sha256 } from "../support/image.ts";
@@ -149,6 +149,47 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       expect(said.filter(({ status }) => status === "Already exists")).toHaveLength(1);
       // Two configs, and three layers once each.
       expect(proxy.count("/blobs/")).toBe(5);
+      proxy.stop();
+    });
+
+    test("what the store has lost of an image that is here is fetched again, and no more", async () => {
+      using place = new TestPlace();
+      const proxy = new FaultyProxy(host);
+      const name = `${proxy.host}/x:1`;
+      await place.images.pull(name);
+      const manifest = await raw(`${host}/x:1`);
+      const blob = (digest = ""): string => `${place.root}/blobs/sha256/${digest.slice(7)}`;
+      const [first, second] = layersOf(manifest);
+      const whole = [sha256(manifest), first?.digest, second?.digest].map((digest) =>
+        readFileSync(blob(digest)),
+      );
+      const lost: [string, () => void][] = [
+        [first?.digest ?? "", () => rmSync(blob(first?.digest))],
+        [second?.digest ?? "", () => writeFileSync(blob(second?.digest), whole[2]?.subarray(0, 999) ?? "")],
+        ["", () => writeFileSync(blob(sha256(manifest)), "{")],
+      ];
+      for (const [digest, lose] of lost) {
+        lose();
+        proxy.log.length = 0;
+        expect((await place.images.pull(name))[0]).toMatchObject({ newer: false });
+        expect(proxy.log.filter((line) => line.includes("/blobs/"))).toEqual(
+          digest === "" ? [] : [`GET /v2/x/blobs/${digest}`],
+        );
+        expect(
+          [sha256(manifest), first?.digest, second?.digest].map((each) => readFileSync(blob(each))),
+        ).toEqual(whole);
+      }
+
+      // One that came otherwise, and whose own blobs nobody has any more, is then what the registry has.
+      using loaded = new TestPlace();
+      await loaded.load(dockerArchive([{ tags: [`${host}/x:2`], layers: [SMALL] }]));
+      const { id } = loaded.images.get(`${host}/x:2`);
+      rmSync(`${loaded.root}/blobs/sha256/${sha256(SMALL).slice(7)}`);
+      await loaded.images.pull(`${host}/x:2`);
+      const image = loaded.images.get(`${host}/x:2`);
+      expect(image.id).toBe(id);
+      expect(loaded.images.manifest(image)).toBe(sha256(await raw(`${host}/x:2`)));
+      await loaded.images.save([`${host}/x:2`], () => {});
       proxy.stop();
     });
 

@@ -24,7 +24,7 @@ export interface DownloadOptions {
 }
 
 /**
- * Fetches a blob unless it is here. Of all processes that want the same one at most one fetches it, and the others wait.
+ * Fetches a blob unless it is here in its full size. Of all processes that want the same one at most one fetches it, and the others wait.
  * `registries` are asked in this order.
  */
 export function download(
@@ -37,7 +37,7 @@ export function download(
   const begun = Promise.withResolvers<string>();
   let restarted = false;
   const fetch = async (): Promise<void> => {
-    if (blobs.has(digest)) return;
+    if (blobs.holds({ digest, size })) return;
     for (;;) {
       const partial = new PartialBlob(paths.root, digest, size);
       const resumed = partial.size > 0;
@@ -58,10 +58,14 @@ export function download(
     }
   };
   const work = async (): Promise<void> => {
-    if (!blobs.has(digest)) await alone(paths, `blob-${digest.slice("sha256:".length)}`, fetch, signal);
-    const found = blobs.size(digest);
-    if (found !== size)
-      throw new SampanError("invalid", `${digest} has ${found} bytes, its descriptor says ${size}`);
+    // Either somebody has been at the store, and it is fetched again, or the descriptor is wrong.
+    if (blobs.has(digest) && !blobs.holds({ digest, size }) && blobs.contentDigest(digest) === digest)
+      throw new SampanError(
+        "invalid",
+        `${digest} has ${blobs.size(digest)} bytes, its descriptor says ${size}`,
+      );
+    if (!blobs.holds({ digest, size }))
+      await alone(paths, `blob-${digest.slice("sha256:".length)}`, fetch, signal);
     begun.resolve(blobs.path(digest));
   };
   const complete = work();

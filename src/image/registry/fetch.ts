@@ -117,9 +117,9 @@ function startLayers(
     const { digest, size } = layer;
     if (arrivals.has(digest)) continue;
     const id = shortDigest(digest);
-    const existed = blobs.has(digest) && unpacked.get(digest) !== null;
+    const existed = blobs.holds(layer) && unpacked.get(digest) !== null;
     say({ id, status: existed ? "Already exists" : "Pulling fs layer" });
-    let arrived = blobs.has(digest);
+    let arrived = blobs.holds(layer);
     let arrival: Arrival | undefined;
     const path = Promise.withResolvers<string>();
     const complete = Promise.withResolvers<void>();

@@ -1,6 +1,6 @@
 /** `pull`: which manifest a name means on this machine; its blobs; and only when every digest was right, its name. */
 import { SampanError } from "../../common/error.ts";
-import { adopt, type Place } from "../adopt.ts";
+import { adopt, isWhole, type Place } from "../adopt.ts";
 import { adding } from "../gate.ts";
 import {
   type Descriptor,
@@ -103,8 +103,7 @@ async function pullOne(pulling: Pulling, all: readonly Registry[], reference: Re
     .query<{ image: string }, [string]>("SELECT image FROM tags WHERE reference = ?")
     .get(name)?.image;
   blobs.add(raw.bytes);
-  const here = store.db.query("SELECT 1 FROM images WHERE id = ?").get(id) !== null;
-  if (!here) await fetchImage(pulling, from, manifest, reference);
+  if (!isWhole(place, id)) await fetchImage(pulling, from, manifest, reference);
   else if (platform)
     checkPlatform(parseConfig(blobs.read(id, MAX_CONFIG), `config ${id}`), familiarName(reference), platform);
   await adopt(place, raw.digest, references);
