@@ -7,7 +7,7 @@ import { SIGNALS } from "../kernel/signals.ts";
 import { ATTACH, type Connection, type Exit } from "../launch/index.ts";
 import { UsageError } from "./flags.ts";
 import { DETACH_KEYS, DetachWatch } from "./keys.ts";
-import { write } from "./output.ts";
+import { complain, write } from "./output.ts";
 import { isTerminal, rawMode, type WindowSize, windowSize } from "./terminal.ts";
 
 export interface SessionOptions {
@@ -71,6 +71,12 @@ export function join(connection: Connection, options: SessionOptions): Session {
     void forward(connection, watch).then((typed) => typed && detached.resolve(typed));
   }
   return { detached: detached.promise, restarting: restarting.promise, end };
+}
+
+/** What attach and exec say when the caller has left by the keys, and their exit code: the process may still go on. */
+export function escaped(): number {
+  complain("read escape sequence");
+  return 1;
 }
 
 /** What comes on fd 0, until it ends, or until the keys were typed. */

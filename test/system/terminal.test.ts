@@ -101,8 +101,15 @@ describe("detaching", () => {
     two.type("\r");
     await two.expect("# ");
     expect(await said(two, "echo $mark")).toBe("kept");
-    two.type("exit 9\r");
-    expect(await two.exited()).toBe(9);
+    two.type("\x10\x11");
+    await two.expect("read escape sequence\r\n");
+    expect(await two.exited()).toBe(1);
+
+    const three = sampan("attach", "left");
+    three.type("\r");
+    await three.expect("# ");
+    three.type("exit 9\r");
+    expect(await three.exited()).toBe(9);
     await box.ok("rm", "left");
   });
 
@@ -127,6 +134,11 @@ describe("exec -it", () => {
     expect(await said(one, "stty size")).toBe("30 100");
     one.type("exit 4\r");
     expect(await one.exited()).toBe(4);
+    const two = sampan("exec", "-it", "busy", "sh");
+    await two.expect("# ");
+    two.type("\x10\x11");
+    await two.expect("read escape sequence\r\n");
+    expect(await two.exited()).toBe(1);
     await box.ok("rm", "-f", "busy");
   });
 });

@@ -4,8 +4,7 @@ import { command } from "../command.ts";
 import { exitCode } from "../ended.ts";
 import type { Flags } from "../flags.ts";
 import { readDetachKeys } from "../keys.ts";
-import { complain } from "../output.ts";
-import { checkTerminal, join } from "../session.ts";
+import { checkTerminal, escaped, join } from "../session.ts";
 import { windowSize } from "../terminal.ts";
 
 const FLAGS = {
@@ -46,10 +45,7 @@ export default command({
     }
     const exit = await Promise.race([connection.exit, session.detached, session.restarting]);
     session.end();
-    if (exit === "detached") {
-      complain("read escape sequence");
-      return 0;
-    }
+    if (exit === "detached") return escaped();
     return exit?.code === 0 ? 0 : exitCode(exit, name, config.timeout);
   },
 });

@@ -5,7 +5,7 @@ import { exitCode } from "../ended.ts";
 import type { Flags } from "../flags.ts";
 import { readDetachKeys } from "../keys.ts";
 import { fromFiles, readEnv } from "../run/labels.ts";
-import { checkTerminal, join, sizeFor } from "../session.ts";
+import { checkTerminal, escaped, join, sizeFor } from "../session.ts";
 
 const FLAGS = {
   detach: { type: "bool", short: "d", help: "Detached mode: run command in the background" },
@@ -62,7 +62,7 @@ export default command({
     });
     const exit = await Promise.race([connection.exit, session.detached]);
     session.end();
-    if (exit === "detached") return 0;
+    if (exit === "detached") return escaped();
     return exit?.code === 0 ? 0 : exitCode(exit, `the command in ${reference}`);
   },
 });
