@@ -243,6 +243,9 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** As ps has it: a process says what it is called, and must not write lines of its own or speak to the terminal of who looks. */
+const printable = (text: string): string => text.replace(/\p{Cc}/gu, "?");
+
 export function top(container: ContainerRecord, options: readonly string[]): ProcessTable {
   const { status, pid } = container.state;
   if (status === "restarting")
@@ -262,6 +265,6 @@ export function top(container: ContainerRecord, options: readonly string[]): Pro
     lines.sort((a, b) => compare(column.value(a, host), column.value(b, host)) * (descending ? -1 : 1));
   return {
     titles: chosen.map(({ title }) => title),
-    processes: lines.map((process) => chosen.map(({ column }) => column.value(process, host))),
+    processes: lines.map((process) => chosen.map(({ column }) => printable(column.value(process, host)))),
   };
 }

@@ -208,6 +208,14 @@ describe("looking into a container", () => {
     await box.ok("rm", "-f", "many");
   });
 
+  test("top: a process cannot write lines of its own, nor speak to the terminal", async () => {
+    const forge = `exec -a $'one\\ntwo\\e[2Jdr\u00e9i' sleep 1000`;
+    await box.ok("run", "-d", "--name", "forger", "host", "bash", "-c", forge);
+    await box.ok("exec", "forger", "sh", "-c", "until grep -q two /proc/1/cmdline; do :; done");
+    expect(await box.ok("top", "forger", "-o", "args")).toBe("COMMAND\none?two?[2Jdr\u00e9i 1000");
+    await box.ok("rm", "-f", "forger");
+  });
+
   test("top: the host's pids, in the columns that were asked for", async () => {
     await idle("busy");
     const pid = await field("busy", "{{.State.Pid}}");
