@@ -60,6 +60,19 @@ describe("the disk", () => {
     });
   });
 
+  test("DOCKER_DEFAULT_PLATFORM is --platform where that is not given, but not of this machine's own root", async () => {
+    const env = { DOCKER_DEFAULT_PLATFORM: "linux/s390x" };
+    const create = (...words: string[]) => box.cliWith({ env }, "create", "--pull", "never", ...words);
+    expect((await create("two:1", "true")).stderr).toStartWith(
+      "sampan: image with reference two:1 was found but its platform (linux/amd64) does not match the specified platform (linux/s390x)",
+    );
+    for (const words of [["--platform", "linux/amd64", "two:1"], ["host"]]) {
+      const { code, stdout } = await create(...words, "true");
+      expect(code).toBe(0);
+      await box.ok("rm", stdout.trim());
+    }
+  });
+
   test("rmi and push --platform: only an image that is for it", async () => {
     const wrong =
       "sampan: image with reference two:1 was found but its platform (linux/amd64) does not match the specified platform (linux/s390x)";

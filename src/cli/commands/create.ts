@@ -19,7 +19,7 @@ export default command({
     const config = configure(flags, args);
     const engine = Engine.open(where);
     const make = () =>
-      withImage(engine, config.image, flags, () =>
+      withImage(engine, config, flags, () =>
         engine.containers.create(config, flags.name ? { name: flags.name } : {}),
       );
     const { cidfile } = flags;

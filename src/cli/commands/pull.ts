@@ -5,6 +5,7 @@ import { command } from "../command.ts";
 import type { Flags } from "../flags.ts";
 import { print } from "../output.ts";
 import { pullImage } from "../pulling.ts";
+import { platformOf } from "../run/image.ts";
 import { wanted } from "../tags.ts";
 
 const FLAGS = {
@@ -22,7 +23,8 @@ export default command({
   async run({ flags, args, where }) {
     const name = args[0] ?? "";
     const { reference, allTags } = wanted(name, flags);
-    await pullImage(Engine.open(where), name, 1, { platform: flags.platform, quiet: flags.quiet, allTags });
+    const platform = platformOf(flags.platform, name);
+    await pullImage(Engine.open(where), name, 1, { platform, quiet: flags.quiet, allTags });
     print(allTags ? repository(reference) : referenceText(withTag(reference)));
     return 0;
   },

@@ -40,7 +40,7 @@ export default command({
 
     const engine = Engine.open(where);
     const start = () =>
-      withImage(engine, config.image, flags, () =>
+      withImage(engine, config, flags, () =>
         engine.containers.run(config, {
           ...(flags.name ? { name: flags.name } : {}),
           attach: !detach,

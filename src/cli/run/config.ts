@@ -12,6 +12,7 @@ import { UsageError, type Values } from "../flags.ts";
 import { complain } from "../output.ts";
 import { readDevice } from "./devices.ts";
 import type { CONTAINER_FLAGS } from "./flags.ts";
+import { platformOf } from "./image.ts";
 import { fromFiles, toMap } from "./labels.ts";
 import { readTmpfs, readVolume } from "./mount.ts";
 import { readMode } from "./namespaces.ts";
@@ -44,7 +45,7 @@ export function configure(flags: ContainerFlags, words: readonly string[], detac
     ...streams(flags, detach),
     ...given({
       rootfs,
-      platform: flags.platform,
+      platform: platformOf(flags.platform, image),
       command: rest.length > 0 ? rest : undefined,
       entrypoint:
         flags.entrypoint === undefined ? undefined : flags.entrypoint === "" ? [] : [flags.entrypoint],

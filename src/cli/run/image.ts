@@ -1,13 +1,19 @@
 /** `--pull`: what to do about an image that is not here, or that may be newer elsewhere. */
 import { SampanError } from "../../common/error.ts";
+import type { ContainerConfig } from "../../container/index.ts";
 import type { Engine } from "../../engine.ts";
 import { familiarName, noSuchImage, parseReference, withTag } from "../../image/index.ts";
 import { complain } from "../output.ts";
 
 export interface ImageFlags {
   readonly pull?: string | undefined;
-  readonly platform?: string | undefined;
   readonly quiet?: boolean | undefined;
+}
+
+/** `--platform`, or what $DOCKER_DEFAULT_PLATFORM says of every image but this machine's own root. */
+export function platformOf(given: string | undefined, image: string): string | undefined {
+  if (given !== undefined || image === "" || image === "host" || image === "host:latest") return given;
+  return process.env["DOCKER_DEFAULT_PLATFORM"] || undefined;
 }
 
 /**
@@ -16,13 +22,13 @@ export interface ImageFlags {
  */
 export async function withImage<T>(
   engine: Engine,
-  image: string,
+  { image, platform }: Pick<ContainerConfig, "image" | "platform">,
   flags: ImageFlags,
   work: () => T | Promise<T>,
 ): Promise<T> {
   const fetch = async (): Promise<void> => {
     const { pullImage } = await import("../pulling.ts");
-    await pullImage(engine, image, 2, flags);
+    await pullImage(engine, image, 2, { platform, quiet: flags.quiet });
   };
   if (flags.pull === "always" && image !== "") await fetch();
   if (flags.pull === "never" && image !== "" && !engine.images.resolve(image)) throw noSuchImage(image);
@@ -31,7 +37,7 @@ export async function withImage<T>(
   } catch (error) {
     const name = isMissing(error) && flags.pull !== "never" ? nameOf(image) : undefined;
     if (name === undefined) throw error;
-    const what = flags.platform ? `'${name}' for ${flags.platform}` : `'${name}'`;
+    const what = platform ? `'${name}' for ${platform}` : `'${name}'`;
     if (!flags.quiet) complain(`Unable to find image ${what} locally`);
     await fetch();
     return work();
