@@ -1,7 +1,7 @@
 /** Device nodes: those that every container has, those of the host that it is given, and the rules that go with them. */
 
 import { SampanError } from "../common/error.ts";
-import { S_IF } from "../kernel/flags.ts";
+import { MOUNT_ATTR, S_IF } from "../kernel/flags.ts";
 import { lstatSync, readdirSync, type Stats, statSync } from "../kernel/fs.ts";
 import type { Step } from "../launch/index.ts";
 import type { SpecDevice, SpecDeviceRule } from "./spec.ts";
@@ -174,7 +174,8 @@ export function deviceSteps(devices: readonly SpecDevice[], bind: boolean): Step
         source: hostPath(device),
         target: device.path,
         recursive: false,
-        set: 0,
+        // A device is written all the same; whose the host's node is, and its mode, is not the container's to change.
+        set: MOUNT_ATTR.rdonly,
         clear: 0,
         create: "file",
         propagation: 0,
