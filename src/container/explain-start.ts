@@ -1,6 +1,7 @@
 /** A failed launch, explained with what the container's files say. Loaded only when something failed. */
 import { readFileSync } from "node:fs";
-import type { SampanError } from "../common/error.ts";
+import { SampanError } from "../common/error.ts";
+import { cleanPath } from "../common/paths.ts";
 import type { LaunchError } from "../launch/index.ts";
 import { loadUplink } from "../network/index.ts";
 import type { Root } from "../runtime/index.ts";
@@ -45,6 +46,18 @@ export function viewOf(root: Root, config: ContainerConfig): View {
   };
 }
 
+/** Of an image that is only known when its layers are one: which of its paths could not be had. */
+function explainSubpath(target: string, { mounts }: ContainerConfig, error: LaunchError): SampanError {
+  const mount = mounts.find((each) => each.type === "image" && cleanPath(each.target) === target);
+  if (!mount?.subpath) return error;
+  const why =
+    error.kernel?.errno === "EXDEV" ? "a link in it leads out of the image" : "no such file or directory";
+  return new SampanError("invalid", `cannot access path ${mount.subpath} of image ${mount.source}: ${why}`, {
+    hint: "image-subpath is a path in the image, and no link leads out of it.",
+    cause: error,
+  });
+}
+
 /** The finer error where the program itself could not be executed; otherwise the one that names the step. */
 export async function explainStart(
   error: LaunchError,
@@ -55,6 +68,7 @@ export async function explainStart(
   const step = report.failed === undefined ? undefined : plan.steps[report.failed];
   if (step?.call === "companion" || step?.call === "ask")
     return (await loadUplink()).explainUplink(step, report) ?? error;
+  if (step?.call === "bind" && step.base !== undefined) return explainSubpath(step.target, config, error);
   if (step?.call !== "execve") return error;
   const user = plan.steps.find((each) => each.call === "user");
   const path = step.env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? "";

@@ -78,8 +78,11 @@ export function assertSource({ source, createSource }: Mount): void {
   }
 }
 
-/** What is mounted in a container comes out by a mount of this machine that is shared, and by no other. */
-function assertShared(source: string): void {
+/**
+ * What is mounted in a container comes out by a mount of this machine that is shared, and by no other; what this machine mounts
+ * comes in by one that is shared or a slave itself.
+ */
+function assertTravels(source: string, outwards: boolean): void {
   const path = realpathSync(source);
   let at: MountEntry | undefined;
   // Of several at one place the last is on top.
@@ -89,16 +92,21 @@ function assertShared(source: string): void {
     if (above && target.length >= (at?.target.length ?? 0)) at = mount;
   }
   if (!at) return;
-  for (const tag of at.tags) if (tag.startsWith("shared:")) return;
-  throw new SampanError("conflict", `path ${path} is mounted on ${at.target} but it is not a shared mount`, {
-    hint: `What the container mounts there would not be seen outside. Make it one: mount --make-rshared ${at.target}`,
+  for (const tag of at.tags)
+    if (tag.startsWith("shared:") || (!outwards && tag.startsWith("master:"))) return;
+  const [kind, who] = outwards
+    ? ["shared", "What the container mounts there would not be seen outside"]
+    : ["shared or slave", "What this machine mounts there would not be seen inside"];
+  throw new SampanError("conflict", `path ${path} is mounted on ${at.target} but it is not a ${kind} mount`, {
+    hint: `${who}. Make it one: mount --make-rshared ${at.target}`,
   });
 }
 
 function bind(mount: Mount, places: Places): SpecMount {
   const { source, target, readonly = false, recursive = "enabled" } = mount;
   assertSource(mount);
-  if (mount.propagation === "shared" || mount.propagation === "rshared") assertShared(source);
+  const { propagation = "rprivate" } = mount;
+  if (/shared|slave/.test(propagation)) assertTravels(source, propagation.endsWith("shared"));
   const options = [recursive === "disabled" ? "bind" : "rbind", mount.propagation ?? "rprivate"];
   if (readonly) options.push(recursive === "enabled" || recursive === "readonly" ? "rro" : "ro");
   const common = { destination: target, type: "bind", source };

@@ -129,7 +129,7 @@ export const inspectNetwork = (network: Network, members: readonly Member[]) => 
   Labels: network.labels,
 });
 
-/** Which networks `network ls --filter` shows. `used`: the ids of those that a container is on. */
+/** Which networks `network ls --filter` shows. `used`: the ids of those that a running container is on. */
 export function networkFilter(filters: Filters, used: ReadonlySet<string>): (network: Network) => boolean {
   checkFilters(filters, ["dangling", "driver", "id", "label", "name", "scope", "type"]);
   const dangling = filters["dangling"]?.map((value) => booleanOf("dangling", value));

@@ -92,7 +92,7 @@ export class Networks {
     this.#note("destroy", removeNetwork(this.#place, reference));
   }
 
-  /** Removes those that no container is on; returns their names. */
+  /** Removes those that no running container is on; returns their names. */
   async prune(wanted: (network: Network) => boolean = () => true): Promise<string[]> {
     const { pruneNetworks } = await import("./remove.ts");
     return pruneNetworks(this.#place, wanted);

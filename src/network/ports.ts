@@ -91,7 +91,7 @@ function take(rows: NetworkRows, wanted: Wanted, binding: PortBinding): Publishe
     conflict = undefined;
     for (const { address, destination, courtesy } of at) {
       const place = { protocol, address, port };
-      conflict ??= holderOf(rows, place);
+      conflict ??= holderOf(rows, place, wanted.container);
       const looks = choice || (!courtesy && carriedAddress({ ...place, destination, target }) !== undefined);
       if (conflict || !looks) continue;
       if (isTaken((listening ??= listeners(protocol)), place)) conflict = () => portInUse(place);
@@ -127,13 +127,16 @@ const meet = (a: string, b: string): boolean =>
 export const spoken = ({ address, port }: Pick<HostPort, "address" | "port">): string =>
   address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 
-/** Another container has it. */
-function holderOf(rows: NetworkRows, place: HostPort): (() => SampanError) | undefined {
+/** A container has it: another one, or `self` by what it has asked for before. */
+function holderOf(rows: NetworkRows, place: HostPort, self: string): (() => SampanError) | undefined {
   for (const holder of rows.holdersOf(place.protocol, place.port))
     if (meet(holder.address, place.address))
       return () =>
         new SampanError("conflict", `Bind for ${spoken(place)} failed: port is already allocated`, {
-          hint: `Container ${rows.nameOf(holder.container)} (${holder.container.slice(0, 12)}) publishes it.`,
+          hint:
+            holder.container === self
+              ? "The container itself is to publish it twice: one -p for each port of the host."
+              : `Container ${rows.nameOf(holder.container)} (${holder.container.slice(0, 12)}) publishes it.`,
         });
   return undefined;
 }

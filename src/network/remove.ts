@@ -43,12 +43,17 @@ function assertUnused(rows: NetworkRows, network: Network): void {
   );
 }
 
-/** Removes networks that no container is on. `wanted` chooses among them. The names, in order. */
+/** Removes networks that no running container is on. `wanted` chooses among them. The names, in order. */
 export function pruneNetworks(place: Place, wanted: (network: Network) => boolean): string[] {
   const rows = new NetworkRows(place.store);
   const removed: string[] = [];
   for (const network of rows.all()) {
-    if (isPredefined(network.name) || !wanted(network) || rows.membersOf(network).length > 0) continue;
+    if (
+      isPredefined(network.name) ||
+      !wanted(network) ||
+      rows.membersOf(network).some(({ active }) => active)
+    )
+      continue;
     try {
       removeNetwork(place, network.id);
       removed.push(network.name);

@@ -31,7 +31,7 @@ export async function importVolume(
   if (there) assertUnused(place, there);
   const made = makeNew(place.store, place.paths);
   try {
-    await unpack(place, `${made.folder}/_data`, source);
+    await unpack(place, `${made.folder}/_data`, something(name, source));
     if (!there && !adopt(place, made.folder, name, {})) throw taken("import", name, name);
     if (there && !fillEmpty(place, made.folder, name)) throw notEmpty(name);
   } catch (error) {
@@ -62,6 +62,19 @@ const notEmpty = (name: string): SampanError =>
   new SampanError("conflict", `import ${name}: the volume is not empty`, {
     hint: "An archive goes into a new volume or an empty one: choose another name.",
   });
+
+/** The archive of an empty volume has its end at least: nothing at all is a pipe whose other side has failed. */
+async function* something(name: string, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let any = false;
+  for await (const piece of source) {
+    any ||= piece.length > 0;
+    yield piece;
+  }
+  if (!any)
+    throw new SampanError("invalid", `import ${name}: the archive is empty: not even its end is there`, {
+      hint: `It takes a tar archive from a file or standard input: sampan volume export FROM | sampan volume import ${name}`,
+    });
+}
 
 async function unpack(place: Whole, folder: string, source: AsyncIterable<Uint8Array>): Promise<void> {
   const { Answers, feed } = await trees();

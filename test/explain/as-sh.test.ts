@@ -97,7 +97,7 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
   userns_of_host: words("--userns private --network none host"),
   volumes: [
     ...words("-v ram:/ram -v named:/named --mount type=bind,src=/usr/share,dst=/copy,overlay"),
-    ...words("--mount type=image,src=busybox,dst=/image -v /usr:/shared:rslave busybox"),
+    ...words("--mount type=image,src=busybox,dst=/image -v /usr:/shared busybox"),
   ],
   owners: words(
     "--mount type=bind,src=/usr/share,dst=/data,bind-idmap=match-user --mount type=bind,src=/etc/hostname,dst=/name,readonly,bind-idmap=match-user -u 1234:1234 busybox",

@@ -134,6 +134,18 @@ describe("export and import", () => {
     expect(readdirSync(`${box.root}/volumes`)).toEqual([]);
   }, 60_000);
 
+  test("nothing at all is no archive", async () => {
+    writeFileSync(`${box.root}/nothing`, "");
+    for (const from of ["</dev/null", `${box.root}/nothing`, `<${box.root}/nothing`]) {
+      const run = Bun.spawnSync(["sh", "-c", `${SAMPAN} volume import hollow ${from}`], { env: box.env });
+      expect([run.exitCode, run.stderr.toString().split("\n")[0]]).toEqual([
+        1,
+        "sampan: import hollow: the archive is empty: not even its end is there",
+      ]);
+    }
+    expect(await box.ok("volume", "ls", "-q")).not.toContain("hollow");
+  });
+
   test("as files, with a program between, and into one that is empty", async () => {
     await box.ok(
       "run",

@@ -94,6 +94,12 @@ describe("--mount type=bind", () => {
     expect(alone).toBe(
       `125\nsampan: path ${source} is mounted on ${source} but it is not a shared mount\nWhat the container mounts there would not be seen outside. Make it one: mount --make-rshared ${source}`,
     );
+    const deaf = there(`mount --make-private ${source}; $RUN -v ${source}:/m:rslave host true; echo $?`);
+    expect(deaf).toBe(
+      `125\nsampan: path ${source} is mounted on ${source} but it is not a shared or slave mount\nWhat this machine mounts there would not be seen inside. Make it one: mount --make-rshared ${source}`,
+    );
+    const slave = `mount --bind ${source} /mnt; mount --make-slave ${source}`;
+    expect(there(`${slave}; $RUN -v ${source}:/m:rslave host echo in`)).toBe("in");
   });
 });
 

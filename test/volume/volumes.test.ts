@@ -310,6 +310,16 @@ describe("other mounts", () => {
       "from the image",
     );
     const part = "type=image,src=app,dst=/i,image-subpath=data/sub";
+    expect(
+      await refused(
+        "run",
+        "--rm",
+        "--mount",
+        `type=image,src=app,dst=/i,image-subpath=data/none`,
+        "busybox",
+        "true",
+      ),
+    ).toBe("127: sampan: cannot access path data/none of image app: no such file or directory");
     expect(await run("--mount", part, "busybox", "ls", "/i")).toBe("marked");
     const { stderr } = await box.cli("run", "--rm", "--mount", part, "busybox", "touch", "/i/x");
     expect(stderr).toBe("touch: /i/x: Read-only file system\n");

@@ -1,4 +1,5 @@
 /** `sampan network connect`: one more network for a container, at once if it runs. */
+import { SampanError } from "../../common/error.ts";
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import type { Flags } from "../flags.ts";
@@ -18,6 +19,11 @@ const FLAGS = {
   "link-local-ip": { type: "list", help: "Add a link-local address for the container" },
 } as const satisfies Flags;
 
+/** What an address is wrong about is no question of how the command is used: Docker's daemon says it. */
+const wrong = (message: string): never => {
+  throw new SampanError("invalid", message);
+};
+
 export default command({
   usage: "[OPTIONS] NETWORK CONTAINER",
   flags: FLAGS,
@@ -29,9 +35,11 @@ export default command({
       network,
       ...(flags.alias.length > 0 ? { aliases: flags.alias } : {}),
       ...(flags.link.length > 0 ? { links: flags.link } : {}),
-      ...(flags.ip === undefined ? {} : { ipv4: readIp(flags.ip, 4) }),
-      ...(flags["link-local-ip"].length > 0 ? { linkLocal: flags["link-local-ip"].map(readLinkLocal) } : {}),
-      ...(flags.ip6 === undefined ? {} : { ipv6: readIp(flags.ip6, 6) }),
+      ...(flags.ip === undefined ? {} : { ipv4: readIp(flags.ip, 4, wrong) }),
+      ...(flags["link-local-ip"].length > 0
+        ? { linkLocal: flags["link-local-ip"].map((text) => readLinkLocal(text, wrong)) }
+        : {}),
+      ...(flags.ip6 === undefined ? {} : { ipv6: readIp(flags.ip6, 6, wrong) }),
       ...(flags["gw-priority"] === undefined ? {} : { gatewayPriority: flags["gw-priority"] }),
       ...(Object.keys(options).length > 0 ? { driverOptions: options } : {}),
     });

@@ -11,6 +11,10 @@ const swarm = (): never => {
   throw new Error("it has a meaning in a swarm only");
 };
 
+const template = (): never => {
+  throw new Error("no network here is a template for others: give each network its own flags");
+};
+
 const FLAGS = {
   attachable: { type: "bool", help: "Enable manual container attachment" },
   "aux-address": {
@@ -18,8 +22,8 @@ const FLAGS = {
     takes: "map",
     help: "Auxiliary IPv4 or IPv6 addresses used by Network driver (default map[])",
   },
-  "config-from": { type: "string", hidden: true, help: "", read: swarm },
-  "config-only": { type: "bool", hidden: true, help: "", read: swarm },
+  "config-from": { type: "string", hidden: true, help: "", read: template },
+  "config-only": { type: "bool", hidden: true, help: "", read: template },
   driver: { type: "string", short: "d", help: 'Driver to manage the Network (default "bridge")' },
   gateway: { type: "list", help: "IPv4 or IPv6 Gateway for the master subnet" },
   ingress: { type: "bool", hidden: true, help: "", read: swarm },

@@ -32,7 +32,7 @@ export default command({
     const { networks } = Engine.open(where);
     const used = new Set<string>();
     for (const { endpoints } of (await networks.attached()).values())
-      for (const { network } of endpoints) used.add(network.id);
+      for (const { network, active } of endpoints) if (active) used.add(network.id);
     const wanted = networkFilter(collect(flags.filter), used);
     const rows = (await networks.list())
       .filter(wanted)

@@ -1,4 +1,4 @@
-/** `sampan network prune`: removes networks that no container is on. */
+/** `sampan network prune`: removes networks that no running container is on. */
 import { collect } from "../../docker/filters.ts";
 import { networkPruneFilter } from "../../docker/networks.ts";
 import { Engine } from "../../engine.ts";

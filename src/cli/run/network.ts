@@ -102,7 +102,7 @@ function addShort(first: Draft, flags: NetworkFlags): boolean {
   }
   if (flags["link-local-ip"].length > 0) {
     once("--link-local-ip", "link-local IP addresses", first.linkLocal !== undefined);
-    first.linkLocal = flags["link-local-ip"].map(readLinkLocal);
+    first.linkLocal = flags["link-local-ip"].map((text) => readLinkLocal(text));
   }
   if (mac !== undefined) {
     once("--mac-address", "MAC address", first.mac !== undefined);
@@ -111,15 +111,16 @@ function addShort(first: Draft, flags: NetworkFlags): boolean {
   return any;
 }
 
-export function readIp(text: string, version: 4 | 6): string {
+/** `wrong`: how what is none is refused. */
+export function readIp(text: string, version: 4 | 6, wrong: (message: string) => never = refuse): string {
   const address = canonicalIp(text);
   if (address === undefined || address.includes(":") !== (version === 6))
-    return refuse(`invalid IPv${version} address: ${text}`);
+    return wrong(`invalid IPv${version} address: ${text}`);
   return address;
 }
 
-export const readLinkLocal = (text: string): string =>
-  canonicalIp(text) ?? refuse(`invalid link-local IP address: ${text}`);
+export const readLinkLocal = (text: string, wrong: (message: string) => never = refuse): string =>
+  canonicalIp(text) ?? wrong(`invalid link-local IP address: ${text}`);
 
 export function readMac(text: string): string {
   if (!/^[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}$/i.test(text))

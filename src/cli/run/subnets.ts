@@ -1,12 +1,13 @@
 /** `--subnet` and what belongs to one: gateways, ranges and auxiliary addresses find theirs by their numbers, as in Docker. */
+
+import { SampanError } from "../../common/error.ts";
 import { contains, overlap, parseCidr, parseIp } from "../../common/ip.ts";
 import type { Subnet } from "../../network/types.ts";
-import { UsageError } from "../flags.ts";
 
 type Draft = { -readonly [K in keyof Subnet]: Subnet[K] };
 
 const refuse = (message: string): never => {
-  throw new UsageError(message);
+  throw new SampanError("invalid", message);
 };
 
 export interface SubnetFlags {

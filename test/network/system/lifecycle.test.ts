@@ -60,6 +60,8 @@ describe("a network that cannot be", () => {
       ["x", "--subnet", "10.5.0.0/24", "--aux-address", "a=10.6.0.1"],
       "no matching subnet for aux-address 10.6.0.1",
     ],
+    [["x", "--subnet", "foo"], "invalid subnet foo: it is no prefix such as 10.5.0.0/24"],
+    [["x", "--subnet", "10.5.0.0/24", "--gateway", "foo"], "no matching subnet for gateway foo"],
     [["x", "--gateway", "10.6.0.1"], "every ip-range or gateway must have a corresponding subnet"],
     [
       ["x", "--driver", "weave"],
@@ -92,7 +94,27 @@ describe("a network that cannot be", () => {
       "sampan: invalid parent interface: nope0: no such interface\n`ip link` lists those of this machine; eth0.10 is made where there is eth0.",
     ],
   ] as const)("%j", async (words, message) => {
-    expect(await refusal("network", "create", ...words)).toContain(message);
+    const { code, stderr } = await world.cli("network", "create", ...words);
+    expect(`${code}: ${stderr}`).toContain(message);
+    expect(code).toBe(1);
+  });
+
+  test("a template for others, as --config-only makes one", async () => {
+    for (const flag of ["--config-only", "--config-from=other"])
+      expect(await refusal("network", "create", flag, "x")).toContain(
+        "no network here is a template for others: give each network its own flags",
+      );
+  });
+
+  test("and a connection with what is no address", async () => {
+    for (const [flag, what] of [
+      ["--ip", "IPv4"],
+      ["--ip6", "IPv6"],
+      ["--link-local-ip", "link-local IP"],
+    ]) {
+      const said = await world.cli("network", "connect", flag ?? "", "foo", "bridge", "nobody");
+      expect(said).toEqual({ code: 1, stdout: "", stderr: `sampan: invalid ${what} address: foo\n` });
+    }
   });
 
   test("it overlaps another, has another's name, or another's bridge", async () => {
@@ -186,6 +208,9 @@ describe("ports", () => {
     await sleeper("--name", "holder", "-p", "8100:80");
     expect(await refusal("run", "--rm", "-p", "8100:81", "host", "true")).toMatch(
       /^sampan: Bind for 0\.0\.0\.0:8100 failed: port is already allocated\nContainer holder \([0-9a-f]{12}\) publishes it\.$/,
+    );
+    expect(await refusal("run", "--rm", "-p", "8101:81", "-p", "8101:81", "host", "true")).toBe(
+      "sampan: Bind for 0.0.0.0:8101 failed: port is already allocated\nThe container itself is to publish it twice: one -p for each port of the host.",
     );
     // Another address of the host, or another protocol, is another port.
     await world.ok("run", "--rm", "-p", "8100:80/udp", "host", "true");
@@ -649,6 +674,20 @@ describe("whoever comes next repairs", () => {
     await world.ok("rm", "-f", "steady");
   });
 
+  test("what no start looks at, once the table is gone: elements, and a bridge that is down or has no address", async () => {
+    await world.serve("steady", "-p", "8146:80");
+    const table = world.table() ?? "";
+    const bridge = world.links().find((name) => name.startsWith("sampan")) ?? "";
+    world.host.run("nft", "flush", "map", "inet", table, "any4");
+    world.host.run("ip", "addr", "flush", "dev", bridge);
+    world.host.run("ip", "link", "set", bridge, "down");
+    expect(await world.fromFar("10.9.0.1", 8146)).toBeUndefined();
+    world.host.run("nft", "delete", "table", "inet", table);
+    await world.ok("run", "--rm", "host", "true");
+    while ((await world.fromFar("10.9.0.1", 8146)) === undefined) await Bun.sleep(20);
+    await world.ok("rm", "-f", "steady");
+  });
+
   test("a table made anew between a container's end and its record: its port goes all the same", async () => {
     await sleeper("--name", "ending", "-p", "8144:80");
     const id = await world.ok("inspect", "-f", "{{.Id}}", "ending");
@@ -738,6 +777,16 @@ describe("whoever comes next repairs", () => {
     expect(await refusal("start", "homeless")).toContain("network gone not found");
     await world.ok("network", "create", "gone");
     await world.ok("start", "homeless");
+    const unused = () =>
+      world.ok("network", "ls", "-q", "--filter", "dangling=true", "--filter", "name=gone");
+    expect(await unused()).toBe("");
+    expect(await world.ok("network", "prune", "-f")).not.toContain("gone");
+    await world.ok("stop", "homeless");
+    expect(await unused()).not.toBe("");
+    // As in Docker, whoever does not run keeps no network.
+    expect(await world.ok("network", "prune", "-f")).toContain("gone\n");
+    expect(await refusal("start", "homeless")).toContain("network gone not found");
+    await world.ok("network", "create", "gone");
     await world.ok("rm", "-f", "homeless");
     await world.ok("network", "rm", "gone");
   });
