@@ -78,7 +78,10 @@ export async function exec(
   let plan: Plan;
   try {
     validate(config);
-    plan = { steps: await execSteps(container, live, root, config), keeper };
+    plan = {
+      steps: await execSteps(container, live, root, config, await linkedEnv(context, container)),
+      keeper,
+    };
   } catch (error) {
     launcher.abandon();
     throw cannotExecute(error);
@@ -128,11 +131,22 @@ function validate(config: ExecConfig): void {
       throw new SampanError("invalid", `invalid environment variable: ${entry}`);
 }
 
+/** What the container knows by --link; undefined: it has none. */
+async function linkedEnv(
+  { paths }: Context,
+  { id, config }: StoredContainer,
+): Promise<readonly string[] | undefined> {
+  for (const { links } of config.networks)
+    if (links) return (await import("./link-env.ts")).readLinks(places(paths, id).run);
+  return undefined;
+}
+
 async function execSteps(
   container: StoredContainer,
   live: Live,
   root: Root,
   config: ExecConfig,
+  linked: readonly string[] | undefined,
 ): Promise<Step[]> {
   const own = container.config;
   const user = parseUser(
@@ -153,7 +167,7 @@ async function execSteps(
     : chooseCapabilities(own.capAdd, own.capDrop, own.privileged);
   const seccomp = await seccompOf(privileged ? { ...own, privileged, security: {} } : own, capabilities);
   const tty = config.tty ?? false;
-  const env = mergeEnv(container.env, config.env ?? []);
+  const env = mergeEnv(linked ? mergeEnv(linked, container.env) : container.env, config.env ?? []);
   return compileExec({
     id: container.id,
     peer: { pid: live.pid, start: live.start },

@@ -36,6 +36,7 @@ import { cgroupOf, hasHealthcheck, keeperPlan } from "./keeper.ts";
 import { isLocked, readPidFile } from "./live.ts";
 import { hasUplink, leftNetworks, loadNetwork, networkOwner, releaseNetwork } from "./networking.ts";
 import { keepPlan } from "./plan.ts";
+import { mergeEnv } from "./resolve.ts";
 import { readInRoot, withoutUpper } from "./root.ts";
 import { CREATED, type StoredContainer } from "./rows.ts";
 import { buildSpec, isRootless, type Size } from "./spec.ts";
@@ -226,8 +227,11 @@ export async function buildPlan(context: Context, container: StoredContainer, op
   const prepared = container.mounts
     ? await (await import("./volumes.ts")).prepareMounts(context, container)
     : undefined;
+  const links = around?.links.length
+    ? (await import("./link-env.ts")).writeLinks(context.rows, at.run, container, around.links)
+    : undefined;
   const spec = buildSpec({
-    record: container,
+    record: links ? { ...container, env: mergeEnv(links, container.env) } : container,
     user,
     places: {
       files:

@@ -205,7 +205,7 @@ function linksOf(rows: NetworkRows, network: Network, links: readonly string[]):
         hint: `It has to run on the network ${network.name}: sampan start ${reference}`,
       });
     const names = new Set([alias, member.container.slice(0, 12), member.containerName]);
-    return { address: member.ipv4, names: [...names] };
+    return { address: member.ipv4, names: [...names], alias, container: member.container };
   });
 }
 

@@ -114,7 +114,13 @@ export interface Surroundings {
   /** This host, as the container sees it; absent: it does not. */
   readonly gateway?: string;
   /** `--link`: other containers under names that were chosen for this one alone. */
-  readonly links: readonly { readonly address: string; readonly names: readonly string[] }[];
+  readonly links: readonly {
+    readonly address: string;
+    readonly names: readonly string[];
+    readonly alias: string;
+    /** Its ID. */
+    readonly container: string;
+  }[];
   /** Whom to ask for names; absent: the host's servers. */
   readonly server?: string;
   /** That server is the engine's own responder, which asks others in the container's name. */

@@ -266,6 +266,56 @@ describe("its files", () => {
     expect(refused.stderr).toStartWith("sampan: Cannot link to a non running container: web");
   });
 
+  test("on the default network variables say the linked one's ports and variables, as with Docker", async () => {
+    await idle(
+      "old",
+      "-e",
+      "FOO=bar=1",
+      "-e",
+      "PATH=/bin:/usr/bin",
+      "--expose",
+      "80",
+      "--expose",
+      "53/udp",
+      "--expose",
+      "1000-1001",
+    );
+    const address = await inside("old", "sh", "-c", "ip -4 -br addr show eth0 | grep -o '172[0-9.]*'");
+    const at = address.trim().replace(/\/.*/, "");
+    await idle("knows", "--link", "old:el-der", "-e", "EL_DER_ENV_FOO=mine", "-e", "X=1");
+    const wanted = `EL_DER_ENV_FOO=mine
+EL_DER_NAME=/knows/el-der
+EL_DER_PORT=udp://${at}:53
+EL_DER_PORT_1000_TCP=tcp://${at}:1000
+EL_DER_PORT_1000_TCP_ADDR=${at}
+EL_DER_PORT_1000_TCP_END=tcp://${at}:1001
+EL_DER_PORT_1000_TCP_PORT=1000
+EL_DER_PORT_1000_TCP_PORT_END=1001
+EL_DER_PORT_1000_TCP_PORT_START=1000
+EL_DER_PORT_1000_TCP_PROTO=tcp
+EL_DER_PORT_1000_TCP_START=tcp://${at}:1000
+EL_DER_PORT_1001_TCP=tcp://${at}:1001
+EL_DER_PORT_1001_TCP_ADDR=${at}
+EL_DER_PORT_1001_TCP_PORT=1001
+EL_DER_PORT_1001_TCP_PROTO=tcp
+EL_DER_PORT_53_UDP=udp://${at}:53
+EL_DER_PORT_53_UDP_ADDR=${at}
+EL_DER_PORT_53_UDP_PORT=53
+EL_DER_PORT_53_UDP_PROTO=udp
+EL_DER_PORT_80_TCP=tcp://${at}:80
+EL_DER_PORT_80_TCP_ADDR=${at}
+EL_DER_PORT_80_TCP_PORT=80
+EL_DER_PORT_80_TCP_PROTO=tcp`;
+    const sorted = "env | grep ^EL_DER | LC_ALL=C sort";
+    expect(await inside("knows", "sh", "-c", sorted)).toBe(wanted);
+    const pid = await sandbox.ok("inspect", "-f", "{{.State.Pid}}", "knows");
+    const environment = (await Bun.file(`/proc/${pid}/environ`).text()).split("\0");
+    expect(environment.filter((entry) => entry.startsWith("EL_DER")).sort()).toEqual(wanted.split("\n"));
+    // They are no part of what was asked for.
+    expect(await sandbox.ok("inspect", "-f", "{{json .Config.Env}}", "knows")).not.toContain("EL_DER_PORT");
+    await sandbox.ok("rm", "-f", "old", "knows");
+  });
+
   test("beside --network none who was linked has to be there, as with Docker, and has no name", async () => {
     const none = ["--network", "none", "--link"];
     const refused = await sandbox.cli("run", "--rm", ...none, "nobody:x", "host", "true");
