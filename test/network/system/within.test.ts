@@ -130,7 +130,12 @@ test("on a network that is a bridge with IPv6 alone", async () => {
   await idle("alpha", "--network", "six");
   await idle("beta", "--network", "six");
   expect(await dig("beta", "alpha", "AAAA")).toBe("fd00:205::2");
-  await world.ok("rm", "-f", "alpha", "beta");
+  // What is published there is at this host's IPv6 addresses alone.
+  await world.serve("web6", "--six", "--network", "six", "-p", "8205:80");
+  expect(await world.ok("port", "web6")).toBe("80/tcp -> [::]:8205");
+  while ((await world.fromHost("::1", 8205)) === undefined) await Bun.sleep(20);
+  expect(await world.fromHost("127.0.0.1", 8205)).toBeUndefined();
+  await world.ok("rm", "-f", "alpha", "beta", "web6");
   await world.ok("network", "rm", "six");
 });
 
