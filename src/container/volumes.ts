@@ -264,8 +264,6 @@ function imageMount(
 ): SpecMount {
   const root = context.images.root(context.images.get(mount.imageId ?? mount.source));
   const lower = root.kind === "layers" ? root.lower : [];
-  // A layer has the label that all containers may read.
-  if (lower.length === 1) return based(mount, lower[0] ?? "/");
   const target = stage();
   const options = [...(isRootless() ? ["userxattr"] : []), ...labelOptions(selinux)];
   staged.push({
@@ -273,7 +271,9 @@ function imageMount(
     column: "inside",
     why: `image ${mount.source}`,
     target,
-    lower,
+    // An overlay without an upper is read-only for ever. A layer that is bound would be so until somebody with CAP_SYS_ADMIN mounts it
+    // anew; one alone is over the empty folder that it is mounted on, since overlayfs wants two.
+    lower: lower.length === 1 ? [...lower, target] : lower,
     options,
   });
   return based(mount, target);

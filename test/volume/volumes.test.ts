@@ -333,6 +333,12 @@ describe("other mounts", () => {
       const wished = `type=image,src=${image},dst=/i,readonly=false`;
       const written = await box.cli("run", "--rm", "--mount", wished, "busybox", "touch", "/i/x");
       expect(written.stderr).toBe("touch: /i/x: Read-only file system\n");
+      // Nor does it help to mount it anew: a layer that one container writes into is that of all others.
+      const anew = "mount -o remount,rw,bind /i; mount -o remount,rw /i; touch /i/x";
+      const forced = ["--cap-add", "SYS_ADMIN", "--mount", wished, "busybox", "sh", "-c", anew];
+      expect((await box.cli("run", "--rm", ...forced)).stderr).toContain(
+        "touch: /i/x: Read-only file system\n",
+      );
     }
     await box.ok("tag", "app", "mounted:1");
     const id = await box.ok("create", "--mount", "type=image,src=mounted:1,dst=/i", "busybox");
