@@ -53,7 +53,8 @@ function healthcheck(
 ): Healthcheck | undefined {
   if (own?.test?.[0] === "NONE") return own;
   if (!image?.Test?.length) return own?.test?.length ? own : undefined;
-  const pick = (mine: number | undefined, theirs: number | undefined): number => mine || (theirs ?? 0) / NANO;
+  const pick = (mine: number | undefined, theirs: number | undefined): number =>
+    mine || Math.ceil((theirs ?? 0) / NANO);
   return {
     test: own?.test?.length ? own.test : image.Test,
     interval: pick(own?.interval, image.Interval),

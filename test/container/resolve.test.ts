@@ -88,6 +88,10 @@ describe("health checks", () => {
       retries: 2,
     });
   });
+  test("an image's times are whole milliseconds, never less than it said", () => {
+    const odd = { Cmd: ["x"], Healthcheck: { Test: ["CMD", "check"], Interval: 1, Timeout: 1_500_000 } };
+    expect(ask({}, odd).config.healthcheck).toMatchObject({ interval: 1, timeout: 2 });
+  });
   test("NONE turns it off", () => {
     expect(ask({ healthcheck: { test: ["NONE"] } }, of).config.healthcheck).toEqual({ test: ["NONE"] });
   });
