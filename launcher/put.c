@@ -190,7 +190,9 @@ static void place(const struct record *r, const char *name, const char *link) {
     if (there && unlinkat(put_.parent, name, 0) < 0) fail("", "unlink", put_.path, name);
   }
   bool device = r->op == NODE && !S_ISFIFO(r->mode);
-  fail(device && errno == EPERM ? "device" : "", CALLS[r->op], put_.path, name);
+  /* No overlay lets anybody make what to it is a hidden name. */
+  bool whiteout = device && S_ISCHR(r->mode) && r->size == 0;
+  fail(device && errno == EPERM ? whiteout ? "whiteout" : "device" : "", CALLS[r->op], put_.path, name);
 }
 
 static const struct timespec *times(int64_t ns) {

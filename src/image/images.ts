@@ -299,6 +299,8 @@ export class Images {
 
   /** Gives an image one more name, which another image may have had. */
   async tag(source: string, target: string): Promise<void> {
+    // Docker's client reads both before it asks for the image.
+    for (const text of [source, target]) checkReference(text);
     const image = this.get(source);
     const reference = withTag(parseReference(target));
     if (reference.digest !== undefined)
@@ -482,6 +484,21 @@ function toRecord(row: Row): ImageRecord {
     size: row.size,
     config: { ...config, rootfs: { type: "layers", diff_ids: config.rootfs.diff_ids ?? [] } },
   };
+}
+
+/** Throws with Docker's text if it is neither a name nor an id. */
+function checkReference(text: string): void {
+  if (/^[a-f0-9]{64}$/.test(text)) return;
+  try {
+    parseReference(text);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new SampanError(
+      "invalid",
+      `Error parsing reference: ${JSON.stringify(text)} is not a valid repository/tag: ${why}`,
+      { cause },
+    );
+  }
 }
 
 /** Docker's text for an image that is not here. */

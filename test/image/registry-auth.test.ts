@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { SampanError } from "../../src/common/error.ts";
 import { parseReference } from "../../src/image/index.ts";
 import { parseChallenges } from "../../src/image/registry/auth.ts";
 import { DockerConfig, fromEntry, fromHeader } from "../../src/image/registry/credentials.ts";
@@ -89,6 +90,26 @@ describe("config.json", () => {
     const json = JSON.stringify({ auths: { "r.example": { username: "u", password: "p" } } });
     const config = DockerConfig.read({ DOCKER_AUTH_CONFIG: json });
     expect(await config.credentials("r.example")).toEqual({ kind: "password", username: "u", password: "p" });
+  });
+
+  test("a member of another kind is named, with its file", () => {
+    const env = { DOCKER_CONFIG: home };
+    for (const [config, what] of [
+      [{ auths: 5 }, "auths is not an object"],
+      [{ auths: { "r.example": "x" } }, "auths.r.example is not an object"],
+      [{ auths: { "r.example": { auth: 1 } } }, "auths.r.example.auth is not a text"],
+      [{ credsStore: {} }, "credsStore is not a text"],
+      [{ credHelpers: ["x"] }, "credHelpers is not an object"],
+      [{ credHelpers: { "r.example": 1 } }, "credHelpers.r.example is not a text"],
+    ] as const) {
+      configure(config);
+      expect(() => DockerConfig.read(env)).toThrow(`${home}/config.json: ${what}`);
+      expect(() => DockerConfig.read({ DOCKER_AUTH_CONFIG: JSON.stringify(config) })).toThrow(
+        `DOCKER_AUTH_CONFIG: ${what}`,
+      );
+    }
+    configure({ auths: null, credHelpers: null, credsStore: null, HttpHeaders: { x: 1 } });
+    DockerConfig.read(env);
   });
 
   test("a helper of the registry comes before one for all; not found is no error; one that is missing is named", async () => {
@@ -432,6 +453,13 @@ describe.skipIf(NO_REGISTRY !== undefined)("who may come in", () => {
     await place.images.pull("r.example/x:1", { patience: IMPATIENT });
     config(["http://127.0.0.1:1"]);
     await place.images.pull("r.example/x:1");
+    // Where all fail, each has had its reason.
+    config(["http://127.0.0.1:1", `http://${mirror.host}`]);
+    const error = await failure(place.images.pull("r.example/x:none", { patience: IMPATIENT }));
+    expect(error.message).toStartWith("manifest for r.example/x:none not found: manifest unknown");
+    expect((error as SampanError).hint).toBe(
+      `Asked before that: 127.0.0.1:1 cannot be reached: nobody listens there (connection refused); ${mirror.host} has answered 404.`,
+    );
     mirror.stop();
   });
 

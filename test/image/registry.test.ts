@@ -484,7 +484,7 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       const silent = await refused((_, url) =>
         ofManifest(url) ? new Promise<Response>(() => {}) : undefined,
       );
-      expect(silent.message).toBe("HOST has not answered within 0.4 seconds");
+      expect(silent.message).toBe("cannot pull HOST/x:1: HOST has not answered within 0.4 seconds");
       expect(silent.proxy.count("/manifests/")).toBe(3);
       const stalled = await refused((_, url) =>
         ofBlob(url)
@@ -493,7 +493,7 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
             )
           : undefined,
       );
-      expect(stalled.message).toBe("HOST has sent nothing for 0.4 seconds");
+      expect(stalled.message).toBe("cannot pull HOST/x:1: HOST has sent nothing for 0.4 seconds");
     });
 
     test("blobs that end early, each time", async () => {
@@ -506,7 +506,7 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
             )
           : undefined,
       );
-      expect(message).toMatch(/^HOST ended sha256:[0-9a-f]{64} after 40 bytes$/);
+      expect(message).toMatch(/^cannot pull HOST\/x:1: HOST ended sha256:[0-9a-f]{64} after 40 bytes$/);
     });
   });
 
@@ -728,7 +728,17 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
       expect(performance.now() - begun).toBeGreaterThan(2000);
       proxy.fault = () => new Response("", { status: 429, headers: { "retry-after": "9999" } });
       const error = await failure(place.images.pull(`${proxy.host}/x:2`, { patience: IMPATIENT }));
-      expect(error.message).toBe("toomanyrequests: too many requests");
+      expect(error.message).toBe(
+        `cannot pull ${proxy.host}/x:2: ${proxy.host}: toomanyrequests: too many requests`,
+      );
+      proxy.fault = () => new Response("", { status: 500 });
+      for (const [what, done] of [
+        ["pull", () => place.images.pull(`${proxy.host}/x:2`, { patience: IMPATIENT })],
+        ["push", () => place.images.push(`${proxy.host}/x:2`, { patience: IMPATIENT })],
+      ] as const)
+        expect((await failure(done())).message).toBe(
+          `cannot ${what} ${proxy.host}/x${what === "pull" ? ":2" : ""}: ${proxy.host} has answered 500`,
+        );
       proxy.stop();
     });
 

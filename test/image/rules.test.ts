@@ -149,7 +149,9 @@ describe("manifests", () => {
       `${sha256(LAYER)} has more bytes than the ${LAYER.length - 1} of its descriptor`,
     );
     image("shorter", LAYER.length + 1);
-    expect(await refused("shorter")).toBe(`HOST ended ${sha256(LAYER)} after ${LAYER.length} bytes`);
+    expect(await refused("shorter")).toBe(
+      `cannot pull HOST/x:shorter: HOST ended ${sha256(LAYER)} after ${LAYER.length} bytes`,
+    );
     registry.image("right", [LAYER]);
     using place = new TestPlace();
     await pull(place, "right");

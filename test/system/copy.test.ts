@@ -143,6 +143,12 @@ describe.skipIf(NO_BUSYBOX !== undefined)("cp", () => {
       expect(await cp(`${c}:/data`, "/dev/null")).toBe(
         'invalid output path: "/dev/null" must be a directory or a regular file: got a device',
       );
+      const hidden = `${here}/hidden`;
+      Bun.spawnSync(["mknod", hidden, "c", "0", "0"]);
+      expect(await cp(hidden, `${c}:/`)).toBe(
+        `"hidden" is a character device 0:0, with which overlayfs marks what was deleted and which it lets nobody make`,
+      );
+      Bun.spawnSync(["rm", hidden]);
       expect(await cp(`${here}/one`, `${c}:/no/x`)).toBe(`Could not find the file /no in container ${c}`);
       expect(await cp(`${here}/one`, `${c}:/empty/new/`)).toBe("no such directory");
       expect(await cp(`${here}/dir`, `${c}:/file`)).toBe("cannot copy directory");

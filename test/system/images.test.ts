@@ -387,8 +387,18 @@ describe("from one engine to another", () => {
       stderr: "sampan: No such image: nope:latest\n",
     });
     expect((await box.cli("tag", "one:1", "UP")).stderr).toStartWith(
-      "sampan: invalid reference format: repository name (library/UP) must be lowercase\n",
+      'sampan: Error parsing reference: "UP" is not a valid repository/tag: invalid reference format: repository name (library/UP) must be lowercase\n',
     );
+    expect((await box.cli("tag", "a:b@c", "x")).stderr).toStartWith(
+      'sampan: Error parsing reference: "a:b@c" is not a valid repository/tag: invalid reference format\n',
+    );
+    // An archive that is wrong is named.
+    writeFileSync(`${box.root}/wrong.tar`, "no archive at all");
+    const wrong = await box.cli("load", "-i", `${box.root}/wrong.tar`);
+    expect(wrong).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`sampan: ${box.root}/wrong.tar: `),
+    });
     expect(await box.cli("tag", "one:1", "sha256:1")).toMatchObject({
       code: 1,
       stderr:

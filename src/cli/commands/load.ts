@@ -1,4 +1,5 @@
 /** `sampan load`: images from an archive. */
+import { SampanError } from "../../common/error.ts";
 import { Engine } from "../../engine.ts";
 import { loadedText } from "../../image/index.ts";
 import { command } from "../command.ts";
@@ -25,11 +26,24 @@ export default command({
     if (!flags.input && isTerminal(0))
       throw new UsageError("requested load from stdin, but stdin is empty", "plain");
     const source = flags.input || inputSource();
-    const loaded = await Engine.open(where).images.load(
-      source,
-      flags.platform ? { platform: flags.platform } : {},
-    );
+    const loaded = await Engine.open(where)
+      .images.load(source, flags.platform ? { platform: flags.platform } : {})
+      .catch((error: unknown) => {
+        throw flags.input ? withFile(error, flags.input) : error;
+      });
     for (const each of loaded) print(loadedText(each));
     return 0;
   },
 });
+
+/** What is wrong with an archive, with the file that it is in. */
+function withFile(error: unknown, file: string): unknown {
+  if (!(error instanceof SampanError) || error.code !== "invalid" || error.message.includes(file))
+    return error;
+  const { code, message, hint, kernel } = error;
+  return new SampanError(code, `${file}: ${message}`, {
+    ...(hint !== undefined && { hint }),
+    ...(kernel && { kernel }),
+    cause: error,
+  });
+}

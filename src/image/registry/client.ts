@@ -18,6 +18,8 @@ export class RegistryError extends SampanError {
     message: string,
     readonly http: number,
     readonly reason: string,
+    /** Who has refused it. */
+    readonly host = "",
   ) {
     super(http === 404 ? "not-found" : http === 401 || http === 403 ? "refused" : "unavailable", message);
   }
@@ -266,6 +268,7 @@ export async function refusal(answer: Answer): Promise<RegistryError> {
       `${host} has answered ${answer.status} with a web page (text/html)`,
       answer.status,
       "",
+      host,
     );
   }
   const bytes = await answer.bytes(MAX_ERROR).catch(() => undefined);
@@ -279,9 +282,9 @@ export async function refusal(answer: Answer): Promise<RegistryError> {
       const words = first.code.toLowerCase().replaceAll("_", " ");
       const message = typeof first.message === "string" && first.message !== "" ? first.message : words;
       const code = answer.status === 429 ? words.replaceAll(" ", "") : words;
-      return new RegistryError(`${code}: ${message}`, answer.status, first.code);
+      return new RegistryError(`${code}: ${message}`, answer.status, first.code, host);
     }
-    if (typeof details === "string") return new RegistryError(details, answer.status, "");
+    if (typeof details === "string") return new RegistryError(details, answer.status, "", host);
   } catch {
     // Not the specification's form.
   }
@@ -294,7 +297,14 @@ export async function refusal(answer: Answer): Promise<RegistryError> {
     words[answer.status] ?? `${host} has answered ${answer.status}`,
     answer.status,
     "",
+    host,
   );
+}
+
+/** What a registry or the way to it has answered, with the registry's name. */
+export function saidBy(error: RegistryError | NetworkError): string {
+  const host = error instanceof RegistryError ? error.host : "";
+  return error.message.includes(host) ? error.message : `${host}: ${error.message}`;
 }
 
 /** Milliseconds: the header has seconds or a date. */

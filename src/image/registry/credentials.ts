@@ -38,7 +38,9 @@ export class DockerConfig {
   readonly #file: string;
   readonly #env: Environment;
 
-  private constructor(json: Json, file: string, env: Environment) {
+  /** `what` names where it was read. */
+  private constructor(json: Json, file: string, env: Environment, what = file) {
+    check(json, what);
     this.#json = json;
     this.#file = file;
     this.#env = env;
@@ -49,7 +51,7 @@ export class DockerConfig {
     const given = env["DOCKER_AUTH_CONFIG"];
     if (given) {
       const json = parseObject(new TextEncoder().encode(given), "DOCKER_AUTH_CONFIG") as Json;
-      return new DockerConfig(json, file, env);
+      return new DockerConfig(json, file, env, "DOCKER_AUTH_CONFIG");
     }
     let bytes: Uint8Array;
     try {
@@ -166,6 +168,29 @@ export class DockerConfig {
       rmSync(temporary, { force: true });
       throw error;
     }
+  }
+}
+
+/** What is of another kind than Docker writes it: read on, it would be as if nobody were logged in. */
+function check(json: Readonly<Json>, what: string): void {
+  const refuse = (member: string, kind: string): SampanError =>
+    new SampanError("invalid", `${what}: ${member} is not ${kind}`, {
+      hint: "Put it right, or take it out and log in again.",
+    });
+  const objects = (member: string, value: unknown): Readonly<Json> => {
+    if (value !== undefined && value !== null && !isObject(value)) throw refuse(member, "an object");
+    return isObject(value) ? value : {};
+  };
+  const texts = (member: string, value: unknown): void => {
+    if (value !== undefined && value !== null && typeof value !== "string") throw refuse(member, "a text");
+  };
+  texts("credsStore", json["credsStore"]);
+  for (const [host, helper] of Object.entries(objects("credHelpers", json["credHelpers"])))
+    texts(`credHelpers.${host}`, helper);
+  for (const [host, value] of Object.entries(objects("auths", json["auths"]))) {
+    const entry = objects(`auths.${host}`, value);
+    for (const name of ["auth", "username", "password", "identitytoken", "registrytoken"])
+      texts(`auths.${host}.${name}`, entry[name]);
   }
 }
 

@@ -24,6 +24,8 @@ export interface Pulling {
   readonly signal: AbortSignal;
   /** Everything that is on its way, or was. */
   readonly running: Promise<unknown>[];
+  /** What those have said that were asked first and did not have it. */
+  readonly inVain: string[];
 }
 
 /** At a time, as Docker's max-concurrent-downloads. */

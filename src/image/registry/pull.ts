@@ -13,7 +13,7 @@ import {
 } from "../manifest.ts";
 import { checkPlatform, choose, hostPlatform, type Platform, platformText } from "../platform.ts";
 import { familiarName, type Reference, referenceText, repository, withTag } from "../reference.ts";
-import { type RawManifest, type Registry, RegistryError } from "./client.ts";
+import { type RawManifest, type Registry, RegistryError, saidBy } from "./client.ts";
 import { fetchImage, type Pulling } from "./fetch.ts";
 import { NetworkError } from "./http.ts";
 import type { OnProgress } from "./progress.ts";
@@ -44,10 +44,10 @@ export async function pull(place: Place, reference: Reference, options: PullOpti
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   const registries = await connect(place.paths.root, reference, { ...options, signal });
-  const pulling: Pulling = { place, platform: options.platform, say, signal, running: [] };
+  const pulling: Pulling = { place, platform: options.platform, say, signal, running: [], inVain: [] };
   return adding(place.paths, async () => {
     try {
-      const wanted = options.allTags ? await allTags(registries, reference) : [withTag(reference)];
+      const wanted = options.allTags ? await allTags(pulling, registries, reference) : [withTag(reference)];
       const pulled: Pulled[] = [];
       for (const each of wanted) pulled.push(await pullOne(pulling, registries, each));
       const newer = pulled.some((image) => image.newer);
@@ -58,29 +58,39 @@ export async function pull(place: Place, reference: Reference, options: PullOpti
       stop.abort(error);
       // Nobody writes any more when the caller hears of it.
       await Promise.allSettled(pulling.running);
-      throw translate(error, reference);
+      throw withMirrors(translate(error, reference), pulling.inVain);
     }
   });
 }
 
 const withoutTag = ({ domain, path }: Reference): Reference => ({ domain, path });
 
-async function allTags(registries: readonly Registry[], reference: Reference): Promise<Reference[]> {
-  const { found } = await firstOf(registries, (registry) => registry.tags());
+async function allTags(
+  { inVain }: Pulling,
+  registries: readonly Registry[],
+  reference: Reference,
+): Promise<Reference[]> {
+  const { found } = await firstOf(inVain, registries, (registry) => registry.tags());
   if (found.length === 0) throw new RegistryError("name unknown: it has no tags", 404, "NAME_UNKNOWN");
   return found.sort().map((tag) => ({ ...withoutTag(reference), tag }));
 }
 
-/** Asks mirrors first; what the last one says counts. */
+/** Asks mirrors first; what the last one says counts, and what the others have said stands in `inVain` if none has it. */
 async function firstOf<T>(
+  inVain: string[],
   registries: readonly Registry[],
   ask: (registry: Registry) => Promise<T>,
 ): Promise<{ found: T; from: readonly Registry[] }> {
   for (const [index, registry] of registries.entries()) {
     try {
-      return { found: await ask(registry), from: registries.slice(index) };
+      const found = await ask(registry);
+      inVain.length = 0;
+      return { found, from: registries.slice(index) };
     } catch (error) {
       if (index === registries.length - 1) throw error;
+      const { host } = registry.endpoint;
+      const message = error instanceof Error ? error.message : String(error);
+      inVain.push(message.includes(host) ? message : `${host}: ${message}`);
     }
   }
   throw new SampanError("invalid", "no registry");
@@ -94,9 +104,11 @@ async function pullOne(pulling: Pulling, all: readonly Registry[], reference: Re
   const name = referenceText(
     byDigest === undefined ? reference : { ...withoutTag(reference), digest: byDigest },
   );
-  const { found: top, from } = await firstOf(all, (registry) => registry.manifest(byDigest ?? tag ?? ""));
+  const { found: top, from } = await firstOf(pulling.inVain, all, (registry) =>
+    registry.manifest(byDigest ?? tag ?? ""),
+  );
   say({ id: byDigest === undefined ? (tag ?? "") : name, status: `Pulling from ${reference.path}` });
-  const { raw, manifest } = await resolve(from, top, reference, platform ?? hostPlatform(), 0);
+  const { raw, manifest } = await resolve(pulling, from, top, reference, platform ?? hostPlatform(), 0);
   const id = manifest.config.digest;
   const references = [...(byDigest === undefined ? [name] : []), `${repository(reference)}@${top.digest}`];
   const before = store.db
@@ -113,6 +125,7 @@ async function pullOne(pulling: Pulling, all: readonly Registry[], reference: Re
 
 /** Follows indexes to the one manifest of this platform. */
 async function resolve(
+  pulling: Pulling,
   registries: readonly Registry[],
   raw: RawManifest,
   reference: Reference,
@@ -137,8 +150,10 @@ async function resolve(
       },
     );
   }
-  const { found } = await firstOf(registries, (registry) => registry.manifest(fit.digest, fit.size));
-  return resolve(registries, found, reference, platform, depth + 1);
+  const { found } = await firstOf(pulling.inVain, registries, (registry) =>
+    registry.manifest(fit.digest, fit.size),
+  );
+  return resolve(pulling, registries, found, reference, platform, depth + 1);
 }
 
 const TYPES: ReadonlySet<string> = new Set([
@@ -188,16 +203,27 @@ function translate(error: unknown, reference: Reference): unknown {
           cause: error,
         },
       );
-    return error;
   }
-  if (error instanceof NetworkError && !error.again)
+  if (error instanceof RegistryError || error instanceof NetworkError)
     return new SampanError(
       "unavailable",
-      `cannot pull ${familiarName(withTag(reference))}: ${error.message}`,
+      `cannot pull ${familiarName(withTag(reference))}: ${saidBy(error)}`,
       {
-        hint: HINT,
+        ...(error instanceof NetworkError && !error.again && { hint: HINT }),
         cause: error,
       },
     );
   return error;
+}
+
+/** What each of the mirrors has said that were asked in vain, above the hint that there is. */
+function withMirrors(error: unknown, mirrors: readonly string[]): unknown {
+  if (!(error instanceof SampanError) || mirrors.length === 0) return error;
+  const { code, message, hint, kernel } = error;
+  const before = `Asked before that: ${mirrors.join("; ")}.`;
+  return new SampanError(code, message, {
+    hint: hint === undefined ? before : `${before} ${hint}`,
+    ...(kernel && { kernel }),
+    cause: error.cause,
+  });
 }

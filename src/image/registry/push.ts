@@ -17,7 +17,8 @@ import {
 } from "../manifest.ts";
 import { familiarName, parseReference, type Reference, referenceText, repository } from "../reference.ts";
 import { outgoing } from "../sent.ts";
-import { type Registry, RegistryError } from "./client.ts";
+import { type Registry, RegistryError, saidBy } from "./client.ts";
+import { NetworkError } from "./http.ts";
 import { type OnProgress, shortDigest } from "./progress.ts";
 import { endpoints, type Registries, readRegistries } from "./registries.ts";
 import { open, type SessionOptions } from "./session.ts";
@@ -193,13 +194,12 @@ function elsewhere(
 
 /** Docker's words for what a registry refuses. */
 function translate(error: unknown, { domain, path }: Reference): unknown {
-  if (!(error instanceof RegistryError) || (error.http !== 401 && error.http !== 403)) return error;
-  return new SampanError(
-    "refused",
-    `push access denied for ${familiarName({ domain, path })}: ${error.message}`,
-    {
+  if (!(error instanceof RegistryError || error instanceof NetworkError)) return error;
+  const name = familiarName({ domain, path });
+  if (error instanceof RegistryError && (error.http === 401 || error.http === 403))
+    return new SampanError("refused", `push access denied for ${name}: ${error.message}`, {
       hint: `sampan login ${domain} tells the registry who you are.`,
       cause: error,
-    },
-  );
+    });
+  return new SampanError("unavailable", `cannot push ${name}: ${saidBy(error)}`, { cause: error });
 }

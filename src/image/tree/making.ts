@@ -30,7 +30,7 @@ const PIPE = 1 << 20;
 
 /** What put.c has to say where it could not do something. `why`: what the errno alone does not say; of a `target`, `call` is its name. */
 interface Refusal {
-  readonly why: "" | "parent" | "target" | "folder" | "file" | "device";
+  readonly why: "" | "parent" | "target" | "folder" | "file" | "device" | "whiteout";
   readonly call: string;
   readonly errno: number;
   readonly path: string;
@@ -107,6 +107,10 @@ export class Making {
       return new TarError(`${quote(path)} is a hard link to ${quote(call)}, which is not there`);
     if (why === "device")
       return new TarError(`${quote(path)} is a device, which only the machine's own root may make`);
+    if (why === "whiteout")
+      return new TarError(
+        `${quote(path)} is a character device 0:0, with which overlayfs marks what was deleted and which it lets nobody make`,
+      );
     const name = errnoName(errno);
     if (why === "parent" && name === "ELOOP")
       return new TarError(`${quote(path)} leads through a symlink, which is not followed here`);
