@@ -34,8 +34,8 @@ afterEach(async () => {
   await until(() => box.leaks().length === 0 && folders().length === 0).catch(() => {});
   expect(await box.left()).toEqual([]);
   expect(folders()).toEqual([]);
-  // Of everybody: where roots are mounted, and who takes the network away.
-  const shared = ["rootfs", "network.idle"];
+  // Of everybody: where roots are mounted, who takes the network away, and that there is one.
+  const shared = ["rootfs", "network.idle", "network.there"];
   expect(readdirSync(`${box.root}/run`).filter((name) => !shared.includes(name))).toEqual([]);
 });
 
