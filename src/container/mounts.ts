@@ -127,14 +127,18 @@ function asked(mount: Mount, places: Places): SpecMount {
 }
 
 /**
- * Whether something is mounted where the container's three files are: they come on top of it. Not on a folder that may not be
- * written and has no place for them.
+ * Whether something is mounted, or may be, where the container's three files are: they come on top of it. Any path of the root's can
+ * be a link to /etc. Not on a folder that may not be written and has no place for them.
  */
 function covered(mounts: readonly Mount[]): boolean {
-  for (const { target, type, source, readonly } of mounts)
-    if (cleanPath(target) === "/etc")
-      return !(type === "bind" && readonly && !existsSync(`${source}/resolv.conf`));
-  return false;
+  let perhaps = false;
+  for (const { target, type, source, readonly } of mounts) {
+    const path = cleanPath(target);
+    const fits = !(type === "bind" && readonly && !existsSync(`${source}/resolv.conf`));
+    if (path === "/etc") return fits;
+    perhaps ||= fits && path.lastIndexOf("/") === 0;
+  }
+  return perhaps;
 }
 
 /** All mounts of a container, in the order in which they are made. */

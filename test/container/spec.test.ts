@@ -146,9 +146,9 @@ describe("mounts", () => {
     expect(mountAt("/x", bind({}))?.options).toEqual(["rbind", "rprivate"]);
     expect(mountAt("/x", bind({ readonly: true }))?.options).toEqual(["rbind", "rprivate", "rro"]);
     expect(mountAt("/x", bind({ readonly: true, recursive: "writable" }))?.options).toContain("ro");
-    expect(mountAt("/x", bind({ recursive: "disabled", propagation: "rslave" }))?.options).toEqual([
+    expect(mountAt("/x", bind({ recursive: "disabled", propagation: "private" }))?.options).toEqual([
       "bind",
-      "rslave",
+      "private",
     ]);
   });
 

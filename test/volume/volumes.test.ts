@@ -129,14 +129,19 @@ describe("a new volume gets what the image has in its place", () => {
   test("through a link of the image, and never from outside of it", async () => {
     expect(await run("-v", "linked:/out", "app", "cat", "/data/file")).toBe("from the image");
     await run("-v", "away:/away", "app", "true");
-    // The link leads to the image's own /etc, which has no more than these, and what every container has there.
+    // The link leads to the image's own /etc, which has no more than these, and places for what every container has there.
     expect(readdirSync(`${box.root}/volumes/away/_data`).sort()).toEqual([
       "group",
+      "hostname",
+      "hosts",
       "mtab",
       "passwd",
+      "resolv.conf",
       "shadow",
     ]);
     expect(readFileSync(`${box.root}/volumes/away/_data/group`, "utf8")).toContain("wheel:x:10:root,alice");
+    // The container's own files are on top, as where the volume is at /etc itself.
+    expect(await run("-v", "away:/away", "-h", "there", "app", "cat", "/etc/hostname")).toBe("there");
   });
 
   test("a copy that was broken off goes on where it ended", async () => {
