@@ -589,6 +589,17 @@ describe.skipIf(NO_REGISTRY !== undefined)("a registry's names and manifests", (
     ]);
   });
 
+  test("manifest inspect LIST MANIFEST: lists are not made here", async () => {
+    expect(await box.cli("manifest", "inspect", "a/list:1", "b")).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringMatching(/^sampan: No such manifest: docker\.io\/library\/b:latest\n.*registry/),
+    });
+    expect((await box.cli("manifest", "inspect", "A", "b")).stderr).toStartWith(
+      "sampan: invalid reference format: repository name (library/A) must be lowercase\n",
+    );
+  });
+
   test("search: Docker Hub's answer as rows", async () => {
     const asked: string[] = [];
     using hub = Bun.serve({
