@@ -6,7 +6,7 @@
 import { Engine } from "../../src/engine.ts";
 import { type Command, concurrently, sh, silently } from "../command.ts";
 import type { Connected, Networks, Peer, PeerName } from "../peers/peer.ts";
-import { compare, contender, type Medians, median, milliseconds } from "../sample.ts";
+import { type Medians, median, milliseconds } from "../sample.ts";
 import { atLeast, atMost, type Bench, type Measure, type Row } from "./measure.ts";
 
 const NETWORK = "bench-net";
@@ -37,47 +37,55 @@ export const network: Measure = {
   },
 };
 
-/** Runs that are compared with each other lie close together, so that what else the machine does is in all of them. */
-const ROUND = 5;
-/** Of those in a round, at most so many are a peer's whose run takes half a second: the whole part is to take five minutes. */
-const SLOW = 1;
+/** Rounds in which engines take turns. */
+const ROUNDS = 4;
+/** In a round, so often each kind of run; that of a peer whose run takes half a second once: all is to take a few minutes. */
+const ROUND = 15;
 /** The kernel takes 30 to 40 ms to remove the link of the run before, and makes no new one meanwhile. */
 const PAUSE = 60;
 
 const isSlow = ({ name }: Peer): boolean => name !== "sampan";
 
-/** What a bridge and a port add: three kinds of run in turns, and the medians of how they differ. */
+/**
+ * What a bridge and a port add: three kinds of run in turns, and the medians of how much more the other two take than the first, which
+ * was a moment ago: what else the machine does is in all three.
+ */
 async function added(peers: readonly Connecting[], { samples, signal }: Bench): Promise<Row[]> {
-  const round = (command: (peer: Connecting) => Command) =>
-    compare(
-      peers.map((peer) => contender(peer.name, command(peer), isSlow(peer) ? SLOW : ROUND)),
-      { samples: Math.min(samples, ROUND), signal, pause: PAUSE },
-    );
-  const rounds: { readonly none: Medians; readonly bridge: Medians; readonly port: Medians }[] = [];
-  for (let taken = 0; taken < samples; taken += ROUND)
-    rounds.push({
-      none: await round((peer) => peer.run()),
-      bridge: await round(({ networks }) => networks.run({})),
-      port: await round(({ networks }) => networks.run({ publish: "8080:80" })),
-    });
-  const medians = (pick: (values: (typeof rounds)[number], name: PeerName) => number | undefined): Medians =>
-    Object.fromEntries(
-      peers.map(({ name }) => [name, median(rounds.map((values) => pick(values, name) ?? Number.NaN))]),
-    );
-  const none = medians((values, name) => values.none[name]);
-  const over = (kind: "bridge" | "port"): Medians =>
-    medians((values, name) => (values[kind][name] ?? Number.NaN) - (values.none[name] ?? Number.NaN));
-  const row = (title: string, values: Medians, budget?: number): Row => ({
+  const round = Math.min(ROUND, samples);
+  const none = new Map<PeerName, number[]>();
+  const bridge = new Map<PeerName, number[]>();
+  const port = new Map<PeerName, number[]>();
+  const timed = async (command: Command): Promise<number> => {
+    await Bun.sleep(PAUSE);
+    signal.throwIfAborted();
+    return milliseconds(() => silently(command));
+  };
+  const note = (into: Map<PeerName, number[]>, { name }: Peer, time: number): void => {
+    into.set(name, [...(into.get(name) ?? []), time]);
+  };
+  for (let rounds = 0; rounds < Math.min(ROUNDS, samples); rounds++)
+    // The first pays for what the engine before left behind.
+    for (const peer of peers)
+      for (let turn = 0; turn <= (isSlow(peer) ? 1 : round); turn++) {
+        const alone = await timed(peer.run());
+        const bridged = await timed(peer.networks.run({}));
+        const published = await timed(peer.networks.run({ publish: "8080:80" }));
+        if (turn === 0) continue;
+        note(none, peer, alone);
+        note(bridge, peer, bridged - alone);
+        note(port, peer, published - alone);
+      }
+  const row = (title: string, values: ReadonlyMap<PeerName, readonly number[]>, budget?: number): Row => ({
     title,
     unit: "ms",
-    values,
-    samples,
+    values: Object.fromEntries([...values].map(([name, times]) => [name, median(times)])),
+    samples: Math.min(ROUNDS, samples) * round,
     budgets: budget === undefined ? [] : [atMost(budget, "ms")],
   });
   return [
     row(`\`run --network none\`, ${PAUSE} ms apart`, none),
-    row("a bridge adds to it", over("bridge")),
-    row("a bridge and a published port", over("port"), 3),
+    row("a bridge adds to it", bridge),
+    row("a bridge and a published port", port, 3),
   ];
 }
 
