@@ -50,8 +50,10 @@ describe("exec", () => {
     const child = world.exec(running, ["sleep", "1000"]);
     const pids = (): number[] => cgroupPids(world.host, running.cgroup);
     const folders = (): string[] => pids().map((pid) => readFileSync(`/proc/${pid}/cgroup`, "utf8"));
-    // It enters one hierarchy after the other.
-    while (folders().length < 2 || new Set(folders()).size > 1) await Bun.sleep(5);
+    const runs = (): boolean =>
+      pids().every((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("sleep"));
+    // It enters one hierarchy after the other, and then is not yet the program.
+    while (folders().length < 2 || new Set(folders()).size > 1 || !runs()) await Bun.sleep(5);
     expect(folders()[0]).toContain(running.cgroup);
     for (const pid of pids()) if (pid !== running.connection.report?.pid) process.kill(pid, "SIGKILL");
     await child;
