@@ -33,6 +33,8 @@ const PATH_MAX = 4096;
 /** The kernel takes no larger one. */
 const XATTR_MOST = 65536;
 
+/** Times are told in one number here. */
+type Described = Omit<About, "seconds" | "nanos">;
 /** What a record says of a member beside its name. */
 type Said = Pick<About, "mode" | "uid" | "gid" | "mtime">;
 const NOTHING: Said = { mode: 0, uid: 0, gid: 0, mtime: 0n };
@@ -89,13 +91,7 @@ export class Records implements Form {
     this.#whole = whole;
   }
 
-  member(
-    name: string,
-    type: EntryType,
-    about: Omit<About, "seconds" | "nanos">,
-    link: string,
-    xattrs: Xattrs | undefined,
-  ): void {
+  member(name: string, type: EntryType, about: Described, link: string, xattrs: Xattrs | undefined): void {
     this.archived += BLOCK + (type === "file" ? about.size + padding(about.size) : 0);
     const slash = name.lastIndexOf("/");
     const last = name.slice(slash + 1);
@@ -122,13 +118,7 @@ export class Records implements Form {
     this.#parent = parent;
   }
 
-  #member(
-    name: string,
-    type: EntryType,
-    about: Omit<About, "seconds" | "nanos">,
-    link: string,
-    xattrs: Xattrs | undefined,
-  ): void {
+  #member(name: string, type: EntryType, about: Described, link: string, xattrs: Xattrs | undefined): void {
     switch (type) {
       case "file":
         this.#record(OP.file, about, about.size, name);
