@@ -2,7 +2,7 @@
  * The test command: installs what the tests need where that is possible, runs them all, and ends with one line,
  * `N passed, N failed`. Arguments go to `bun test`: a path or a pattern runs a part.
  */
-import { existsSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** Debian packages that a test uses, by the program that shows whether one is there. */
 const NEEDED: Record<string, string> = {
@@ -65,15 +65,45 @@ const run = Bun.spawn(
     env: inside ? { ...process.env, [INSIDE]: readlinkSync("/proc/self/ns/net") } : process.env,
   },
 );
+
+/**
+ * Milliseconds without a word after which a test waits for what will not come: more than any may take. Bun then asks what the test
+ * has started to end, but one that waits in a system call for a program that ignores SIGTERM (`unshare --kill-child` does) waits on.
+ */
+const SILENCE = 200_000;
+
+/** Ends everything that the process has started, and says what that was. */
+function endAllOf(pid: number): void {
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    for (const child of readFileSync(`/proc/${pid}/task/${task}/children`, "latin1")
+      .split(" ")
+      .filter(Boolean))
+      try {
+        endAllOf(Number(child));
+        const words = readFileSync(`/proc/${child}/cmdline`, "latin1").replaceAll("\0", " ");
+        console.error(`silent for ${SILENCE / 1000} s: killed ${child}: ${words.slice(0, 300)}`);
+        process.kill(Number(child), "SIGKILL");
+      } catch {
+        // It has ended.
+      }
+  }
+}
+
+const watched = args.every((arg) => !arg.endsWith(".ts") || arg.endsWith(".test.ts"));
+const silent = (): Timer | undefined => (watched ? setTimeout(() => endAllOf(run.pid), SILENCE) : undefined);
 let passed = 0;
 let failed = 0;
 let skipped = 0;
 let tail = "";
 const decoder = new TextDecoder();
+let watch = silent();
 for await (const chunk of run.stderr) {
+  clearTimeout(watch);
+  watch = silent();
   process.stderr.write(chunk);
   tail = (tail + decoder.decode(chunk, { stream: true })).slice(-4096);
 }
+clearTimeout(watch);
 const code = await run.exited;
 for (const line of tail.split("\n")) {
   const match = /^\s*(\d+) (pass|fail|skip)$/.exec(line);

@@ -193,14 +193,7 @@ export async function until<T>(what: () => T | undefined | false | null, limit =
   }
 }
 
-export const alive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  } catch {
-    return false;
-  }
-};
+export { alive } from "../support/processes.ts";
 
 /** Who holds the lock of a keeper that has not reported yet. */
 export const keeperOf = async (dir: string): Promise<number> => {

@@ -3,6 +3,7 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { killed } from "../../support/processes.ts";
 import { World } from "./world.ts";
 
 let world: World;
@@ -70,16 +71,14 @@ test("after a keeper was killed, as soon as somebody looks", async () => {
 
 test("after the process that waits for it was killed, as soon as anybody looks", async () => {
   await world.ok("run", "--rm", "-p", "8150:80", "host", "true");
-  const kill = () => {
-    for (const pid of waiting()) process.kill(Number(pid), "SIGKILL");
+  const kill = async () => {
+    for (const pid of waiting()) await killed(Number(pid));
   };
-  kill();
-  await allGone();
+  await kill();
   expect(bridges().length).toBe(1);
   await world.ok("ps");
   expect(waiting().length).toBe(1);
-  kill();
-  await allGone();
+  await kill();
   await world.ok("run", "--rm", "--network", "none", "host", "true");
   expect(waiting().length).toBe(1);
   await allGone();
@@ -127,7 +126,7 @@ test("after the machine went down its ports and addresses are free, and a contai
   const id = await world.ok("inspect", "-f", "{{.Id}}", "server");
   const run = `${world.box.root}/run/${id.slice(0, 12)}`;
   const address = await world.address("server");
-  process.kill(Number(readlinkSync(`${run}/pid`).split(" ")[0]), "SIGKILL");
+  await killed(Number(readlinkSync(`${run}/pid`).split(" ")[0]));
   // What a boot finds: an empty run folder, and nothing in the kernel.
   rmSync(`${world.box.root}/run`, { recursive: true });
   for (const name of bridges()) world.host.run("ip", "link", "del", name);

@@ -1,6 +1,7 @@
 /** Ports on IPv6 loopback, and on IPv6 for containers that have none, where no rule of the kernel leads anywhere. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { killed } from "../../support/processes.ts";
 import { Sandbox } from "../../support/sandbox.ts";
 
 const sandbox = new Sandbox();
@@ -77,8 +78,8 @@ describe("a port that was published without an address, for a container without 
     const responder = Bun.spawnSync(["pgrep", "-f", `names ${sandbox.root}`])
       .stdout.toString()
       .trim();
-    process.kill(Number(responder), "SIGKILL");
-    while (ask("x", 8082) !== "") await Bun.sleep(10);
+    await killed(Number(responder));
+    expect(ask("x", 8082)).toBe("");
     await sandbox.ok("ps");
     expect(await answer("once more", 8082)).toBe("once more");
   });

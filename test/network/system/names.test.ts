@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { udp } from "bun";
 import packet from "dns-packet";
 import { tableName } from "../../../src/network/names.ts";
+import { killed } from "../../support/processes.ts";
 import { SAMPAN, Sandbox } from "../../support/sandbox.ts";
 
 const sandbox = new Sandbox();
@@ -444,17 +445,14 @@ describe("the responder", () => {
     );
 
   test("that was killed is back by the next command, and running containers ask on", async () => {
-    const first = pid();
-    process.kill(first, "SIGKILL");
-    // It takes the kernel a moment to end it.
-    while (!pid() || pid() === first) await sandbox.ok("ps");
+    await killed(pid());
+    await sandbox.ok("ps");
+    while (!pid()) await Bun.sleep(5);
     expect(await inside("web2", "getent", "hosts", "web")).toMatch(/^10\.201\.0\.2\s/);
   });
 
   test("is one, however many start at once", async () => {
-    const first = pid();
-    process.kill(first, "SIGKILL");
-    while (pid() === first) await Bun.sleep(5);
+    await killed(pid());
     const names = ["a1", "a2", "a3", "a4"];
     await Promise.all(names.map((name) => idle(name, "--network", "front")));
     expect(

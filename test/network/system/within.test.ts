@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
+import { killed } from "../../support/processes.ts";
 import { World } from "./world.ts";
 
 let world: World;
@@ -142,8 +143,8 @@ test("on a network that is a bridge with IPv6 alone", async () => {
 describe("the responder", () => {
   test("that was killed is back by the next command, and running containers ask on", async () => {
     const [first = 0] = responders();
-    process.kill(first, "SIGKILL");
-    while (responders().some((pid) => pid !== first) === false) await world.ok("ps");
+    await killed(first);
+    await world.ok("ps");
     while (!ready().includes(await idOf("web"))) await Bun.sleep(10);
     expect(await dig("web", "db")).toBe("10.9.0.50");
     expect(responders().length).toBe(1);
@@ -164,8 +165,7 @@ describe("the responder", () => {
         .stdout.toString()
         .trim();
     for (const words of ["exec web true", "network ls", "logs web", "volume ls", "run --rm host true"]) {
-      for (const one of responders()) process.kill(one, "SIGKILL");
-      while (responders().length > 0) await Bun.sleep(5);
+      for (const one of responders()) await killed(one);
       expect(answer()).not.toBe("10.9.0.50");
       await world.ok(...words.split(" "));
       while (answer() !== "10.9.0.50") await Bun.sleep(10);
