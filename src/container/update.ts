@@ -1,12 +1,14 @@
 /** Changing what a container was asked for: its name, its limits, its restart policy. */
 import { writeFileSync } from "node:fs";
 import { SampanError } from "../common/error.ts";
+import { isAlive as isProcessAlive } from "../kernel/proc.ts";
 import { type Connection, connect } from "../launch/index.ts";
 import type { PortBinding } from "../network/index.ts";
 import { limitUpdates, readCgroupHost } from "../runtime/index.ts";
 import type { Resources, RestartPolicy } from "./config.ts";
 import { attributesOf, type Context, note, places } from "./context.ts";
 import { cgroupOf } from "./keeper.ts";
+import { readPidFile } from "./live.ts";
 import type { Unpublish } from "./publish.ts";
 import { isAlive } from "./reconcile.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -54,7 +56,14 @@ export async function update(
   validateResources(resources, true);
   if (restart) validateRestart(restart, container.config.autoRemove);
   const alive = container.state.status === "running" || container.state.status === "paused";
-  if (alive && Object.keys(given).length > 0) writeLimits(container, given, resources);
+  if (alive && Object.keys(given).length > 0)
+    try {
+      writeLimits(container, given, resources);
+    } catch (error) {
+      // It may have ended meanwhile, and its cgroups with it: then what is written down is for its next start.
+      const live = readPidFile(places(context.paths, container.id).pid);
+      if (live && isProcessAlive(live.pid, live.start)) throw error;
+    }
   if (restart && isAlive(container.state))
     await tellKeeper(context, container.id, (keeper) =>
       keeper.policy({ policy: restart.name, maximum: restart.maximumRetryCount }),
