@@ -73,13 +73,17 @@ async function output(connection: Connection): Promise<string> {
 
 describe("exec", () => {
   test("sees what the container sees, with a pid of its own there", async () => {
-    const connection = await exec([
-      "sh",
-      "-c",
-      "hostname; ls -d /bin /work 2>&1; cat /proc/1/comm; test $$ -gt 1 && echo own; readlink /proc/self/ns/net",
-    ]);
+    const connection = await exec(
+      [
+        "sh",
+        "-c",
+        "read _; hostname; ls -d /bin /work 2>&1; cat /proc/1/comm; test $$ -gt 1 && echo own; readlink /proc/self/ns/net",
+      ],
+      { keeper: { openStdin: true } },
+    );
     const net = readlinkSync(`/proc/${live.report?.pid}/ns/net`) as string;
     expect(readFileSync(`/proc/${connection.report?.pid}/status`, "utf8")).toMatch(/NSpid:\t\d+\t\d+\n/);
+    void connection.writeStdin(new TextEncoder().encode("\n"));
     expect(await output(connection)).toBe(
       `box\nls: /work: No such file or directory\n/bin\nsleep\nown\n${net}\n`,
     );
