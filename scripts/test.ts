@@ -59,7 +59,16 @@ if (process.getuid?.() === 0 && !inside) {
 // On a shared machine a test that fails once in CI is asked once more; on a developer's, the first answer counts.
 const retry = process.env["CI"] === "true" ? ["--retry=1"] : [];
 const run = Bun.spawn(
-  [process.execPath, "test", "--timeout", "60000", ...retry, ...(args.length > 0 ? args : ["test"])],
+  [
+    process.execPath,
+    "test",
+    "--preload",
+    "./test/support/preload.ts",
+    "--timeout",
+    "60000",
+    ...retry,
+    ...(args.length > 0 ? args : ["test"]),
+  ],
   {
     stdio: ["ignore", "inherit", "pipe"],
     env: inside ? { ...process.env, [INSIDE]: readlinkSync("/proc/self/ns/net") } : process.env,
