@@ -12,6 +12,10 @@ import {
   rmdirSync,
   utimesSync,
 } from "node:fs";
+import type { Context } from "../../src/container/context.ts";
+import type { StoredContainer } from "../../src/container/rows.ts";
+import { endStart } from "../../src/container/stop.ts";
+import { cgroupFolders, readCgroupHost } from "../../src/runtime/index.ts";
 import { REPO, Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
@@ -302,6 +306,16 @@ test("on a full disk what is there is seen as it is, ends when asked and goes, a
   ]);
   await child.exited;
   expect(await box.left()).toEqual([]);
+});
+
+test("what is removed while the keeper of its start is ending by itself leaves no cgroup", async () => {
+  const id = "d".repeat(64);
+  const folders = cgroupFolders(readCgroupHost(), `${box.cgroupParent}/${id}`);
+  for (const folder of folders) mkdirSync(folder, { recursive: true });
+  const row = { id, config: { cgroupParent: box.cgroupParent }, state: { status: "starting" } };
+  const context = { paths: { root: box.root, run: `${box.root}/run` } };
+  await endStart(context as Context, row as StoredContainer);
+  expect(folders.filter(existsSync)).toEqual([]);
 });
 
 test("between any two steps: the launcher killed, then both, then only the command", async () => {
