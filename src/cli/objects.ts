@@ -15,11 +15,9 @@ export async function containerObject(engine: Engine, reference: string, size: b
   const bare = (attached?.endpoints.length ?? 0) === 0;
   const image = record.imageId === "" ? undefined : engine.images.resolve(record.imageId);
   const root = image && engine.images.root(image);
-  const { net } = record.config.namespaces;
-  const owner = net?.mode === "container" ? net.container : record.id;
   const object = inspectContainer(record, {
     folder: containerDir(engine.paths, record.id),
-    files: record.state.pid > 0 ? runDir(engine.paths, owner) : undefined,
+    files: record.state.pid > 0 ? runDir(engine.paths, engine.containers.networkOwner(record.id)) : undefined,
     volumes: `${engine.paths.root}/volumes`,
     attached,
     ...(bare ? { uplink: await engine.containers.uplink(), ids: await bareIds(engine) } : {}),

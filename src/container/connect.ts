@@ -3,8 +3,9 @@
  * link takes: the keeper's side of the link is made as at a start, only that the namespace is there already.
  */
 import { SampanError } from "../common/error.ts";
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from "../kernel/fs.ts";
 import { CLONE, Launcher, NO_KEEPER, type Step } from "../launch/index.ts";
-import { type Endpoint, type EndpointConfig, load, loadConnecting } from "../network/index.ts";
+import { type Endpoint, type EndpointConfig, load, loadConnecting, sharersFile } from "../network/index.ts";
 import type { ContainerConfig } from "./config.ts";
 import { type Context, places } from "./context.ts";
 import { writeFiles } from "./files.ts";
@@ -100,6 +101,33 @@ export async function disconnectNetwork(
   );
   note(context, "disconnect", endpoint);
   leftNetworks(context, container);
+}
+
+/** Notes at a container that another one shares its network namespace, and has its end looked at by the engine. */
+export async function noteSharer(context: Context, owner: string, sharer: string): Promise<void> {
+  const fd = openSync(sharersFile(context.paths, owner), "a", 0o600);
+  writeSync(fd, `${sharer}\n`);
+  closeSync(fd);
+  await renewKeeper(context, owner);
+}
+
+/**
+ * Takes the links of a container that has ended out of its network namespace, where others have kept that: its addresses are
+ * anybody's again, its own at its next start, and two on one network must not answer to one address.
+ */
+export async function sever(context: Context, owner: string): Promise<void> {
+  const file = sharersFile(context.paths, owner);
+  if (!existsSync(file)) return;
+  const room = await loadConnecting();
+  const { endpoints } = (await load()).attached(context, owner);
+  for (const sharer of readFileSync(file, "latin1").trim().split("\n"))
+    try {
+      await within(context, sharer, room.severSteps(endpoints));
+      break;
+    } catch {
+      // It has ended too: another may be there.
+    }
+  rmSync(file, { force: true });
 }
 
 /** The container's files say where it is now, and somebody answers for names there. */

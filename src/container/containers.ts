@@ -22,7 +22,14 @@ import { clearCgroup, discard } from "./finish.ts";
 import type { Info } from "./info.ts";
 import { hasRunFolder, runFolders } from "./live.ts";
 import type { LogChunk, LogQuery } from "./logs.ts";
-import { leftNetworks, loadNetwork, releaseNetwork, takeNetwork, uplinkName } from "./networking.ts";
+import {
+  leftNetworks,
+  loadNetwork,
+  networkOwner,
+  releaseNetwork,
+  takeNetwork,
+  uplinkName,
+} from "./networking.ts";
 import type { Bundle } from "./oci.ts";
 import type { KeptPlan } from "./plan.ts";
 import type { Preview } from "./preview.ts";
@@ -189,6 +196,17 @@ export class Containers {
   async disconnect(reference: string, network: string): Promise<void> {
     const { disconnectNetwork } = await import("./connect.ts");
     await this.#settled(reference, (container) => disconnectNetwork(this.#context, container, network));
+  }
+
+  /** Whose network a container has, and so whose hosts, host name and resolvers: its own id where that is its own. */
+  networkOwner(id: string): string {
+    return networkOwner(this.#context, id);
+  }
+
+  /** Takes the links of one that has ended out of what others still share with it. What the record of its end executes. */
+  async sever(id: string): Promise<void> {
+    const { sever } = await import("./connect.ts");
+    await sever(this.#context, id);
   }
 
   // ---- looking

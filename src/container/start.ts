@@ -213,12 +213,14 @@ export async function buildPlan(context: Context, container: StoredContainer, op
       { hint: "With ids of one's own (/etc/subuid and /etc/subgid) there are more." },
     );
   const net = config.namespaces.net;
+  const owner = net?.mode === "container" ? networkOwner(context, net.container) : undefined;
+  if (owner !== undefined) await (await import("./connect.ts")).noteSharer(context, owner, id);
   const uplink = await uplinkOf(container, at.run, options);
   const network = await loadNetwork(config);
   const { attached } = options;
   const around =
     network && attached && !uplink ? network.surroundingsOf(context, attached) : surroundings(uplink);
-  const warning = net?.mode === "container" ? undefined : writeFiles(at.run, container, around);
+  const warning = owner !== undefined ? undefined : writeFiles(at.run, container, around);
   if (warning !== undefined) options.warn?.(warning);
   const shm = shmOf(config, id);
   const cgroupPath = cgroupOf(container);
@@ -234,8 +236,7 @@ export async function buildPlan(context: Context, container: StoredContainer, op
     record: links ? { ...container, env: mergeEnv(links, container.env) } : container,
     user,
     places: {
-      files:
-        net?.mode === "container" ? places(context.paths, networkOwner(context, net.container)).run : at.run,
+      files: owner === undefined ? at.run : places(context.paths, owner).run,
       user,
       ...(shm === undefined ? {} : { shm }),
       ...(prepared ? { prepared: prepared.mounts } : {}),

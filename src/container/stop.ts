@@ -4,9 +4,11 @@
  */
 import { SampanError } from "../common/error.ts";
 import { flockHolder } from "../kernel/flock.ts";
+import { existsSync } from "../kernel/fs.ts";
 import { isAlive as isRunning } from "../kernel/proc.ts";
 import { parseSignal } from "../kernel/signals.ts";
 import { type Connection, connect, type Exit } from "../launch/index.ts";
+import { sharersFile } from "../network/index.ts";
 import { readCgroupHost, thaw } from "../runtime/index.ts";
 import { type Context, note, places } from "./context.ts";
 import { clearCgroup } from "./finish.ts";
@@ -71,6 +73,8 @@ export async function halt(
   const { keeper } = await end(context, container, options);
   // Not dismissed: with --rm it would remove what is still needed. Its command waits for the claim and finds nothing to do.
   keeper?.close();
+  if (existsSync(sharersFile(context.paths, container.id)))
+    await (await import("./connect.ts")).sever(context, container.id);
   note(context, container, "stop");
 }
 

@@ -1,4 +1,5 @@
 /** Links, addresses and routes (rtnetlink(7), linux/if_link.h): the messages that a container's network takes. */
+import { edge } from "../common/ip.ts";
 import { type NetlinkWriter, NLM_F } from "./netlink.ts";
 
 export const RTM = { newlink: 16, dellink: 17, newaddr: 20, newroute: 24 } as const;
@@ -22,7 +23,7 @@ export const IFLA_IPVLAN = { mode: 1, flags: 2 } as const;
 const IFLA_VLAN_ID = 1;
 const IFLA_BR = { forwardDelay: 1, stpState: 5, multicastSnooping: 23 } as const;
 export const IFLA_BRPORT = { hairpin: 4, isolated: 33 } as const;
-export const IFA = { address: 1, local: 2, flags: 8 } as const;
+export const IFA = { address: 1, local: 2, broadcast: 4, flags: 8 } as const;
 /** No duplicate address detection: the engine hands an address out once. */
 const IFA_F_NODAD = 2;
 export const RTA = { oif: 4, gateway: 5 } as const;
@@ -192,6 +193,18 @@ export function newBridge(w: NetlinkWriter, name: string, mac: Uint8Array, mtu?:
   w.end();
 }
 
+/** Changes nothing of a bridge that is there, which another kind of link refuses. */
+export function asBridge(w: NetlinkWriter, name: string): void {
+  w.begin(RTM.newlink, NLM_F.ack);
+  ifinfo(w, false);
+  w.attrText(IFLA.ifname, name);
+  const info = w.open(IFLA.linkinfo);
+  w.attrText(INFO.kind, "bridge");
+  w.close(w.open(INFO.data));
+  w.close(info);
+  w.end();
+}
+
 /** A link that leads nowhere, up: `dummy`, or where a kernel has none `ifb`, which loses what nobody sends through it too. */
 export function newDeadEnd(w: NetlinkWriter, name: string, kind: "dummy" | "ifb"): void {
   w.begin(RTM.newlink, NLM_F.ack | NLM_F.create | NLM_F.excl);
@@ -250,6 +263,8 @@ export function addAddress(w: NetlinkWriter, prefix: Prefix): number {
   const link = w.u32(0);
   w.attrBytes(IFA.local, prefix.address);
   w.attrBytes(IFA.address, prefix.address);
+  // The kernel finds everybody's address of a subnet by itself; programs that ask the interface for it do not.
+  if (prefix.address.length === 4 && prefix.length < 31) w.attrBytes(IFA.broadcast, edge(prefix, true));
   w.end();
   return link;
 }

@@ -77,24 +77,28 @@ export const connectSteps = (place: Place, endpoint: Endpoint, all: readonly End
   inside: [...insideSteps([endpoint], all, false), ...newResolverSteps(all)],
 });
 
-export function disconnectSteps(endpoint: Endpoint, rest: readonly Endpoint[]): Both {
+export const disconnectSteps = (endpoint: Endpoint, rest: readonly Endpoint[]): Both => ({
+  outside: [],
+  inside: [unlinkStep(endpoint), ...insideSteps([], rest, false), ...newResolverSteps(rest)],
+});
+
+/** Takes a namespace off all networks that its container was on. */
+export const severSteps = (endpoints: readonly Endpoint[]): Both => ({
+  outside: [],
+  inside: [...endpoints.map(unlinkStep), ...newResolverSteps([])],
+});
+
+function unlinkStep({ interface: name = "" }: Endpoint): Step {
   const w = new NetlinkWriter(64);
-  deleteLink(w, endpoint.interface ?? "");
+  deleteLink(w, name);
   return {
-    outside: [],
-    inside: [
-      {
-        call: "netlink",
-        column: "inside",
-        why: "--network",
-        protocol: NETLINK.route,
-        messages: w.done(),
-        // It may be gone, or never have come.
-        optional: true,
-      },
-      ...insideSteps([], rest, false),
-      ...newResolverSteps(rest),
-    ],
+    call: "netlink",
+    column: "inside",
+    why: "--network",
+    protocol: NETLINK.route,
+    messages: w.done(),
+    // It may be gone, or never have come.
+    optional: true,
   };
 }
 

@@ -14,6 +14,8 @@ import {
   parseIp,
 } from "../common/ip.ts";
 import { readFileSync } from "../kernel/fs.ts";
+import { asBridge } from "../kernel/rtnetlink.ts";
+import { launchNow } from "../launch/index.ts";
 import type { Place } from "./attach.ts";
 import { isPredefined } from "./endpoints.ts";
 import { bridgeOf, OPTION } from "./names.ts";
@@ -21,7 +23,7 @@ import { isOwnParent } from "./parents.ts";
 import { chooseSubnet, hostRoutes, subnetsOf } from "./pools.ts";
 import { newNetworkId, predefined, withGateway } from "./predefined.ts";
 import { NetworkRows } from "./rows.ts";
-import { interfaces } from "./shared.ts";
+import { interfaces, route } from "./shared.ts";
 import type { Network, NetworkConfig, Subnet } from "./types.ts";
 
 /** What a caller may leave out of a network's configuration. */
@@ -48,7 +50,7 @@ export function createNetwork(place: Place, wish: NetworkWish): Network {
     const subnets = choose(config, others, place.paths.root);
     const id = newNetworkId();
     const network: Network = { ...config, subnets, id, created: Date.now() };
-    const foreign = config.driver === "bridge" && checkBridge(network, others);
+    const foreign = config.driver === "bridge" && checkBridge(place, network, others);
     const made: Network = {
       ...network,
       ...(foreign ? { foreign, ...(hasRouteLocalnet(network) ? { routeLocalnet: true } : {}) } : {}),
@@ -228,6 +230,23 @@ function checkRange(text: string, subnet: Cidr): string {
   return formatCidr({ address: edge(range), length: range.length });
 }
 
+/** Each is somebody else's: not the gateway's, and not another's of them. */
+function checkAuxiliary(subnet: Subnet): Subnet {
+  const taken = new Set([subnet.gateway]);
+  for (const [name, address] of Object.entries(subnet.auxiliary ?? {})) {
+    if (taken.has(address))
+      throw new SampanError(
+        "conflict",
+        `failed to allocate secondary ip address (${name}:${address}): Address already in use`,
+        {
+          hint: `It is ${address === subnet.gateway ? "the gateway" : "another auxiliary address"} of ${subnet.subnet}.`,
+        },
+      );
+    taken.add(address);
+  }
+  return subnet;
+}
+
 /** Its subnets with their gateways; those that were left out are chosen. */
 function choose(config: NetworkConfig, others: readonly Network[], engine: string): Subnet[] {
   const subnets: Subnet[] = [];
@@ -240,7 +259,7 @@ function choose(config: NetworkConfig, others: readonly Network[], engine: strin
           "invalid pool request: Pool overlaps with other one on this address space",
           { hint: `${subnet.subnet} overlaps ${formatCidr(other)} of network ${other.network.name}.` },
         );
-    subnets.push(withGateway(subnet));
+    subnets.push(checkAuxiliary(withGateway(subnet)));
   }
   const has = (version: 4 | 6): boolean =>
     subnets.some(({ subnet }) => subnet.includes(":") === (version === 6));
@@ -252,7 +271,7 @@ function choose(config: NetworkConfig, others: readonly Network[], engine: strin
 }
 
 /** Whether its bridge is there already; a name is one network's alone. */
-function checkBridge(network: Network, others: readonly Network[]): true | undefined {
+function checkBridge(place: Place, network: Network, others: readonly Network[]): true | undefined {
   const name = bridgeOf(network);
   for (const other of others)
     if (other.driver === "bridge" && bridgeOf(other) === name)
@@ -261,5 +280,11 @@ function checkBridge(network: Network, others: readonly Network[]): true | undef
         `cannot create network ${network.id} (${name}): conflicts with network ${other.id} (${name}): networks have same bridge name`,
         { hint: `It is the bridge of network ${other.name}.` },
       );
-  return interfaces().has(name) ? true : undefined;
+  if (!interfaces().has(name)) return undefined;
+  // The kernel is asked, since /sys may show the interfaces of another network namespace.
+  if (!launchNow([route((w) => asBridge(w, name))], place.paths.root).ok)
+    throw new SampanError("forbidden", `existing interface ${name} is not a bridge`, {
+      hint: "Choose a name that no interface has, or a bridge's: `ip link show type bridge` lists those of this machine.",
+    });
+  return true;
 }

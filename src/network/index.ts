@@ -7,7 +7,7 @@ export type { Attached, Place, Wishes } from "./attach.ts";
 export type { NetworkWish } from "./create.ts";
 export { revive as reviveNames } from "./dns/posts.ts";
 export { type NetworkEvent, Networks } from "./networks.ts";
-export { expectRelease, release, releaseRows, tidyAgain, tidyLater } from "./release.ts";
+export { expectRelease, release, releaseRows, sharersFile, tidyAgain, tidyLater } from "./release.ts";
 export type { NetworkSteps } from "./steps.ts";
 export type * from "./types.ts";
 export type { Forwarded, Uplink, UplinkFacts } from "./uplink.ts";

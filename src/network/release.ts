@@ -2,7 +2,7 @@
  * What a container gives back when it has ended. This alone of the room is on the way of every container that could have a
  * network, since readers that are not asynchronous come by here.
  */
-import type { Paths } from "../common/paths.ts";
+import { type Paths, runDir } from "../common/paths.ts";
 import { LOCK_EX, tryFlock } from "../kernel/flock.ts";
 import { closeSync, existsSync, openSync } from "../kernel/fs.ts";
 import { enginePath, startHolding } from "../launch/index.ts";
@@ -26,6 +26,9 @@ const idleLock = (run: string): string => `${run}/network.idle`;
  * boot takes both.
  */
 export const kernelMark = ({ run }: Paths): string => `${run}/network.there`;
+
+/** In a container's run folder: the ids of those that were started in its network namespace, which so may outlive it. */
+export const sharersFile = (paths: Paths, container: string): string => `${runDir(paths, container)}/sharers`;
 
 interface Place {
   readonly paths: Paths;
@@ -66,7 +69,7 @@ export function tidyAgain(place: Place): void {
 export function release({ paths, store }: Place, container: string, lost: boolean, goes: boolean): void {
   const left = store.db.query<{ n: number }, [string, number]>(LEFT).get(container, lost ? 1 : 0);
   // A command of its own does it: what it needs is not loaded here.
-  if (left && left.n > 0)
+  if ((left && left.n > 0) || existsSync(sharersFile(paths, container)))
     Bun.spawnSync([enginePath(), "repair", paths.root, paths.run, container], {
       stdio: ["ignore", "ignore", "ignore"],
     });

@@ -74,7 +74,13 @@ test("a bridge, up, with an address of its own, and asked for twice", async () =
   });
   expect(link?.["flags"]).toContain("UP");
   expect(link?.["addr_info"]).toContainEqual(
-    expect.objectContaining({ family: "inet", local: "10.1.2.3", prefixlen: 24, scope: "global" }),
+    expect.objectContaining({
+      family: "inet",
+      local: "10.1.2.3",
+      prefixlen: 24,
+      broadcast: "10.1.2.255",
+      scope: "global",
+    }),
   );
 });
 

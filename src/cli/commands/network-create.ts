@@ -1,19 +1,28 @@
 /** `sampan network create`: makes a network. */
+import { SampanError } from "../../common/error.ts";
 import { Engine } from "../../engine.ts";
 import type { NetworkWish, Subnet } from "../../network/index.ts";
 import { command } from "../command.ts";
-import { type Flags, UsageError, type Values } from "../flags.ts";
+import type { Flags, Values } from "../flags.ts";
 import { print } from "../output.ts";
 import { readLabel, toMap } from "../run/labels.ts";
 import { readSubnets } from "../run/subnets.ts";
 
-const swarm = (): never => {
-  throw new Error("it has a meaning in a swarm only");
+/** What is well-formed and not to be had is no question of how the command is used: Docker's daemon says it. */
+const refuse = (message: string): never => {
+  throw new SampanError("invalid", message);
 };
 
-const template = (): never => {
-  throw new Error("no network here is a template for others: give each network its own flags");
-};
+/** Flags of Docker's for what there is not, and why. */
+function refuseAbsent(flags: Values<typeof FLAGS>): void {
+  if (flags.ingress || (flags.scope ?? "local") !== "local")
+    refuse(`--${flags.ingress ? "ingress" : `scope ${flags.scope}`}: it has a meaning in a swarm only`);
+  for (const name of ["config-only", "config-from"] as const)
+    if (flags[name])
+      refuse(`--${name}: no network here is a template for others: give each network its own flags`);
+  const driver = flags["ipam-driver"] ?? "default";
+  if (driver !== "default") refuse(`invalid IPAM driver: ${driver}: default is the only one here`);
+}
 
 const FLAGS = {
   attachable: { type: "bool", help: "Enable manual container attachment" },
@@ -22,11 +31,11 @@ const FLAGS = {
     takes: "map",
     help: "Auxiliary IPv4 or IPv6 addresses used by Network driver (default map[])",
   },
-  "config-from": { type: "string", hidden: true, help: "", read: template },
-  "config-only": { type: "bool", hidden: true, help: "", read: template },
+  "config-from": { type: "string", hidden: true, help: "" },
+  "config-only": { type: "bool", hidden: true, help: "" },
   driver: { type: "string", short: "d", help: 'Driver to manage the Network (default "bridge")' },
   gateway: { type: "list", help: "IPv4 or IPv6 Gateway for the master subnet" },
-  ingress: { type: "bool", hidden: true, help: "", read: swarm },
+  ingress: { type: "bool", hidden: true, help: "" },
   internal: { type: "bool", help: "Restrict external access to the network" },
   "ip-range": { type: "list", help: "Allocate container ip from a sub-range" },
   "ipam-driver": { type: "string", help: 'IP Address Management Driver (default "default")' },
@@ -35,20 +44,13 @@ const FLAGS = {
   ipv6: { type: "bool", help: "Enable or disable IPv6 address assignment" },
   label: { type: "list", read: readLabel, help: "Set metadata on a network" },
   opt: { type: "list", short: "o", takes: "map", help: "Set driver specific options (default map[])" },
-  scope: {
-    type: "string",
-    hidden: true,
-    help: "",
-    read: (text: string) => (text === "local" ? text : swarm()),
-  },
+  scope: { type: "string", hidden: true, help: "" },
   subnet: { type: "list", help: "Subnet in CIDR format that represents a network segment" },
 } as const satisfies Flags;
 
 /** What the flags ask for; what is wrong with it is the engine's to say. */
 export function networkWish(name: string, flags: Values<typeof FLAGS>): NetworkWish {
-  const driver = flags["ipam-driver"];
-  if (driver !== undefined && driver !== "default")
-    throw new UsageError(`invalid IPAM driver: ${driver}: default is the only one here`);
+  refuseAbsent(flags);
   const subnets: Subnet[] = readSubnets({
     subnets: flags.subnet,
     gateways: flags.gateway,

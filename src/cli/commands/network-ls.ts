@@ -8,6 +8,7 @@ import { command } from "../command.ts";
 import { readFilter } from "../filter.ts";
 import type { Flags } from "../flags.ts";
 import { FORMAT } from "../format.ts";
+import { byName } from "../order.ts";
 import { write } from "../output.ts";
 
 const FLAGS = {
@@ -36,6 +37,7 @@ export default command({
     const wanted = networkFilter(collect(flags.filter), used);
     const rows = (await networks.list())
       .filter(wanted)
+      .sort(byName)
       .map((network) => new NetworkRow(network, !flags["no-trunc"]));
     const format = flags.format ?? "";
     if (flags.quiet) write(1, rows.map(({ ID }) => `${ID}\n`).join(""));

@@ -8,6 +8,7 @@ import { command } from "../command.ts";
 import { readFilter } from "../filter.ts";
 import type { Flags } from "../flags.ts";
 import { FORMAT } from "../format.ts";
+import { byName } from "../order.ts";
 import { write } from "../output.ts";
 import { report } from "../report.ts";
 
@@ -23,9 +24,6 @@ const FLAGS = {
   quiet: { type: "bool", short: "q", help: "Only display volume names" },
 } as const satisfies Flags;
 
-/** Numbers within names count as numbers, as Docker sorts them. */
-const order = new Intl.Collator("en", { numeric: true });
-
 export default command({
   usage: "[OPTIONS]",
   flags: FLAGS,
@@ -34,7 +32,7 @@ export default command({
   async run({ flags, where }) {
     const { volumes } = Engine.open(where);
     const wanted = volumeFilter(collect(flags.filter), await volumes.links());
-    const found = (await volumes.list()).filter(wanted).sort((a, b) => order.compare(a.name, b.name));
+    const found = (await volumes.list()).filter(wanted).sort(byName);
     const rows = found.map((volume) => new VolumeRow(volume));
     const format = flags.format ?? "";
     if (flags.quiet) write(1, rows.map(({ Name }) => `${Name}\n`).join(""));

@@ -7,6 +7,9 @@ afterAll(() => sandbox[Symbol.asyncDispose]());
 
 interface Shown {
   readonly Id: string;
+  readonly HostsPath: string;
+  readonly ResolvConfPath: string;
+  readonly HostnamePath: string;
   readonly HostConfig: { readonly NetworkMode: string };
   readonly NetworkSettings: { readonly Networks: Record<string, Record<string, unknown>> };
 }
@@ -67,6 +70,17 @@ test("in another's namespace it has no networks, and once it was connected its m
   const guest = await inspect("guest");
   expect(guest.HostConfig.NetworkMode).toBe(`container:${peer}`);
   expect(guest.NetworkSettings.Networks).toEqual({});
+  // And so has who is in that one's: the files about it are those of the first.
+  await made("container:guest", "third");
+  await sandbox.ok("start", "guest", "third");
+  const third = await inspect("third");
+  const files = `${sandbox.root}/run/${peer.slice(0, 12)}`;
+  expect([third.HostsPath, third.ResolvConfPath, third.HostnamePath]).toEqual([
+    `${files}/hosts`,
+    `${files}/resolv.conf`,
+    `${files}/hostname`,
+  ]);
+  await sandbox.ok("rm", "-f", "third");
   await sandbox.ok("network", "create", "more");
   await sandbox.ok("network", "connect", "more", "peer");
   const { HostConfig, NetworkSettings } = await inspect("peer");

@@ -60,6 +60,14 @@ describe("a network that cannot be", () => {
       ["x", "--subnet", "10.5.0.0/24", "--aux-address", "a=10.6.0.1"],
       "no matching subnet for aux-address 10.6.0.1",
     ],
+    [
+      ["x", "--subnet", "10.5.0.0/24", "--aux-address", "a=10.5.0.1"],
+      "sampan: failed to allocate secondary ip address (a:10.5.0.1): Address already in use\nIt is the gateway of 10.5.0.0/24.",
+    ],
+    [
+      ["x", "--subnet", "10.5.0.0/24", "--aux-address", "a=10.5.0.9", "--aux-address", "b=10.5.0.9"],
+      "sampan: failed to allocate secondary ip address (b:10.5.0.9): Address already in use\nIt is another auxiliary",
+    ],
     [["x", "--subnet", "foo"], "invalid subnet foo: it is no prefix such as 10.5.0.0/24"],
     [["x", "--subnet", "10.5.0.0/24", "--gateway", "foo"], "no matching subnet for gateway foo"],
     [["x", "--gateway", "10.6.0.1"], "every ip-range or gateway must have a corresponding subnet"],
@@ -76,6 +84,18 @@ describe("a network that cannot be", () => {
     [
       ["x", "-o", "com.docker.network.driver.mtu=9"],
       "sampan: invalid MTU: com.docker.network.driver.mtu=9\nIt takes a number of bytes from 68 to 65535.",
+    ],
+    [["x", "-o", "com.docker.network.bridge.name=far"], "sampan: existing interface far is not a bridge\n"],
+    [["x", "--scope", "swarm"], "sampan: --scope swarm: it has a meaning in a swarm only\n"],
+    [["x", "--ingress"], "sampan: --ingress: it has a meaning in a swarm only\n"],
+    [["x", "--ipam-driver", "foo"], "sampan: invalid IPAM driver: foo: default is the only one here\n"],
+    [
+      ["x", "--config-only"],
+      "sampan: --config-only: no network here is a template for others: give each network its own flags\n",
+    ],
+    [
+      ["x", "--config-from", "other"],
+      "sampan: --config-from: no network here is a template for others: give each network its own flags\n",
     ],
     [
       ["x", "-o", "com.docker.network.bridge.gateway_mode_ipv4=routed"],
@@ -97,13 +117,6 @@ describe("a network that cannot be", () => {
     const { code, stderr } = await world.cli("network", "create", ...words);
     expect(`${code}: ${stderr}`).toContain(message);
     expect(code).toBe(1);
-  });
-
-  test("a template for others, as --config-only makes one", async () => {
-    for (const flag of ["--config-only", "--config-from=other"])
-      expect(await refusal("network", "create", flag, "x")).toContain(
-        "no network here is a template for others: give each network its own flags",
-      );
   });
 
   test("and a connection with what is no address", async () => {
@@ -593,6 +606,46 @@ test("ipvlan: addresses on the parent's own card, where the kernel has it, and e
     );
   await world.ok("network", "rm", "wire");
 });
+
+test("containers that share a network namespace keep it, and none of its addresses, when its own container ends", async () => {
+  await world.ok("network", "create", "several");
+  const again = async (...flags: string[]) => {
+    await world.ok("rm", "-f", "owner", "second", "third");
+    await world.serve("owner", "--network", "several", ...flags);
+    await sleeper("--name", "second", "--network", "container:owner");
+    await sleeper("--name", "third", "--network", "container:second");
+  };
+  const links = async (name: string): Promise<string[]> =>
+    (await world.ok("exec", name, "ip", "-br", "link"))
+      .split("\n")
+      .map((line) => line.split(/[ @]/)[0] ?? "");
+  const answers = async (): Promise<void> => {
+    const address = await world.address("owner", "several");
+    while ((await world.fromHost(address, 80)) === undefined) await Bun.sleep(20);
+    expect(await links("second")).toEqual(["lo"]);
+  };
+  await again();
+  expect(await links("third")).toEqual(["lo", "eth0"]);
+  await world.ok("restart", "owner");
+  await answers();
+  // Who joins again shares the new one, and who has not still has the old.
+  await world.ok("restart", "second");
+  expect(await links("second")).toEqual(["lo", "eth0"]);
+  expect(await links("third")).toEqual(["lo"]);
+  await world.ok("rm", "-f", "owner");
+  expect(await links("second")).toEqual(["lo"]);
+  await again("--restart", "always");
+  process.kill(Number(await world.ok("inspect", "-f", "{{.State.Pid}}", "owner")), "SIGKILL");
+  while ((await links("second")).length > 1) await Bun.sleep(20);
+  await answers();
+  await again();
+  await world.ok("rm", "-f", "second");
+  process.kill(await keeperOf("owner"), "SIGKILL");
+  await world.ok("ps");
+  expect(await links("third")).toEqual(["lo"]);
+  await world.ok("rm", "-f", "owner", "third");
+  await world.ok("network", "rm", "several");
+}, 60_000);
 
 test("--link-local-ip: more addresses of an interface, at a start and while it runs", async () => {
   await world.ok("network", "create", "near");
