@@ -21,6 +21,8 @@ const NEEDED: Record<string, string> = {
   "/usr/bin/dig": "bind9-dnsutils",
   "/usr/sbin/ip": "iproute2",
   "/usr/sbin/nft": "nftables",
+  "/usr/bin/zsh": "zsh",
+  "/usr/bin/fish": "fish",
 };
 
 /** Set in the process that lives in the suite's own network namespace; for the tests it says which one that is (see test/support/sandbox.ts). */

@@ -260,6 +260,21 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./commands/system-prune.ts"),
   },
   {
+    names: ["completion bash"],
+    summary: "Generate the autocompletion script for bash",
+    load: async () => ({ default: (await import("./commands/completion.ts")).bash }),
+  },
+  {
+    names: ["completion fish"],
+    summary: "Generate the autocompletion script for fish",
+    load: async () => ({ default: (await import("./commands/completion.ts")).fish }),
+  },
+  {
+    names: ["completion zsh"],
+    summary: "Generate the autocompletion script for zsh",
+    load: async () => ({ default: (await import("./commands/completion.ts")).zsh }),
+  },
+  {
     names: ["network connect"],
     summary: "Connect a container to a network",
     load: () => import("./commands/network-connect.ts"),
@@ -343,6 +358,7 @@ export const COMMANDS: readonly Entry[] = [
 
 /** Words that open a group of commands. */
 export const GROUPS: Readonly<Record<string, string>> = {
+  completion: "Generate the autocompletion script for a shell",
   container: "Manage containers",
   image: "Manage images",
   manifest: "Look at image manifests and manifest lists",

@@ -25,6 +25,7 @@ async function main(words: readonly string[]): Promise<number> {
   if (words[0] === "reap") return (await import("./commands/reap.ts")).reap(words.slice(1));
   if (words[0] === "unpack") return (await import("../image/index.ts")).unpackMain(words.slice(1));
   if (words[0] === "tree") return (await import("../image/index.ts")).treeMain(words.slice(1));
+  if (words[0]?.startsWith("__complete")) return (await import("./complete/complete.ts")).completeMain(words);
 
   const { global, rest } = await before(words);
   const first = rest[0];
