@@ -683,8 +683,8 @@ describe("health", () => {
     });
     expect(inside.length).toBeLessThanOrEqual(2);
     const client = await connect(`${live.dir}/attach.sock`);
-    client.signal(9, true);
     client.wait();
+    client.signal(9, true);
     expect(await client.exit).toMatchObject({ code: 137 });
     await ended(live);
   });

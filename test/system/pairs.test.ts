@@ -32,7 +32,7 @@ const PAIRS = COMMANDS.flatMap((one, i) => COMMANDS.slice(i).map((two) => [one, 
 
 /** What the one that comes too late may say. */
 const TOO_LATE =
-  /No such container|is not running|is not paused|is already paused|already in use|is paused|paused container|Renaming a container|removed at the same time/;
+  /No such container|is not running|is not paused|is already paused|already in use|is paused|paused container|Renaming a container|removed at the same time|killed before it could execute/;
 
 const isAlive = (pid: number): boolean => {
   try {
