@@ -3,14 +3,20 @@ import { parseDuration } from "../common/durations.ts";
 import { SampanError } from "../common/error.ts";
 import { cleanPath } from "../common/paths.ts";
 import { eachPort } from "../common/ports.ts";
+import { parseSignal } from "../kernel/signals.ts";
+import { expand } from "./expand.ts";
 import type { ImageConfig } from "./record.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** The `config` member of an image's config, while it is being made. */
 export type MutableConfig = Mutable<NonNullable<ImageConfig["config"]>>;
 
-/** Applies them in order, later ones over earlier ones. */
+/**
+ * Applies them in order, later ones over earlier ones. Variables are those of the config's Env as it is before each
+ * instruction. An ENTRYPOINT takes away a CMD that was there before, which was made for another one.
+ */
 export function applyChanges(config: MutableConfig, changes: readonly string[]): void {
+  const inherited = config.Cmd;
   for (const change of changes) {
     const match = /^\s*([A-Za-z]+)(?:\s+([\s\S]*?))?\s*$/.exec(change);
     const instruction = (match?.[1] ?? "").toUpperCase();
@@ -20,10 +26,22 @@ export function applyChanges(config: MutableConfig, changes: readonly string[]):
         hint: `It can be ${Object.keys(INSTRUCTIONS).join(", ")}.`,
       });
     const rest = match?.[2] ?? "";
-    if (rest === "") throw new SampanError("invalid", `${instruction} requires at least one argument`);
+    if (rest === "")
+      throw new SampanError(
+        "invalid",
+        `${instruction} requires ${WANTED[instruction] ?? "at least one argument"}`,
+      );
     apply(config, rest);
+    if (instruction === "ENTRYPOINT" && config.Entrypoint?.length && config.Cmd === inherited)
+      delete config.Cmd;
   }
 }
+
+const WANTED: Readonly<Record<string, string>> = {
+  USER: "exactly one argument",
+  WORKDIR: "exactly one argument",
+  STOPSIGNAL: "exactly one argument",
+};
 
 const SHELL = ["/bin/sh", "-c"];
 
@@ -36,37 +54,47 @@ const INSTRUCTIONS: Readonly<Record<string, (config: MutableConfig, rest: string
   },
   ENV: (config, rest) => {
     const env = new Map((config.Env ?? []).map((pair) => [pair.slice(0, pair.indexOf("=")), pair]));
-    for (const [key, value] of assignments("ENV", rest)) env.set(key, `${key}=${value}`);
+    for (const [key, value] of assignments("ENV", rest, variables(config))) env.set(key, `${key}=${value}`);
     config.Env = [...env.values()];
   },
   LABEL: (config, rest) => {
-    config.Labels = { ...config.Labels, ...Object.fromEntries(assignments("LABEL", rest)) };
+    config.Labels = {
+      ...config.Labels,
+      ...Object.fromEntries(assignments("LABEL", rest, variables(config))),
+    };
   },
   EXPOSE: (config, rest) => {
     config.ExposedPorts = {
       ...config.ExposedPorts,
       ...Object.fromEntries(
-        words(rest)
+        expand(rest, variables(config))
+          .split(/\s+/)
           .flatMap(ports)
           .map((port) => [port, {}]),
       ),
     };
   },
   USER: (config, rest) => {
-    config.User = one("USER", rest);
+    config.User = expand(rest, variables(config));
   },
   VOLUME: (config, rest) => {
-    const paths = jsonWords(rest) ?? words(rest);
+    const env = variables(config);
+    const paths = (jsonWords(rest) ?? rest.split(/\s+/)).map((path) => expand(path, env));
+    if (paths.length === 0) throw new SampanError("invalid", "VOLUME requires at least one argument");
     if (paths.some((path) => path === ""))
       throw new SampanError("invalid", "VOLUME specified can not be an empty string");
     config.Volumes = { ...config.Volumes, ...Object.fromEntries(paths.map((path) => [path, {}])) };
   },
   WORKDIR: (config, rest) => {
-    const path = unquote(rest);
+    const path = expand(rest, variables(config));
+    if (path === "")
+      throw new SampanError("invalid", "WORKDIR is empty", { hint: `${rest} stands for nothing.` });
     config.WorkingDir = cleanPath(path.startsWith("/") ? path : `${config.WorkingDir || "/"}/${path}`);
   },
   STOPSIGNAL: (config, rest) => {
-    config.StopSignal = one("STOPSIGNAL", rest);
+    const signal = expand(rest, variables(config));
+    parseSignal(signal);
+    config.StopSignal = signal;
   },
   ONBUILD: (config, rest) => {
     const trigger = (/^[A-Za-z]+/.exec(rest)?.[0] ?? "").toUpperCase();
@@ -88,8 +116,9 @@ function healthcheck(text: string, shell: readonly string[]): NonNullable<Mutabl
     const [whole, name = "", value = ""] = flag;
     rest = rest.slice(whole.length);
     if (name === "retries") {
-      if (!/^\d+$/.test(value))
+      if (!/^-?\d+$/.test(value))
         throw new SampanError("invalid", `HEALTHCHECK --retries takes a number, not "${value}"`);
+      if (Number(value) < 1) throw new SampanError("invalid", `--retries must be at least 1 (not ${value})`);
       check.Retries = Number(value);
       continue;
     }
@@ -105,7 +134,10 @@ function healthcheck(text: string, shell: readonly string[]): NonNullable<Mutabl
       throw new SampanError("invalid", `Interval "${name}" cannot be less than 1ms`);
   }
   const [, kind = "", command = ""] = /^(\S+)\s*([\s\S]*)$/.exec(rest) ?? [];
-  if (kind.toUpperCase() === "NONE") return { Test: ["NONE"] };
+  if (kind.toUpperCase() === "NONE") {
+    if (command !== "") throw new SampanError("invalid", "HEALTHCHECK NONE takes no arguments");
+    return { Test: ["NONE"] };
+  }
   if (kind.toUpperCase() !== "CMD")
     throw new SampanError("invalid", `Unknown type "${kind}" in HEALTHCHECK (try CMD)`);
   if (command === "") throw new SampanError("invalid", "Missing command after HEALTHCHECK CMD");
@@ -136,28 +168,28 @@ function jsonWords(text: string): string[] | undefined {
   }
 }
 
-/** Words as a shell would cut them: quotes and backslashes, no variables. */
-function words(text: string): string[] {
-  return (text.match(/(?:[^\s"'\\]|\\[\s\S]|"(?:[^"\\]|\\[\s\S])*"|'[^']*')+/g) ?? []).map(unquote);
-}
-
-const unquote = (word: string): string =>
-  word.replace(/'([^']*)'|"((?:[^"\\]|\\[\s\S])*)"|\\([\s\S])/g, (_, single, double, escaped) =>
-    single !== undefined
-      ? String(single)
-      : double !== undefined
-        ? String(double).replace(/\\(["\\$])/g, "$1")
-        : String(escaped),
+/** The config's environment, for what instructions say with `$`. */
+const variables = (config: MutableConfig): ReadonlyMap<string, string> =>
+  new Map(
+    (config.Env ?? []).map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]),
   );
 
+/** Words as a shell would cut them, with their quotes and backslashes. */
+const words = (text: string): string[] =>
+  text.match(/(?:[^\s"'\\]|\\(?:[\s\S]|$)|"(?:[^"\\]|\\[\s\S])*(?:"|$)|'[^']*(?:'|$))+/g) ?? [];
+
 /** `a=1 b="2 3"`, or the old form `a the rest`. */
-function assignments(instruction: string, text: string): [key: string, value: string][] {
+function assignments(
+  instruction: string,
+  text: string,
+  env: ReadonlyMap<string, string>,
+): [key: string, value: string][] {
   const parts = words(text);
   const [first = ""] = parts;
   if (!first.includes("=")) {
     const [, key = "", value] = /^(\S+)\s+([\s\S]+)$/.exec(text) ?? [];
     if (value === undefined) throw new SampanError("invalid", `${instruction} must have two arguments`);
-    return [[key, unquote(value)]];
+    return [[expand(key, env), expand(value, env)]];
   }
   return parts.map((part) => {
     const equals = part.indexOf("=");
@@ -167,7 +199,7 @@ function assignments(instruction: string, text: string): [key: string, value: st
         `Syntax error - can't find = in "${part}". Must be of the form: name=value`,
       );
     if (equals === 0) throw new SampanError("invalid", `${instruction} names can not be blank`);
-    return [part.slice(0, equals), part.slice(equals + 1)];
+    return [expand(part.slice(0, equals), env), expand(part.slice(equals + 1), env)];
   });
 }
 
@@ -180,11 +212,4 @@ function ports(text: string): string[] {
   } catch {
     throw refuse;
   }
-}
-
-function one(instruction: string, text: string): string {
-  const [word, ...more] = words(text);
-  if (word === undefined || more.length > 0)
-    throw new SampanError("invalid", `${instruction} requires exactly one argument`);
-  return word;
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { applyChanges } from "../../src/image/changes.ts";
 import { familiarName, hostImage, type Images, type Removed } from "../../src/image/index.ts";
 import { readTar } from "../../src/image/tar/reader.ts";
 import { type ArchiveImage, dockerArchive, layerTar, type Member, sha256 } from "../support/image.ts";
@@ -318,6 +319,53 @@ describe("import", () => {
     });
   });
 
+  test("variables in changes are those of the environment as it is before each", async () => {
+    using place = new TestPlace();
+    await imported(place.images, A, {
+      reference: "mine:1",
+      changes: [
+        "ENV A=1 PATH=/bin",
+        "ENV A=2 PATH=$PATH:/x B=$A",
+        "ENV C=${A}x D=${N:-def} E=${A:+alt} F=${N:+alt} G=\\$A H='$A'",
+        'ENV I="$A b" J="\\"q\\n" K="a$" L=$ M=$1x N= O=${N-unset} P=${N:-$A}',
+        "ENV old $A form",
+        "LABEL l=$A $A=x",
+        "WORKDIR /w$A",
+        "USER u$A:${N:-0}",
+        "VOLUME /v$A",
+        'VOLUME ["/j$A"]',
+        "EXPOSE 8$A/udp",
+        "ONBUILD RUN $A",
+        'CMD ["$A"]',
+      ],
+    });
+    const { config } = place.images.get("mine:1").config;
+    expect(config).toEqual({
+      Env: 'A=2 PATH=/bin:/x B=1 C=2x D=def E=alt F= G=$A H=$A I=2_b J="q\\n K=a$ L=$ M=x N= O=unset P=2 old=2_form'
+        .split(" ")
+        .map((pair) => pair.replace("_", " ")),
+      Labels: { l: "2", "2": "x" },
+      WorkingDir: "/w2",
+      User: "u2:0",
+      Volumes: { "/v2": {}, "/j2": {} },
+      ExposedPorts: { "82/udp": {} },
+      OnBuild: ["RUN $A"],
+      Cmd: ["$A"],
+    });
+  });
+
+  test("an ENTRYPOINT takes away a CMD that was there before the changes, and none of theirs", () => {
+    const config = { Cmd: ["bash"] };
+    applyChanges(config, ['ENTRYPOINT ["/app"]']);
+    expect(config).toEqual({ Entrypoint: ["/app"] } as never);
+    const both = { Cmd: ["bash"] };
+    applyChanges(both, ['CMD ["bash"]', 'ENTRYPOINT ["/app"]']);
+    expect(both).toEqual({ Cmd: ["bash"], Entrypoint: ["/app"] } as never);
+    const none = { Cmd: ["bash"], Entrypoint: ["/app"] };
+    applyChanges(none, ["ENTRYPOINT []"]);
+    expect(none).toEqual({ Cmd: ["bash"], Entrypoint: [] });
+  });
+
   const bad: Record<string, string> = {
     "RUN make": "RUN is not a valid change command",
     "": '"" is not a valid change command',
@@ -333,7 +381,21 @@ describe("import", () => {
     "HEALTHCHECK x": 'Unknown type "x" in HEALTHCHECK (try CMD)',
     "ONBUILD ONBUILD RUN x": "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
     "ONBUILD FROM x": "FROM isn't allowed as an ONBUILD trigger",
-    "USER a b": "USER requires exactly one argument",
+    USER: "USER requires exactly one argument",
+    "HEALTHCHECK --retries=0 CMD x": "--retries must be at least 1 (not 0)",
+    "HEALTHCHECK NONE x": "HEALTHCHECK NONE takes no arguments",
+    "VOLUME []": "VOLUME requires at least one argument",
+    "WORKDIR $GONE": "WORKDIR is empty",
+    "STOPSIGNAL SIGNOTHING": "invalid signal: SIGNOTHING",
+    'ENV A="b':
+      'failed to process "\\"b": unexpected end of statement while looking for matching double-quote',
+    "ENV A='b":
+      'failed to process "\'b": unexpected end of statement while looking for matching single-quote',
+    "ENV A=${B": "failed to process \"${B\": syntax error: missing '}' in substitution",
+    "ENV A=${}": 'failed to process "${}": syntax error: bad substitution',
+    "ENV A=${B:!x}": 'failed to process "${B:!x}": unsupported modifier (!) in substitution',
+    "ENV A=${B:?is wanted}": "failed to process \"${B:?is\": syntax error: missing '}' in substitution",
+    'ENV A="${B:?is wanted}"': 'failed to process "\\"${B:?is wanted}\\"": B: is wanted',
   };
   for (const [change, message] of Object.entries(bad))
     test(`refuses ${JSON.stringify(change)}`, async () => {
