@@ -6,7 +6,8 @@
 #include "copy.h"
 #include <stdio.h>
 
-static bool is_gone(int error) { return error == -ENOENT || error == -ENOTDIR; }
+/* What is behind a link is nothing of the folder's. */
+static bool is_gone(int error) { return error == -ENOENT || error == -ENOTDIR || error == -ELOOP; }
 
 /* The folder that `path` lies in, below `top`, and its last name. No link leads there. */
 static int folder_of(int top, const char *path, const char **name) {

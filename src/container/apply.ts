@@ -15,6 +15,7 @@ import {
 import { SampanError } from "../common/error.ts";
 import { cleanPath } from "../common/paths.ts";
 import type { Change } from "../image/index.ts";
+import { getXattr } from "../kernel/fs.ts";
 import { parseMountinfo } from "../kernel/proc.ts";
 import { Launcher, NO_KEEPER, type Step } from "../launch/index.ts";
 import { fileSteps } from "../runtime/index.ts";
@@ -58,6 +59,7 @@ export async function apply(
       { hint: "Nothing was applied. Name the other paths, or use --force to overwrite these." },
     );
   assertNothingMounted(found);
+  assertHarmless(found, paths, container.name);
   if (found.length > 0) await carryOut(found);
   for (const [overlay, known] of notes) writeNotes(overlay, known, found);
   return found.map(({ kind, path }) => ({ kind, path }));
@@ -146,6 +148,43 @@ function assertNothingMounted(found: readonly Found[]): void {
       throw new SampanError("conflict", `${mount.target} is a mount point on this machine`, {
         hint: "Nothing was applied. Unmount it, or name the other paths.",
       });
+  }
+}
+
+/**
+ * What lends rights to whoever runs or opens it, which a list of paths does not show: programs that are set-uid, set-gid or have
+ * capabilities, and devices. Who wants one says so by its own path.
+ */
+function assertHarmless(found: readonly Found[], paths: readonly string[], name: string): void {
+  const named = new Set(paths.map(cleanPath));
+  const lending = found.filter(
+    ({ kind, path, overlay, below }) =>
+      kind !== "D" && !named.has(path) && lendsRights(upperPath(overlay, below)),
+  );
+  if (lending.length > 0)
+    throw new SampanError(
+      "forbidden",
+      `set-uid, set-gid, with capabilities or a device: ${lending.map(({ path }) => path).join(", ")}`,
+      {
+        hint: `Nothing was applied. Name each that you want as it is (sampan apply ${name} ${lending[0]?.path}), and the other paths.`,
+      },
+    );
+}
+
+const SET_UID = 0o4000;
+/** A group's bit without the right to execute says something else. */
+const SET_GID = 0o2010;
+
+function lendsRights(path: string): boolean {
+  const own = look(path);
+  if (!own) return false;
+  if (own.isCharacterDevice() || own.isBlockDevice()) return true;
+  if (!own.isFile()) return false;
+  if ((own.mode & SET_UID) !== 0 || (own.mode & SET_GID) === SET_GID) return true;
+  try {
+    return getXattr(path, "security.capability") !== undefined;
+  } catch {
+    return false;
   }
 }
 

@@ -3,6 +3,7 @@ import { SampanError } from "../common/error.ts";
 import { connect } from "../launch/index.ts";
 import { load, loadConnecting, type PortBinding } from "../network/index.ts";
 import { type Context, places } from "./context.ts";
+import { readPidFile } from "./live.ts";
 import { hasNetworks } from "./networking.ts";
 import type { ContainerRecord } from "./record.ts";
 
@@ -53,7 +54,14 @@ async function changeLive(
   remove: readonly Unpublish[],
 ): Promise<void> {
   const room = await loadConnecting();
-  const keeper = await connect(places(context.paths, id).socket);
+  const at = places(context.paths, id);
+  const keeper = await connect(at.socket);
+  const publish = (bindings: readonly PortBinding[]): void => {
+    for (const port of room.publishPorts(context, id, bindings, readPidFile(at.pid)?.keeper)) {
+      const hold = room.holdOf(port);
+      if (hold) keeper.hold(hold.type, hold.protocol, hold.address);
+    }
+  };
   try {
     const gone = room.unpublishPorts(context, id, ({ protocol, target, port }) =>
       remove.some((each) => leads(each, protocol, target, port)),
@@ -61,9 +69,12 @@ async function changeLive(
     keeper.renew();
     for (const { protocol, port } of gone) keeper.renew(IPPROTO[protocol], port);
     if (add.length > 0) {
-      for (const port of room.publishPorts(context, id, add)) {
-        const hold = room.holdOf(port);
-        if (hold) keeper.hold(hold.type, hold.protocol, hold.address);
+      try {
+        publish(add);
+      } catch (error) {
+        // Nothing was changed then: what is gone comes back.
+        publish(gone.map(({ port, ...each }) => ({ ...each, first: port, last: port })));
+        throw error;
       }
       // Some are not the kernel's to lead.
       const { attached, ensureResponder, carrySoon } = await load();

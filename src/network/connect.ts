@@ -128,10 +128,12 @@ export function publishPorts(
   place: Place,
   container: string,
   bindings: readonly PortBinding[],
+  keeper: number | undefined,
 ): PublishedPort[] {
   const rows = new NetworkRows(place.store);
+  const target = portTarget(rows.endpointsOf(container));
   const ports = place.store.transaction(() =>
-    takePorts(rows, { ...portTarget(rows.endpointsOf(container)), container, bindings, planned: false }),
+    takePorts(rows, { ...target, container, bindings, planned: false, ...(keeper ? { keeper } : {}) }),
   );
   const wiring = wiringOf(place, { endpoints: [], ports });
   try {

@@ -32,6 +32,8 @@ export interface Wanted {
   readonly binding: string;
   /** The keeper's own plan publishes them. */
   readonly planned: boolean;
+  /** The container's own keeper, where it runs: what that has bound is no obstacle, it lets go of what is published no longer. */
+  readonly keeper?: number;
 }
 
 /** Takes every port that is asked for, inside the caller's transaction. */
@@ -94,7 +96,8 @@ function take(rows: NetworkRows, wanted: Wanted, binding: PortBinding): Publishe
       conflict ??= holderOf(rows, place, wanted.container);
       const looks = choice || (!courtesy && carriedAddress({ ...place, destination, target }) !== undefined);
       if (conflict || !looks) continue;
-      if (isTaken((listening ??= listeners(protocol)), place)) conflict = () => portInUse(place);
+      if (isTaken((listening ??= listeners(protocol)), place, wanted.keeper))
+        conflict = () => portInUse(place);
     }
     if (!conflict)
       return mapped(at, ({ address, destination }) => ({
@@ -154,13 +157,15 @@ const socketAt = (listening: readonly Listener[], place: HostPort): Listener | u
  * Whether a program of the host has it. What the responder carries is IPv6 alone, and it gives up what was another container's, or
  * this one's before it was started again, when it sees that it is no more.
  */
-function isTaken(listening: readonly Listener[], place: HostPort): boolean {
-  for (const socket of listening)
-    if (
-      isAt(socket, place) &&
-      !(socket.address.includes(":") && isResponder(processOfSocket(socket.inode)?.pid))
-    )
-      return true;
+function isTaken(listening: readonly Listener[], place: HostPort, keeper?: number): boolean {
+  for (const socket of listening) {
+    if (!isAt(socket, place)) continue;
+    const pid = processOfSocket(socket.inode)?.pid;
+    if (pid === undefined) {
+      // Of a process that is not seen from here, or it was closed meanwhile.
+      if (listeners(place.protocol).some(({ inode }) => inode === socket.inode)) return true;
+    } else if (pid !== keeper && !(socket.address.includes(":") && isResponder(pid))) return true;
+  }
   return false;
 }
 

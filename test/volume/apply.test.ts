@@ -109,6 +109,34 @@ describe("apply", () => {
     );
   });
 
+  test("a folder that became a link, or a link a folder", async () => {
+    mkdirSync(`${folder}/lib/deep`, { recursive: true });
+    writeFileSync(`${folder}/lib/deep/file`, "x");
+    await dev("cd /work; rm -r lib; ln -s src lib; rm link; mkdir link; echo in > link/file");
+    const changes = ["C /work/lib", "D /work/lib/deep", "C /work/link", "A /work/link/file"];
+    expect((await box.ok("apply", "dev")).split("\n")).toEqual(changes);
+    expect([readlinkSync(`${folder}/lib`), read("link/file"), read("src/deep/three")]).toEqual([
+      "src",
+      "in\n",
+      "src/deep/three\n",
+    ]);
+  });
+
+  test("what lends rights to others is accepted by its own path alone", async () => {
+    const script = `cd /work; mkdir bin; for i in uid gid all; do cp /bin/busybox bin/$i; done; chmod 4755 bin/uid; chmod 2755 bin/gid
+      mknod bin/null c 1 3; echo fine > one; chmod 2700 src`;
+    await dev(script);
+    const refusal = `1: sampan: set-uid, set-gid, with capabilities or a device: /work/bin/gid, /work/bin/null, /work/bin/uid`;
+    expect(await refused("apply", "dev")).toBe(refusal);
+    expect(await refused("apply", "--force", "dev", "/work/bin", "/work/one")).toBe(refusal);
+    expect([existsSync(`${folder}/bin`), read("one")]).toEqual([false, "one\n"]);
+    expect(await box.ok("apply", "dev", "/work/one", "/work/src", "/work/bin/all", "/work/bin/uid")).toBe(
+      "A /work/bin\nA /work/bin/all\nA /work/bin/uid\nC /work/one\nC /work/src",
+    );
+    expect(lstatSync(`${folder}/bin/uid`).mode & 0o7777).toBe(0o4755);
+    expect(readdirSync(`${folder}/bin`).sort()).toEqual(["all", "uid"]);
+  });
+
   test("while the container goes on, and again later", async () => {
     await box.ok(
       "run",

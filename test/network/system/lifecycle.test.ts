@@ -318,6 +318,30 @@ print(1,flush=True);time.sleep(60)`,
     expect(world.elements("any4")).toBe("");
   });
 
+  test("moved to another port of the container in one change; one that fails changes nothing", async () => {
+    await world.serve("moving", "-p", "8117:81");
+    for (const [add, gone, leads] of [
+      ["8117:80", "81", "80"],
+      ["8117:81", "80", "81"],
+      ["8117:80", "8117:81", "80"],
+    ] as const) {
+      await world.ok("update", "--publish-add", add, "--publish-rm", gone, "moving");
+      expect(await world.ok("port", "moving")).toBe(
+        `${leads}/tcp -> 0.0.0.0:8117\n${leads}/tcp -> [::]:8117`,
+      );
+    }
+    expect(await world.fromFar("10.9.0.1", 8117)).toBe("10.9.0.2");
+    await sleeper("--name", "having", "-p", "8118:80");
+    expect(await refusal("update", "--publish-add", "8118:80", "--publish-rm", "80", "moving")).toStartWith(
+      "sampan: Bind for 0.0.0.0:8118 failed: port is already allocated\nContainer having",
+    );
+    expect(await world.ok("port", "moving")).toBe("80/tcp -> 0.0.0.0:8117\n80/tcp -> [::]:8117");
+    expect(await world.fromFar("10.9.0.1", 8117)).toBe("10.9.0.2");
+    expect(world.host.run("ss", "-lntp")).toContain(`0.0.0.0:8117 `);
+    await world.ok("rm", "-f", "moving", "having");
+    expect(world.elements("any4")).toBe("");
+  });
+
   test("one unpublished while it runs, and another's by its end: the rest go all the same", async () => {
     await sleeper("--name", "giving", "-p", "8112:80", "-p", "8113:81");
     await world.ok("update", "--publish-rm", "8112:80", "giving");
