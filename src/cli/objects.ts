@@ -36,7 +36,7 @@ export function imageObject(engine: Engine, reference: string): object {
 
 export async function networkObject(engine: Engine, reference: string): Promise<object> {
   const network = await engine.networks.get(reference);
-  const bare = network.driver === "host" || network.driver === "null";
+  const bare = (network.driver === "host" || network.driver === "null") && !network.configOnly;
   return inspectNetwork(
     network,
     bare ? bareMembers(engine, network) : await engine.networks.members(network),

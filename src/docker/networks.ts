@@ -109,8 +109,8 @@ export const inspectNetwork = (network: Network, members: readonly Member[]) => 
   Internal: network.internal,
   Attachable: network.attachable,
   Ingress: false,
-  ConfigFrom: { Network: "" },
-  ConfigOnly: false,
+  ConfigFrom: { Network: network.configFrom ?? "" },
+  ConfigOnly: network.configOnly ?? false,
   Containers: Object.fromEntries(
     members
       .filter(({ active }) => active)

@@ -58,6 +58,12 @@ export function findNetwork({ paths, store }: Place, reference: string): Network
   return rows.find(name);
 }
 
+/** What containers and templates of networks have to do with each other. */
+export const configurationOnly = ({ name }: Network): SampanError =>
+  new SampanError("forbidden", "cannot create endpoint on configuration-only network", {
+    hint: `Make a network from it: sampan network create --config-from ${name} NAME`,
+  });
+
 /**
  * Writes down which networks a new container is on; `starting`: with the addresses that it takes. In the transaction that makes
  * it.
@@ -73,6 +79,7 @@ export function joinAll(
   const endpoints: Endpoint[] = [];
   for (const one of asked) {
     const network = findNetwork(place, one.network);
+    if (network.configOnly) throw configurationOnly(network);
     if (network.driver === "host" || network.driver === "null")
       throw new SampanError(
         "invalid",

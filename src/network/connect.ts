@@ -3,7 +3,7 @@ import { SampanError } from "../common/error.ts";
 import { NETLINK, NetlinkWriter } from "../kernel/netlink.ts";
 import { deleteLink } from "../kernel/rtnetlink.ts";
 import type { Step } from "../launch/index.ts";
-import { findNetwork, type Place, portTarget, wiringOf } from "./attach.ts";
+import { configurationOnly, findNetwork, type Place, portTarget, wiringOf } from "./attach.ts";
 import { newResolverSteps } from "./dns/rules.ts";
 import { activate, join } from "./endpoints.ts";
 import { tableName } from "./names.ts";
@@ -28,6 +28,7 @@ export function connect(
 ): { readonly endpoint: Endpoint; readonly all: readonly Endpoint[] } {
   const rows = new NetworkRows(place.store);
   const network = findNetwork(place, asked.network);
+  if (network.configOnly) throw configurationOnly(network);
   if (network.driver === "host" || network.driver === "null")
     throw new SampanError(
       "forbidden",

@@ -37,18 +37,24 @@ const refuse = (message: string, hint?: string): never => {
 };
 
 export function createNetwork(place: Place, wish: NetworkWish): Network {
-  const config = complete(wish);
+  const own = complete(wish);
   return place.store.transaction(() => {
     const rows = new NetworkRows(place.store);
+    const config = wish.configFrom === undefined ? own : complete(fromTemplate(rows, wish, wish.configFrom));
     if (rows.byName(config.name))
       throw new SampanError("conflict", `network with name ${config.name} already exists`, {
         hint: `\`sampan network inspect ${config.name}\` shows it.`,
       });
     // The default network has Docker's first subnet wherever that is free: so it is there before any other.
     predefined(rows, place.paths, "bridge");
-    const others = rows.all();
-    const subnets = choose(config, others, place.paths.root);
+    const others = rows.all().filter(({ configOnly }) => !configOnly);
     const id = newNetworkId();
+    if (wish.configOnly) {
+      const template: Network = { ...config, driver: "null", configOnly: true, id, created: Date.now() };
+      rows.insert(template);
+      return template;
+    }
+    const subnets = choose(config, others, place.paths.root);
     const network: Network = { ...config, subnets, id, created: Date.now() };
     const foreign = config.driver === "bridge" && checkBridge(place, network, others);
     const made: Network = {
@@ -59,6 +65,30 @@ export function createNetwork(place: Place, wish: NetworkWish): Network {
     rows.insert(made);
     return made;
   });
+}
+
+/** What a network is that takes addresses, options and labels from a template: then none of these are its own. */
+function fromTemplate(rows: NetworkRows, wish: NetworkWish, configFrom: string): NetworkWish {
+  const given = (record: object | undefined): boolean => Object.keys(record ?? {}).length > 0;
+  const template = rows.byName(configFrom);
+  if (!template?.configOnly)
+    throw new SampanError("forbidden", `configuration network ${JSON.stringify(configFrom)} does not exist`, {
+      hint: "`sampan network create --config-only` makes one.",
+    });
+  if (wish.ipv6 || wish.subnets?.length || given(wish.labels) || given(wish.ipamOptions))
+    throw new SampanError(
+      "forbidden",
+      "user specified configurations are not supported if the network depends on a configuration network",
+      { hint: `Its subnets, IPAM options and labels are those of ${configFrom}.` },
+    );
+  if (given(wish.options))
+    throw new SampanError(
+      "forbidden",
+      "network driver options are not supported if the network depends on a configuration network",
+      { hint: `Its options are those of ${configFrom}.` },
+    );
+  const { ipv4, ipv6, subnets, options, ipamOptions, labels } = template;
+  return { ...wish, ipv4, ipv6, subnets, options, ipamOptions, labels };
 }
 
 function hasRouteLocalnet(network: Network): boolean {
@@ -92,6 +122,19 @@ function complete(wish: NetworkWish): NetworkConfig {
     throw new SampanError("not-found", `could not find plugin ${driver}: plugin "${driver}" not found`, {
       hint: "The drivers are bridge, macvlan and ipvlan.",
     });
+  if (wish.configOnly) {
+    if (wish.internal || wish.attachable)
+      throw new SampanError(
+        "forbidden",
+        "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.",
+        { hint: "Say it of the networks that are made from it." },
+      );
+    if (wish.configFrom !== undefined)
+      throw new SampanError(
+        "forbidden",
+        "a configuration network cannot depend on another configuration network",
+      );
+  }
   const options = wish.options ?? {};
   checkOptions(driver, options);
   const subnets = (wish.subnets ?? []).map(checkSubnet);
@@ -113,6 +156,7 @@ function complete(wish: NetworkWish): NetworkConfig {
     options,
     ipamOptions: wish.ipamOptions ?? {},
     labels: wish.labels ?? {},
+    ...(wish.configFrom === undefined ? {} : { configFrom: wish.configFrom }),
   };
 }
 

@@ -31,6 +31,15 @@ export function removeNetwork(place: Place, reference: string): Network {
 }
 
 function assertUnused(rows: NetworkRows, network: Network): void {
+  if (network.configOnly) {
+    const made = rows.all().filter(({ configFrom }) => configFrom === network.name);
+    if (made.length === 0) return;
+    throw new SampanError(
+      "forbidden",
+      `error while removing network: configuration network ${JSON.stringify(network.name)} is in use`,
+      { hint: `Made from it: ${made.map(({ name }) => name).join(", ")}.` },
+    );
+  }
   const active = rows.membersOf(network).filter((member) => member.active);
   if (active.length === 0) return;
   const names = active.map(({ containerName }) => containerName).join(", ");
@@ -43,13 +52,14 @@ function assertUnused(rows: NetworkRows, network: Network): void {
   );
 }
 
-/** Removes networks that no running container is on. `wanted` chooses among them. The names, in order. */
+/** Removes networks that no running container is on, and no templates. `wanted` chooses among them. The names, in order. */
 export function pruneNetworks(place: Place, wanted: (network: Network) => boolean): string[] {
   const rows = new NetworkRows(place.store);
   const removed: string[] = [];
   for (const network of rows.all()) {
     if (
       isPredefined(network.name) ||
+      network.configOnly ||
       !wanted(network) ||
       rows.membersOf(network).some(({ active }) => active)
     )

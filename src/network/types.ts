@@ -28,6 +28,10 @@ export interface NetworkConfig {
   readonly options: Readonly<Record<string, string>>;
   readonly ipamOptions: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+  /** No network at all but a template for others: its driver is null, and what it says was only asked for. */
+  readonly configOnly?: true;
+  /** The name of the template that it was made from. */
+  readonly configFrom?: string;
   /** The interface that its containers are on, of a macvlan or an ipvlan, is made for it and goes with it (see parents.ts). */
   readonly ownParent?: true;
   /** Its bridge was there before it, so it outlives it. */

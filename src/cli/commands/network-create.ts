@@ -17,9 +17,6 @@ const refuse = (message: string): never => {
 function refuseAbsent(flags: Values<typeof FLAGS>): void {
   if (flags.ingress || (flags.scope ?? "local") !== "local")
     refuse(`--${flags.ingress ? "ingress" : `scope ${flags.scope}`}: it has a meaning in a swarm only`);
-  for (const name of ["config-only", "config-from"] as const)
-    if (flags[name])
-      refuse(`--${name}: no network here is a template for others: give each network its own flags`);
   const driver = flags["ipam-driver"] ?? "default";
   if (driver !== "default") refuse(`invalid IPAM driver: ${driver}: default is the only one here`);
 }
@@ -31,8 +28,8 @@ const FLAGS = {
     takes: "map",
     help: "Auxiliary IPv4 or IPv6 addresses used by Network driver (default map[])",
   },
-  "config-from": { type: "string", hidden: true, help: "" },
-  "config-only": { type: "bool", hidden: true, help: "" },
+  "config-from": { type: "string", help: "The network from which to copy the configuration" },
+  "config-only": { type: "bool", help: "Create a configuration only network" },
   driver: { type: "string", short: "d", help: 'Driver to manage the Network (default "bridge")' },
   gateway: { type: "list", help: "IPv4 or IPv6 Gateway for the master subnet" },
   ingress: { type: "bool", hidden: true, help: "" },
@@ -68,6 +65,8 @@ export function networkWish(name: string, flags: Values<typeof FLAGS>): NetworkW
     options: toMap(flags.opt),
     ipamOptions: toMap(flags["ipam-opt"]),
     labels: toMap(flags.label),
+    ...(flags["config-only"] ? { configOnly: true as const } : {}),
+    ...(flags["config-from"] ? { configFrom: flags["config-from"] } : {}),
   };
 }
 

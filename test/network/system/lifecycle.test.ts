@@ -90,13 +90,14 @@ describe("a network that cannot be", () => {
     [["x", "--ingress"], "sampan: --ingress: it has a meaning in a swarm only\n"],
     [["x", "--ipam-driver", "foo"], "sampan: invalid IPAM driver: foo: default is the only one here\n"],
     [
-      ["x", "--config-only"],
-      "sampan: --config-only: no network here is a template for others: give each network its own flags\n",
+      ["x", "--config-only", "--internal"],
+      "sampan: configuration network can only contain network specific fields.",
     ],
     [
-      ["x", "--config-from", "other"],
-      "sampan: --config-from: no network here is a template for others: give each network its own flags\n",
+      ["x", "--config-only", "--config-from", "y"],
+      "sampan: a configuration network cannot depend on another configuration network\n",
     ],
+    [["x", "--config-from", "bridge"], 'sampan: configuration network "bridge" does not exist\n'],
     [
       ["x", "-o", "com.docker.network.bridge.gateway_mode_ipv4=routed"],
       "sampan: unsupported option: com.docker.network.bridge.gateway_mode_ipv4=routed\n",
@@ -904,4 +905,85 @@ test("two engines on one machine do not meet", async () => {
   } finally {
     await other[Symbol.asyncDispose]();
   }
+});
+
+describe("a template for networks", () => {
+  const CONFIG =
+    "{{.Driver}} {{.ConfigOnly}} {{.ConfigFrom.Network}} {{json .IPAM.Config}} {{json .Options}} {{json .Labels}}";
+  beforeAll(() =>
+    world.ok(
+      ..."network create --config-only --subnet 10.77.0.0/24 --ip-range 10.77.0.64/26".split(" "),
+      ..."-o com.docker.network.driver.mtu=1400 --label of=template mould".split(" "),
+    ),
+  );
+
+  test("says what it was given and takes nothing for itself", async () => {
+    expect(await world.ok("network", "inspect", "-f", CONFIG, "mould")).toBe(
+      'null true  [{"Subnet":"10.77.0.0/24","IPRange":"10.77.0.64/26"}] {"com.docker.network.driver.mtu":"1400"} {"of":"template"}',
+    );
+    expect(
+      await world.ok("network", "ls", "--format", "{{.Name}} {{.Driver}}", "--filter", "driver=null"),
+    ).toBe("mould null\nnone null");
+    // Somebody else may have its subnet.
+    await world.ok("network", "create", "--subnet", "10.77.0.0/24", "other");
+    expect(await refusal("network", "create", "--config-from", "mould", "cast")).toContain("Pool overlaps");
+    await world.ok("network", "rm", "other");
+  });
+
+  test("gives a network all it has, and a container is on that", async () => {
+    await world.ok("network", "create", "--config-from", "mould", "cast");
+    expect(await world.ok("network", "inspect", "-f", CONFIG, "cast")).toBe(
+      'bridge false mould [{"Subnet":"10.77.0.0/24","IPRange":"10.77.0.64/26","Gateway":"10.77.0.1"}] {"com.docker.network.driver.mtu":"1400"} {"of":"template"}',
+    );
+    const shown = await world.ok(
+      "run",
+      "--rm",
+      "--network",
+      "cast",
+      "host",
+      "ip",
+      "-4",
+      "addr",
+      "show",
+      "eth0",
+    );
+    expect(shown).toContain("inet 10.77.0.64/24");
+    expect(shown).toContain("mtu 1400");
+  });
+
+  test("stays as long as there is such a network, and prune leaves it alone", async () => {
+    expect(await refusal("network", "rm", "mould")).toBe(
+      'sampan: error while removing network: configuration network "mould" is in use\nMade from it: cast.',
+    );
+    expect(await world.ok("network", "prune", "-f")).toContain("cast\n");
+    expect(await world.ok("network", "ls", "-q", "--filter", "name=mould")).not.toBe("");
+  });
+
+  test.each(["--subnet=10.78.0.0/24", "--label=a=b", "--ipv6", "--ipam-opt=a=b"])(
+    "leaves no choice of %s",
+    async (word) =>
+      expect(await refusal("network", "create", "--config-from", "mould", word, "cast")).toStartWith(
+        "sampan: user specified configurations are not supported if the network depends on a configuration network\n",
+      ),
+  );
+
+  test("leaves no choice of options, but of the driver", async () => {
+    expect(await refusal("network", "create", "--config-from", "mould", "-o", "a=b", "cast")).toStartWith(
+      "sampan: network driver options are not supported if the network depends on a configuration network\n",
+    );
+    await world.ok("network", "create", "-d", "macvlan", "--internal", "--config-from", "mould", "cast");
+    expect(await world.ok("network", "inspect", "-f", "{{.Driver}} {{.Internal}}", "cast")).toBe(
+      "macvlan true",
+    );
+    await world.ok("network", "rm", "cast");
+  });
+
+  test("is no place for containers, and goes by its name", async () => {
+    const said = "sampan: cannot create endpoint on configuration-only network\n";
+    expect(await refusal("run", "--rm", "--network", "mould", "host", "true")).toStartWith(said);
+    await world.ok("create", "--name", "outside", "host", "true");
+    expect(await refusal("network", "connect", "mould", "outside")).toStartWith(said);
+    await world.ok("rm", "outside");
+    await world.ok("network", "rm", "mould");
+  });
 });
