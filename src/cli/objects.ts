@@ -13,7 +13,7 @@ export async function containerObject(engine: Engine, reference: string, size: b
   const record = engine.containers.get(reference);
   const attached = (await engine.networks.attached(record.id)).get(record.id);
   const bare = (attached?.endpoints.length ?? 0) === 0;
-  const image = record.imageId === "" ? undefined : engine.images.resolve(record.imageId);
+  const image = record.imageId === "" ? undefined : engine.images.ofContainer(record.imageId);
   const root = image && engine.images.root(image);
   const object = inspectContainer(record, {
     folder: containerDir(engine.paths, record.id),

@@ -61,7 +61,7 @@ export async function commit(
 }
 
 function parentOf(context: Context, container: ContainerRecord): ImageRecord {
-  const parent = container.imageId === "" ? undefined : context.images.get(container.imageId);
+  const parent = container.imageId === "" ? undefined : context.images.ofContainer(container.imageId);
   if (parent && parent.id !== hostImage().id) return parent;
   throw new SampanError(
     "invalid",

@@ -45,7 +45,7 @@ function volumeSource(folder: string, options: Readonly<Record<string, string>>,
 }
 
 function imageSource({ images }: Context, mount: Mount): Source {
-  const root = images.root(images.get(mount.imageId ?? mount.source));
+  const root = images.rootOf(mount.imageId ?? images.get(mount.source).id);
   const lower = (root.kind === "layers" ? root.lower : [])
     .map((layer) => cleanPath(`${layer}/${mount.subpath ?? ""}`))
     .filter((path) => existsSync(path));

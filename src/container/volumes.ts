@@ -262,7 +262,7 @@ function imageMount(
   stage: () => string,
   staged: Step[],
 ): SpecMount {
-  const root = context.images.root(context.images.get(mount.imageId ?? mount.source));
+  const root = context.images.rootOf(mount.imageId ?? context.images.get(mount.source).id);
   const lower = root.kind === "layers" ? root.lower : [];
   const target = stage();
   const options = [...(isRootless() ? ["userxattr"] : []), ...labelOptions(selinux)];

@@ -54,7 +54,7 @@ export async function adopt(place: Place, manifest: string, references: readonly
     store.db
       .query(
         `INSERT INTO images (id, config, manifest, created, size, used) VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (id) DO UPDATE SET used = excluded.used${kept ? "" : ", manifest = excluded.manifest"}`,
+         ON CONFLICT (id) DO UPDATE SET used = excluded.used, removed = 0${kept ? "" : ", manifest = excluded.manifest"}`,
       )
       .run(id, JSON.stringify(config), manifest, Number.isFinite(created) ? created : 0, size, Date.now());
     const link = store.db.query(
@@ -113,7 +113,7 @@ export function writeIndex({ store, paths, blobs }: Pick<Place, "store" | "paths
   const rows = store.db
     .query<{ manifest: string; reference: string | null }, []>(
       `SELECT i.manifest, t.reference FROM images i
-       LEFT JOIN tags t ON t.image = i.id AND t.reference NOT LIKE '%@%' ORDER BY i.manifest, t.reference`,
+       LEFT JOIN tags t ON t.image = i.id AND t.reference NOT LIKE '%@%' WHERE i.removed = 0 ORDER BY i.manifest, t.reference`,
     )
     .all();
   const manifests = rows.flatMap(({ manifest, reference }): Descriptor[] => {

@@ -115,6 +115,13 @@ export class Images {
     return image;
   }
 
+  /** What a container was made of, by its whole id: also an image that was taken away by force and is nobody else's. */
+  ofContainer(id: string): ImageRecord | undefined {
+    if (isHost(id)) return hostImage();
+    const row = this.#store.db.query<Row, [string]>(`SELECT ${COLUMNS} FROM images i WHERE i.id = ?`).get(id);
+    return row ? toRecord(row) : undefined;
+  }
+
   /** Throws if the image of this name is for another platform than `platform`, such as `linux/arm64`. */
   async checkPlatform(text: string, platform: string): Promise<void> {
     const { checkPlatform, parsePlatform } = await import("./platform.ts");
@@ -124,7 +131,7 @@ export class Images {
   /** All images, the newest first; the embedded `host` is the last. */
   list(): ImageRecord[] {
     const rows = this.#store.db
-      .query<Row, []>(`SELECT ${COLUMNS} FROM images i ORDER BY i.created DESC, i.id`)
+      .query<Row, []>(`SELECT ${COLUMNS} FROM images i WHERE i.removed = 0 ORDER BY i.created DESC, i.id`)
       .all();
     return [...rows.map(toRecord), hostImage()];
   }
@@ -422,7 +429,9 @@ export class Images {
 
   #byId(hex: string): ImageRecord | undefined {
     const rows = this.#store.db
-      .query<Row, [string, string]>(`SELECT ${COLUMNS} FROM images i WHERE i.id >= ? AND i.id < ? LIMIT 2`)
+      .query<Row, [string, string]>(
+        `SELECT ${COLUMNS} FROM images i WHERE i.id >= ? AND i.id < ? AND i.removed = 0 LIMIT 2`,
+      )
       .all(`sha256:${hex}`, `sha256:${hex}g`);
     if (rows.length > 1) throw new SampanError("invalid", `multiple IDs found with provided prefix: ${hex}`);
     return rows[0] ? toRecord(rows[0]) : undefined;

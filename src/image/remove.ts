@@ -68,9 +68,9 @@ export function removeImage(place: Place, image: ImageRecord, text: string, forc
       untag.run(reference);
       removed.push({ untagged: familiarName(reference) });
     }
-    // A container keeps its image, under no name: it could not be started again without.
-    if (taken.length === references.length && users.length === 0) {
-      removed.push(...deleteRows(place, image));
+    const free = users.length === 0 || (force && !users.some(({ running }) => running));
+    if (taken.length === references.length && free) {
+      removed.push(...(users.length === 0 ? deleteRows(place, image) : [hide(place, image)]));
       deleted = true;
     }
     writeIndex(place);
@@ -113,6 +113,12 @@ function deleteRows(place: Place, image: ImageRecord): Removed[] {
   return [{ deleted: image.id }, ...own.map(({ chain }) => ({ deleted: `sha256:${chain}` }))];
 }
 
+/** Of an image whose containers do not run: these can still be started, so its row stays for them and nobody else. */
+function hide({ store }: Place, { id }: ImageRecord): Removed {
+  store.db.query("UPDATE images SET removed = 1 WHERE id = ?").run(id);
+  return { deleted: id };
+}
+
 /** As rows have it: a start that was begun stands there until somebody has seen its end. */
 const ENDED: ReadonlySet<string> = new Set(["created", "exited", "dead", "removing"]);
 
@@ -125,7 +131,8 @@ function containersOf({ store }: Place, id: string): User[] {
     .all(id)
     .map(({ id, state }) => {
       const status = (JSON.parse(state) as { status?: string }).status;
-      return { id, running: !ENDED.has(status ?? "") };
+      // What is as it was made has nothing written down.
+      return { id, running: status !== undefined && !ENDED.has(status) };
     });
 }
 

@@ -119,4 +119,18 @@ export const MIGRATIONS: readonly string[] = [
     size    INTEGER NOT NULL               -- bytes of that
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- 1: taken away by force, and nobody finds it; but a container needs its layers, and the row goes with the last of these.
+  ALTER TABLE images ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
+  CREATE TRIGGER image_removed AFTER DELETE ON containers WHEN OLD.image <> '' BEGIN
+    DELETE FROM images WHERE id = OLD.image AND removed = 1
+      AND NOT EXISTS (SELECT 1 FROM containers WHERE image = OLD.image)
+      AND NOT EXISTS (SELECT 1 FROM container_images WHERE image = OLD.image);
+  END;
+  CREATE TRIGGER mounted_image_removed AFTER DELETE ON container_images BEGIN
+    DELETE FROM images WHERE id = OLD.image AND removed = 1
+      AND NOT EXISTS (SELECT 1 FROM containers WHERE image = OLD.image)
+      AND NOT EXISTS (SELECT 1 FROM container_images WHERE image = OLD.image);
+  END;
+  `,
 ];

@@ -193,13 +193,57 @@ describe("removing, by Docker's rules", () => {
     expect((await failure(place.images.remove(y, { force: true }))).message).toBe(
       `conflict: unable to delete ${y.slice(7, 19)} (cannot be forced) - image is being used by running container dddddddddddd`,
     );
-    // By force it loses its name; the container can still be started.
-    expect(lines(await place.images.remove("x:1", { force: true }))).toEqual(["Untagged: x:1"]);
-    expect(existsSync(`${place.root}/layers/${sha256(A).slice(7)}/a`)).toBe(true);
+    // By force its name goes while the container runs, and all else stays.
+    expect(lines(await place.images.remove("y:1", { force: true }))).toEqual(["Untagged: y:1"]);
+    expect(place.images.resolve(y)?.id).toBe(y);
     expect((await place.images.prune()).removed).toEqual([]);
     place.store.db.run("DELETE FROM containers");
-    expect(lines((await place.images.prune()).removed)).toContain(`Deleted: ${x}`);
-    expect(place.images.resolve(x)).toBeUndefined();
+    expect(lines((await place.images.prune()).removed)).toContain(`Deleted: ${y}`);
+    expect(place.images.resolve(y)).toBeUndefined();
+  });
+
+  test("by force an image goes whose containers do not run, and its layers with the last of these", async () => {
+    const archive = image(["x:1", "x:2"], A);
+    for (const name of ["x:1", "id"]) {
+      using place = await placeWith(archive);
+      const { id } = place.images.get("x:1");
+      const layer = `${place.root}/layers/${sha256(A).slice(7)}/a`;
+      place.container("c".repeat(64), id, "exited");
+      place.store.db.run(
+        "INSERT INTO containers (id, name, created, image, record, state) VALUES ('d', 'd', 0, ?, '{}', '{}')",
+        [id],
+      );
+      if (name === "id")
+        expect(lines(await place.images.remove(id, { force: true }))).toEqual([
+          "Untagged: x:1",
+          "Untagged: x:2",
+          `Deleted: ${id}`,
+        ]);
+      else {
+        await place.images.remove("x:2");
+        expect(lines(await place.images.remove(name, { force: true }))).toEqual([
+          "Untagged: x:1",
+          `Deleted: ${id}`,
+        ]);
+      }
+      expect(place.images.resolve(id)).toBeUndefined();
+      expect(place.images.list().map((each) => each.id)).not.toContain(id);
+      expect(JSON.parse(readFileSync(`${place.root}/index.json`, "utf8")).manifests).toEqual([]);
+      expect(place.images.ofContainer(id)?.id).toBe(id);
+      expect((await place.images.prune({ all: true })).removed).toEqual([]);
+      expect(existsSync(layer)).toBe(true);
+      // What comes again is found again.
+      await place.load(dockerArchive([archive]));
+      expect(place.images.get("x:2").id).toBe(id);
+      await place.images.remove(id, { force: true });
+      place.store.db.run("DELETE FROM containers WHERE id = 'd'");
+      await place.images.prune();
+      expect(existsSync(layer)).toBe(true);
+      place.store.db.run("DELETE FROM containers");
+      expect(place.images.ofContainer(id)).toBeUndefined();
+      await place.images.prune();
+      expect(existsSync(layer)).toBe(false);
+    }
   });
 
   test("what is not there", async () => {
