@@ -57,6 +57,16 @@ describe.skipIf((NO_REGISTRY ?? NO_BUSYBOX) !== undefined)("a registry, from the
   });
   const cli = (...args: string[]) => box.cliWith({ env }, ...args);
 
+  test("what a registry says does not control the terminal", async () => {
+    const proxy = new FaultyProxy(registry.host);
+    proxy.fault = () =>
+      Response.json({ errors: [{ code: "BAD", message: "\x1b[31mred\x07\u009b2J" }] }, { status: 400 });
+    expect((await cli("pull", `${proxy.host}/x:1`)).stderr).toBe(
+      `sampan: cannot pull ${proxy.host}/x:1: ${proxy.host}: bad: ?[31mred??2J\n`,
+    );
+    proxy.stop();
+  });
+
   test("login: what cannot be, what is wrong, what succeeds", async () => {
     const without = await cli("login", "--password-stdin", registry.host);
     expect(without).toMatchObject({
