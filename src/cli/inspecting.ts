@@ -2,6 +2,7 @@
 import { goIndent } from "../docker/format.ts";
 import { complain, print, write } from "./output.ts";
 import { report } from "./report.ts";
+import { shown } from "./shown.ts";
 
 export async function inspectAll(
   references: readonly string[],
@@ -23,13 +24,13 @@ export async function inspectAll(
     const { FormatError, inspectTemplate } = await import("../docker/inspect-format.ts");
     try {
       const execute = inspectTemplate(format);
-      for (const object of objects) write(1, `${execute(object)}\n`);
+      for (const object of objects) write(1, shown(`${execute(object)}\n`, format));
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       complain(`sampan: ${error.message}`);
       code = error.code;
     }
-  } else print(goIndent(objects));
+  } else print(shown(goIndent(objects)));
   for (const error of errors) report(error);
   return code;
 }

@@ -1,5 +1,7 @@
 /** Laying out text for a terminal: aligned columns, wrapped words, sizes and times for people. */
 
+import { plain } from "../common/plain.ts";
+
 export interface Style {
   /** Of the terminal. */
   readonly columns: number;
@@ -51,10 +53,7 @@ export function fit(text: string, width: number, keep: "start" | "end" = "start"
   return keep === "start" ? `${text.slice(0, width - 1)}…` : `…${text.slice(text.length - width + 1)}`;
 }
 
-/** What a terminal would act upon is shown and not sent: names come from inside of containers. */
-export const plain = (text: string): string =>
-  // eslint-disable-next-line no-control-regex
-  text.replace(/[\0-\x1f\x7f-\x9f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+export { plain };
 
 export interface Table {
   readonly head?: readonly string[];

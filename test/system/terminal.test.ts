@@ -189,3 +189,37 @@ describe("without a terminal inside", () => {
     await box.ok("rm", "-f", "watched");
   });
 });
+
+describe("control characters of others", () => {
+  const RED = "\x1b[31m";
+  beforeAll(async () => {
+    await box.ok("create", "--name", "posing", "--label", `worn=a${RED}b\x9bc`, "host", "true");
+    await Bun.write(`${box.root}/empty.tar`, new Uint8Array(10_240));
+    await box.ok("import", "--message", `made${RED}so`, `${box.root}/empty.tar`, "posing:1");
+  });
+
+  test.each<[string[]]>([
+    [["ps", "-a", "--format", "{{.Labels}}"]],
+    [["inspect", "--format", "{{.Config.Labels.worn}}", "posing"]],
+    [["events", "--since", "1h", "--until", "0s", "--filter", "container=posing"]],
+    [["history", "posing:1"]],
+    [["history", "--format", "{{.Comment}}", "posing:1"]],
+  ])(
+    "are shown to a terminal and not sent, and go into a pipe as they are: %j",
+    async (words) => {
+      const piped = await box.ok(...words);
+      expect(piped).toContain(RED);
+      const one = sampan(...words);
+      await one.expect("\\x1b[31m");
+      await one.exited();
+      expect(one.seen).not.toContain("\x1b[31");
+      expect(one.seen).not.toContain("\x9b");
+    },
+  );
+
+  test("are the caller's own in a format", async () => {
+    const one = sampan("ps", "-a", "--format", `${RED}{{.Names}}`);
+    await one.expect(`${RED}posing`);
+    await one.exited();
+  });
+});

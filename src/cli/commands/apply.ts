@@ -3,6 +3,7 @@ import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import type { Flags } from "../flags.ts";
 import { print } from "../output.ts";
+import { shown } from "../shown.ts";
 
 const FLAGS = {
   force: {
@@ -20,7 +21,7 @@ export default command({
   async run({ flags, args: [container = "", ...paths], where }) {
     const { containers } = Engine.open(where);
     const applied = await containers.apply(container, paths, { force: flags.force ?? false });
-    for (const { kind, path } of applied) print(`${kind} ${path}`);
+    for (const { kind, path } of applied) print(shown(`${kind} ${path}`));
     return 0;
   },
 });

@@ -2,6 +2,7 @@
 import { Engine } from "../../engine.ts";
 import { command } from "../command.ts";
 import { write } from "../output.ts";
+import { shown } from "../shown.ts";
 
 const PIECE = 65_536;
 
@@ -15,10 +16,10 @@ export default command({
     for await (const { kind, path } of Engine.open(where).containers.diff(reference)) {
       text += `${kind} ${path}\n`;
       if (text.length < PIECE) continue;
-      write(1, text);
+      write(1, shown(text));
       text = "";
     }
-    write(1, text);
+    write(1, shown(text));
     return 0;
   },
 });

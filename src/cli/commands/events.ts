@@ -10,6 +10,7 @@ import type { Flags } from "../flags.ts";
 import { OBJECT_FORMAT } from "../format.ts";
 import { moment } from "../moment.ts";
 import { print, write } from "../output.ts";
+import { shown } from "../shown.ts";
 
 const FLAGS = {
   filter: {
@@ -58,9 +59,9 @@ export default command({
 });
 
 async function shower(format: string): Promise<(event: Parameters<typeof eventLine>[0]) => void> {
-  if (format === "") return (event) => print(eventLine(event));
-  if (format === "json") return (event) => print(eventJson(event));
+  if (format === "") return (event) => print(shown(eventLine(event)));
+  if (format === "json") return (event) => print(shown(eventJson(event)));
   const { formatter } = await import("../../docker/format.ts");
   const { row } = await formatter(format, EVENT_COLUMNS);
-  return (event) => write(1, `${row(new EventRow(event))}\n`);
+  return (event) => write(1, shown(`${row(new EventRow(event))}\n`, format));
 }

@@ -7,6 +7,7 @@ import { command } from "../command.ts";
 import type { Flags } from "../flags.ts";
 import { FORMAT } from "../format.ts";
 import { write } from "../output.ts";
+import { shown } from "../shown.ts";
 
 const FLAGS = {
   format: FORMAT,
@@ -33,12 +34,13 @@ export default command({
     const rows = steps.map((step) => new HistoryRow({ ...step, id: step.id ?? "<missing>" }, options));
     const format = flags.format ?? "";
     if (flags.quiet) write(1, rows.map((row) => `${row.ID}\n`).join(""));
-    else if (format !== "" && format !== "table") write(1, await formatRows(format, rows, HISTORY_COLUMNS));
+    else if (format !== "" && format !== "table")
+      write(1, shown(await formatRows(format, rows, HISTORY_COLUMNS), format));
     else {
       const created = options.human ? "CreatedSince" : "CreatedAt";
       const columns = ["ID", created, "CreatedBy", "Size", "Comment"] as const;
       const headers = columns.map((column) => HISTORY_COLUMNS.headers[column]);
-      write(1, table([headers, ...rows.map((row) => columns.map((column) => row[column]))]));
+      write(1, shown(table([headers, ...rows.map((row) => columns.map((column) => row[column]))])));
     }
     return 0;
   },

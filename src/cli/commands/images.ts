@@ -11,6 +11,7 @@ import { type Flags, UsageError } from "../flags.ts";
 import { FORMAT } from "../format.ts";
 import { imageLookup } from "../lookup.ts";
 import { write } from "../output.ts";
+import { shown } from "../shown.ts";
 import { windowSize } from "../terminal.ts";
 
 const FLAGS = {
@@ -88,7 +89,8 @@ export default command({
       .flatMap((image) => imageRows(image, wantedName, filters["reference"] !== undefined, digests))
       .map(({ image, ...row }) => new ImageRow(image, { truncate, ...row }));
     // A format of the user's own says more than --quiet does.
-    if (format !== "" && format !== "table") write(1, await formatRows(format, rows, IMAGE_COLUMNS));
+    if (format !== "" && format !== "table")
+      write(1, shown(await formatRows(format, rows, IMAGE_COLUMNS), format));
     else if (flags.quiet) write(1, rows.map((row) => `${row.ID}\n`).join(""));
     else {
       const columns = [

@@ -10,6 +10,7 @@ import type { Flags } from "../flags.ts";
 import { FORMAT } from "../format.ts";
 import { byName } from "../order.ts";
 import { write } from "../output.ts";
+import { shown } from "../shown.ts";
 
 const FLAGS = {
   filter: {
@@ -41,7 +42,8 @@ export default command({
       .map((network) => new NetworkRow(network, !flags["no-trunc"]));
     const format = flags.format ?? "";
     if (flags.quiet) write(1, rows.map(({ ID }) => `${ID}\n`).join(""));
-    else if (format !== "" && format !== "table") write(1, await formatRows(format, rows, NETWORK_COLUMNS));
+    else if (format !== "" && format !== "table")
+      write(1, shown(await formatRows(format, rows, NETWORK_COLUMNS), format));
     else {
       const { headers } = NETWORK_COLUMNS;
       const lines = [headers, ...rows].map(({ ID, Name, Driver, Scope }) => [ID, Name, Driver, Scope]);

@@ -82,7 +82,8 @@ export default command({
         (await formatter(format, PS_COLUMNS)).row(
           Object.assign(Object.create({ Label: () => "" }), PS_COLUMNS.headers),
         );
-      write(1, await formatRows(format, rows, PS_COLUMNS));
+      const { shown } = await import("../shown.ts");
+      write(1, shown(await formatRows(format, rows, PS_COLUMNS), format));
     } else {
       const { headers } = PS_COLUMNS;
       const lines = [cells(headers, flags.size)];

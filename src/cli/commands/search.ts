@@ -9,6 +9,7 @@ import { command } from "../command.ts";
 import { readFilter } from "../filter.ts";
 import type { Flags } from "../flags.ts";
 import { write } from "../output.ts";
+import { shown } from "../shown.ts";
 
 const FLAGS = {
   filter: {
@@ -39,11 +40,12 @@ export default command({
     const results = await Engine.open(where).images.search(args[0] ?? "", limit);
     const rows = results.filter(wanted).map((result) => new SearchRow(result, !flags["no-trunc"]));
     const format = flags.format ?? "";
-    if (format !== "" && format !== "table") write(1, await formatRows(format, rows, SEARCH_COLUMNS));
+    if (format !== "" && format !== "table")
+      write(1, shown(await formatRows(format, rows, SEARCH_COLUMNS), format));
     else {
       const columns = ["Name", "Description", "StarCount", "IsOfficial"] as const;
       const headers = columns.map((column) => SEARCH_COLUMNS.headers[column]);
-      write(1, table([headers, ...rows.map((row) => columns.map((column) => row[column]))]));
+      write(1, shown(table([headers, ...rows.map((row) => columns.map((column) => row[column]))])));
     }
     return 0;
   },

@@ -14,6 +14,7 @@ import { command } from "../command.ts";
 import type { Flags } from "../flags.ts";
 import { FORMAT } from "../format.ts";
 import { write } from "../output.ts";
+import { shown } from "../shown.ts";
 
 const FLAGS = {
   format: FORMAT,
@@ -28,7 +29,7 @@ export default command({
   async run({ flags, where }) {
     const usage = await usageOf(Engine.open(where));
     const format = flags.format ?? "";
-    if (flags.verbose) write(1, await verbose(usage, format));
+    if (flags.verbose) write(1, shown(await verbose(usage, format), format));
     else if (format !== "" && format !== "table")
       write(1, await formatRows(format, usageRows(usage), USAGE_COLUMNS));
     else

@@ -11,6 +11,7 @@ import { FORMAT } from "../format.ts";
 import { byName } from "../order.ts";
 import { write } from "../output.ts";
 import { report } from "../report.ts";
+import { shown } from "../shown.ts";
 
 const FLAGS = {
   filter: {
@@ -36,7 +37,8 @@ export default command({
     const rows = found.map((volume) => new VolumeRow(volume));
     const format = flags.format ?? "";
     if (flags.quiet) write(1, rows.map(({ Name }) => `${Name}\n`).join(""));
-    else if (format !== "" && format !== "table") write(1, await formatRows(format, rows, VOLUME_COLUMNS));
+    else if (format !== "" && format !== "table")
+      write(1, shown(await formatRows(format, rows, VOLUME_COLUMNS), format));
     else write(1, table([["DRIVER", "VOLUME NAME"], ...rows.map(({ Driver, Name }) => [Driver, Name])]));
     for (const { problem } of found) if (problem) report(problem);
     return 0;
