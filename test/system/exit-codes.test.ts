@@ -82,6 +82,10 @@ describe.skipIf(NO_BUSYBOX !== undefined)("a container that does not come to be"
     ["exec nope true", 1, "No such container: nope"],
     ["exec runs nope", 127, 'exec: "nope": executable file not found in $PATH'],
     ["exec runs /etc/passwd", 126, 'exec: "/etc/passwd": permission denied'],
+    // Nobody waits for the end: what keeps it from starting is an error like others.
+    ["exec -d runs nope", 1, 'exec: "nope": executable file not found in $PATH'],
+    ["exec -d runs /etc/passwd", 1, 'exec: "/etc/passwd": permission denied'],
+    ["exec -d -w /nope runs true", 1, "working directory /nope: no such file or directory"],
     ["exec -u nobody-here runs true", 126, "unable to find user nobody-here"],
     ["exec -w /nope runs true", 126, "working directory /nope: no such file or directory"],
   ])("%s: %d", async (words, code, cause) => {

@@ -204,18 +204,15 @@ describe("control characters of others", () => {
     [["events", "--since", "1h", "--until", "0s", "--filter", "container=posing"]],
     [["history", "posing:1"]],
     [["history", "--format", "{{.Comment}}", "posing:1"]],
-  ])(
-    "are shown to a terminal and not sent, and go into a pipe as they are: %j",
-    async (words) => {
-      const piped = await box.ok(...words);
-      expect(piped).toContain(RED);
-      const one = sampan(...words);
-      await one.expect("\\x1b[31m");
-      await one.exited();
-      expect(one.seen).not.toContain("\x1b[31");
-      expect(one.seen).not.toContain("\x9b");
-    },
-  );
+  ])("are shown to a terminal and not sent, and go into a pipe as they are: %j", async (words) => {
+    const piped = await box.ok(...words);
+    expect(piped).toContain(RED);
+    const one = sampan(...words);
+    await one.expect("\\x1b[31m");
+    await one.exited();
+    expect(one.seen).not.toContain("\x1b[31");
+    expect(one.seen).not.toContain("\x9b");
+  });
 
   test("are the caller's own in a format", async () => {
     const one = sampan("ps", "-a", "--format", `${RED}{{.Names}}`);

@@ -4,6 +4,7 @@ import { command } from "../command.ts";
 import { exitCode } from "../ended.ts";
 import type { Flags } from "../flags.ts";
 import { readDetachKeys } from "../keys.ts";
+import { report } from "../report.ts";
 import { fromFiles, readEnv } from "../run/labels.ts";
 import { checkTerminal, escaped, join, sizeFor } from "../session.ts";
 
@@ -48,8 +49,14 @@ export default command({
       ...sizeFor(tty && !detach),
     };
     if (detach) {
-      await engine.containers.execDetached(reference, config);
-      return 0;
+      // With nobody to see how the program ends there is no exit code of it either: Docker has 1 for all that keeps it from starting.
+      try {
+        await engine.containers.execDetached(reference, config);
+        return 0;
+      } catch (error) {
+        report(error);
+        return 1;
+      }
     }
     const connection = await engine.containers.exec(reference, config);
     const session = join(connection, {
