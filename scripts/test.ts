@@ -47,6 +47,8 @@ if (missing.length > 0 && !inside) {
 }
 
 const args = process.argv.slice(2);
+// Other users of a test read what it has written, whatever this one's habit is. Nor is any of them asked what time it is here.
+process.umask(0o022);
 // What a guest is made of is downloaded and built out here.
 if (!inside) (await import("../test/support/guest/prepare.ts")).prepareGuests(args);
 // As root the suite has a network namespace of its own: no bridge, rule or packet of a test ever meets the machine's.
@@ -73,7 +75,7 @@ const run = Bun.spawn(
   ],
   {
     stdio: ["ignore", "inherit", "pipe"],
-    env: inside ? { ...process.env, [INSIDE]: readlinkSync("/proc/self/ns/net") } : process.env,
+    env: { ...process.env, TZ: "UTC", ...(inside ? { [INSIDE]: readlinkSync("/proc/self/ns/net") } : {}) },
   },
 );
 
@@ -100,19 +102,31 @@ function endAllOf(pid: number): void {
   }
 }
 
+/** Ends what is waited for, and after as long again the tests themselves, one of which then turns in a circle. */
+function endSilence(): void {
+  endAllOf(run.pid);
+  watch = setTimeout(() => {
+    console.error("silent for as long again: killed the tests");
+    run.kill("SIGKILL");
+  }, SILENCE);
+}
+
 const watched = args.every((arg) => !arg.endsWith(".ts") || arg.endsWith(".test.ts"));
-const silent = (): Timer | undefined => (watched ? setTimeout(() => endAllOf(run.pid), SILENCE) : undefined);
+const silent = (): Timer | undefined => (watched ? setTimeout(endSilence, SILENCE) : undefined);
 let passed = 0;
 let failed = 0;
 let skipped = 0;
 let tail = "";
 const decoder = new TextDecoder();
 let watch = silent();
-for await (const chunk of run.stderr) {
+const reader = run.stderr.getReader();
+// Somebody whom a test has left behind may have the other end of it too.
+void run.exited.then(() => setTimeout(() => reader.cancel(), 10_000).unref());
+for (let part = await reader.read(); !part.done; part = await reader.read()) {
   clearTimeout(watch);
   watch = silent();
-  process.stderr.write(chunk);
-  tail = (tail + decoder.decode(chunk, { stream: true })).slice(-4096);
+  process.stderr.write(part.value);
+  tail = (tail + decoder.decode(part.value, { stream: true })).slice(-4096);
 }
 clearTimeout(watch);
 const code = await run.exited;

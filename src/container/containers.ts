@@ -353,7 +353,7 @@ export class Containers {
         dismiss = await killForRemoval(this.#context, container);
         releaseNetwork(this.#context, container, false, true);
         clearCgroup(container);
-      } else if (release && options.force) {
+      } else if (release && (options.force || container.state.status === "starting")) {
         const { endStart } = await import("./stop.ts");
         await endStart(this.#context, container);
       }

@@ -30,7 +30,7 @@ import {
 import type { ContainerConfig } from "./config.ts";
 import { type Context, mountTarget, places, sharedShm } from "./context.ts";
 import { writeFiles } from "./files.ts";
-import { clearCgroup, discard, removeRun } from "./finish.ts";
+import { clearCgroup, discard, lostState, record, removeRun } from "./finish.ts";
 import { healthSteps } from "./health.ts";
 import { cgroupOf, hasHealthcheck, keeperPlan } from "./keeper.ts";
 import { isLocked, readPidFile } from "./live.ts";
@@ -325,9 +325,13 @@ export async function start(
       thrown instanceof LaunchError
         ? await explain(context, container, thrown)
         : diskError(thrown, at.folder);
+    const unsaid = launched && !(thrown instanceof LaunchError);
+    // A keeper that was killed when the container ran already, and nobody had been told so: others have seen it run.
+    const lost = unsaid && !isLocked(at.lock) ? readPidFile(at.pid) : undefined;
     if (launched) clearCgroup(container);
-    releaseNetwork(context, container, launched && !(thrown instanceof LaunchError));
-    if (container.config.autoRemove) discard(context, container, true);
+    releaseNetwork(context, container, unsaid);
+    if (lost) record(context, container, lostState(container, lost), false, true);
+    else if (container.config.autoRemove) discard(context, container, true);
     else {
       const said = error instanceof SampanError ? error : undefined;
       context.rows.setState(container.id, {

@@ -171,11 +171,14 @@ async function killHard(
  */
 export async function endStart(context: Context, container: StoredContainer): Promise<void> {
   const { lock } = places(context.paths, container.id);
-  if (isLocked(lock)) {
-    const keeper = flockHolder(lock);
-    if (keeper === undefined) return;
-    process.kill(keeper, "SIGKILL");
-    for (let waited = 0; waited < 100 && isLocked(lock); waited++) await Bun.sleep(10);
+  const keeper = isLocked(lock) ? flockHolder(lock) : undefined;
+  if (keeper !== undefined) {
+    try {
+      process.kill(keeper, "SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    for (let waited = 0; waited < KILL_TIMEOUT && isLocked(lock); waited += 10) await Bun.sleep(10);
   }
   // One that was already ending when it was looked at has left what it had made all the same.
   if (container.state.status === "starting") clearCgroup(container);

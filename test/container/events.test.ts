@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Event, Events, type NewEvent } from "../../src/container/events.ts";
 import type { EventQuery } from "../../src/container/events-read.ts";
 import { nanosecondsNow } from "../../src/kernel/clock.ts";
+import { until } from "../support/until.ts";
 
 let root: string;
 let events: Events;
@@ -75,15 +76,19 @@ test("since and until", async () => {
 test("a follower sees what comes, through a rotation, until it is told to end", async () => {
   events.append(event("create", "a"));
   const controller = new AbortController();
-  const reading = actions({ follow: true, signal: controller.signal });
-  await Bun.sleep(20);
+  const seen: string[] = [];
+  const reading = (async () => {
+    for await (const { action } of events.read({ follow: true, signal: controller.signal }))
+      seen.push(action);
+  })();
+  await until(() => seen.length === 1);
   events.append(event("start", "a"));
   const filler = event("exec_start: x", "a", { filler: "y".repeat(1_000_000) });
   for (let n = 0; n < 11; n++) events.append(filler);
   events.append(event("die", "a"));
-  await Bun.sleep(50);
+  await until(() => seen.at(-1) === "die");
   controller.abort();
-  const seen = await reading;
+  await reading;
   expect(existsSync(join(root, "events.jsonl.1"))).toBe(true);
   expect(statSync(join(root, "events.jsonl")).size).toBeLessThan(5_000_000);
   expect(seen.filter((action) => !action.startsWith("exec"))).toEqual(["create", "start", "die"]);
@@ -104,9 +109,10 @@ test("who wants what is new sees all of it, though the clock was set back, and t
 });
 
 test("until a moment to come, the follower waits for it", async () => {
-  const until = String(BigInt(nanosecondsNow()) + 100_000_000n);
-  const reading = actions({ follow: true, until });
-  await Bun.sleep(20);
-  events.append(event("start", "a"));
+  const moment = String(BigInt(nanosecondsNow()) + 100_000_000n);
+  const reading = actions({ follow: true, until: moment });
+  const line = `{"time":"${moment}","type":"container","action":"start","id":"x"}\n`;
+  appendFileSync(join(root, "events.jsonl"), line);
   expect(await reading).toEqual(["start"]);
+  expect(BigInt(nanosecondsNow())).toBeGreaterThan(BigInt(moment) - 10_000_000n);
 });

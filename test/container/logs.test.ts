@@ -149,9 +149,17 @@ describe("following", () => {
   test("a signal ends it", async () => {
     writeFileSync(log, json("first\n"));
     const controller = new AbortController();
-    const reading = read({ follow: true, signal: controller.signal }, "json-file", new Promise(() => {}));
-    setTimeout(() => controller.abort(), 20);
-    expect(await reading).toBe("first\n");
+    let text = "";
+    for await (const { data } of readLog(
+      log,
+      "json-file",
+      { follow: true, signal: controller.signal },
+      new Promise(() => {}),
+    )) {
+      text += new TextDecoder().decode(data);
+      setTimeout(() => controller.abort(), 20);
+    }
+    expect(text).toBe("first\n");
   });
 });
 

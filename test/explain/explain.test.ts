@@ -1,9 +1,11 @@
 /** Explanations of real processes, compared with what other tools of the engine and the machine say of them. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readlinkSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { Engine } from "../../src/engine.ts";
 import { type Explanation, explain as explainThere } from "../../src/explain/index.ts";
+import { alive } from "../support/processes.ts";
 import { REPO, SAMPAN, Sandbox } from "../support/sandbox.ts";
+import { until } from "../support/until.ts";
 
 let sandbox: Sandbox;
 beforeAll(async () => {
@@ -248,7 +250,7 @@ describe("its network", () => {
     await sandbox.ok("run", "-d", "--name", "deaf", "--network", "container:hears", "host", "sleep", "1000");
     const heard = async (): Promise<number[] | undefined> =>
       (await explain("hears")).process.ports?.map(({ port }) => port);
-    while ((await heard())?.[0] !== 80) await Bun.sleep(5);
+    await until(async () => (await heard())?.[0] === 80);
     expect((await explain("deaf")).process.ports).toEqual([]);
     await sandbox.ok("rm", "-f", "hears", "deaf");
   });
@@ -302,8 +304,7 @@ describe("of somebody else", () => {
   test("a process of another user, seen by root and by a third", async () => {
     const other = Bun.spawn(["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups", "sleep", "1000"]);
     try {
-      for (let n = 0; n < 100 && !(await Bun.file(`/proc/${other.pid}/comm`).text()).startsWith("sleep"); n++)
-        await Bun.sleep(5);
+      await until(() => readFileSync(`/proc/${other.pid}/comm`, "utf8") === "sleep\n");
       expect((await explain(String(other.pid))).process).toMatchObject({ uid: 1234, gid: 1234 });
       const home = mkdtempSync("/tmp/sampan-other-");
       Bun.spawnSync(["chown", "65534:65534", home]);
@@ -378,7 +379,7 @@ describe("any process", () => {
     );
     const { value } = await parent.stdout.getReader().read();
     const pid = new TextDecoder().decode(value);
-    while (!/^State:\sZ/m.test(await Bun.file(`/proc/${pid}/status`).text())) await Bun.sleep(1);
+    await until(() => !alive(Number(pid)));
     const { summary, target } = await explain(pid);
     expect(target).toMatchObject({ zombie: true, comm: "perl" });
     expect(summary).toStartWith(
@@ -413,7 +414,7 @@ describe("any process", () => {
 
   test("one whose namespaces only it has, made by somebody else", async () => {
     const child = Bun.spawn(["unshare", "--uts", "--ipc", "sleep", "100"]);
-    await Bun.sleep(50);
+    await until(() => readFileSync(`/proc/${child.pid}/comm`, "utf8") === "sleep\n");
     const { namespaces, summary } = await explain(String(child.pid));
     child.kill();
     expect(summary).toContain("its own uts and ipc namespaces");

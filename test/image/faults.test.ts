@@ -12,6 +12,8 @@ import {
 import { Images } from "../../src/image/index.ts";
 import { Store } from "../../src/store/index.ts";
 import { dockerArchive, layerTar, type Member, sha256 } from "../support/image.ts";
+import { killed } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 import { ROOT, WITHOUT_ROOT } from "./merged.ts";
 import { failure, pieces, TestPlace } from "./place.ts";
 
@@ -148,15 +150,13 @@ describe("kill -9", () => {
     using place = new TestPlace();
     const archive = bigArchive(place, 2000);
     const load = failure(place.images.load(archive));
-    let killed = false;
-    while (!killed) {
-      for (const child of childrenOf(process.pid))
-        if (readFileSync(`/proc/${child}/cmdline`, "utf8").includes(place.root)) {
-          process.kill(child, "SIGKILL");
-          killed = true;
-        }
-      await Bun.sleep(1);
-    }
+    await killed(
+      await until(() =>
+        childrenOf(process.pid).find((child) =>
+          readFileSync(`/proc/${child}/cmdline`, "utf8").includes(place.root),
+        ),
+      ),
+    );
     expect((await load).message).toMatch(
       /^layer sha256:[0-9a-f]{64}: the process that unpacks it was ended by SIGKILL$/,
     );

@@ -4,6 +4,7 @@ import { Images, type Progress } from "../../src/image/index.ts";
 import { Store } from "../../src/store/index.ts";
 import { dockerArchive, layerTar, type Member, sha256 } from "../support/image.ts";
 import { FaultyProxy, IMPATIENT, NO_REGISTRY, skopeo, TestRegistry } from "../support/registry.ts";
+import { until } from "../support/until.ts";
 import { failure, pieces, TestPlace } from "./place.ts";
 
 const file = (name: string, content: string | Uint8Array = name): Member => ({ name, type: "file", content });
@@ -211,7 +212,7 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
                     sent += piece.length;
                     // The rest comes when something of the beginning is in its file.
                     if (sent < 2 << 20) continue;
-                    for (let i = 0; i < 1000 && !seen; i++, await Bun.sleep(10)) seen = unpacking();
+                    seen ||= await until(unpacking);
                   }
                 })(),
               );
@@ -550,7 +551,7 @@ describe.skipIf(NO_REGISTRY !== undefined)("registries", () => {
               return new Response(
                 (async function* () {
                   for await (const piece of cut(answer, 2 * MEGABYTE).body ?? []) yield piece;
-                  while (fetched() < 2 * MEGABYTE) await Bun.sleep(1);
+                  await until(() => fetched() >= 2 * MEGABYTE);
                   stop.abort(new Error("enough"));
                   await Bun.sleep(10_000);
                 })(),

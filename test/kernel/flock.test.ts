@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { flockHolder, isLocked } from "../../src/kernel/flock.ts";
 import { readFileSync } from "../../src/kernel/fs.ts";
+import { until } from "../support/until.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sampan-flock-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -27,7 +28,7 @@ test("an exclusive lock has its holder; a shared one has none, nor has one that 
     readFileSync("/proc/locks", "latin1")
       .split("\n")
       .some((line) => line.includes("->") && line.includes(` ${waiter.pid} `));
-  while (!waits()) await Bun.sleep(1);
+  await until(waits);
 
   // flock(1) starts the program as its child, which has the lock's fd too: the pid is that of who took it.
   expect([flockHolder(mine), flockHolder(shared)]).toEqual([holder.pid, undefined]);

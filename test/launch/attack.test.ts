@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { ATTACH, CLONE, type LaunchError, launch, launcherPath, type Step } from "../../src/launch/index.ts";
+import { isHeld } from "../support/processes.ts";
 import {
   after,
   alive,
@@ -98,7 +99,6 @@ describe("the launcher's executable", () => {
     const fd = openSync(`/proc/${keeper}/exe`, "r");
     process.kill(keeper, "SIGKILL");
     await until(() => !alive(keeper) && !alive(pid));
-    await Bun.sleep(20);
     expect(() => openSync(`/proc/self/fd/${fd}`, "r+")).toThrow("EROFS");
     closeSync(fd);
     connection.close();
@@ -166,11 +166,7 @@ describe("the way into a container", () => {
     void started.catch(() => {});
     const keeper = await keeperOf(dir);
     const child = await until(() => childrenOf(keeper)[0]);
-    await until(
-      () =>
-        readlinkSync(`/proc/${child}/cwd`) === "/" && readFileSync(`/proc/${child}/wchan`, "utf8").length > 0,
-    );
-    await Bun.sleep(30);
+    await until(() => readlinkSync(`/proc/${child}/cwd`) === "/" && isHeld(child));
     for (const fd of readdirSync(`/proc/${child}/fd`)) {
       const link = readlinkSync(`/proc/${child}/fd/${fd}`);
       expect(link).toMatch(/^(\/dev\/null|pipe:|socket:|\/|\/proc|\/proc\/acpi)/);
@@ -427,7 +423,7 @@ describe("faults", () => {
        connection.attach(7); console.log(connection.report.keeper, connection.report.pid); await connection.exit;`,
     );
     const p = plan(
-      container(place, dir, ["sh", "-c", "sleep 0.4; echo done"]),
+      container(place, dir, ["sh", "-c", "until [ -e /tmp/go ]; do sleep 0.02; done; echo done"]),
       kept(dir, { foreground: true }),
     );
     const caller = Bun.spawn({
@@ -440,6 +436,7 @@ describe("faults", () => {
     await caller.exited;
     expect(alive(keeperPid ?? 0)).toBe(true);
     expect(alive(pid ?? 0)).toBe(true);
+    writeFileSync(`/proc/${pid}/root/tmp/go`, "");
     await until(() => existsSync(`${dir}/exit.json`));
     expect(readFileSync(`${dir}/log`, "utf8")).toContain("done");
   });
@@ -449,7 +446,6 @@ describe("faults", () => {
     const all = await Promise.all(
       dirs.map((dir) => launch(plan(container(place, dir, ["sleep", "1000"]), kept(dir)))),
     );
-    await Bun.sleep(50);
     const pss = all.map(({ report }) =>
       Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${report?.keeper}/smaps_rollup`, "utf8"))?.[1]),
     );

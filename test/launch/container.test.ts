@@ -18,7 +18,7 @@ import {
   NO_KEEPER,
   type Plan,
 } from "../../src/launch/index.ts";
-import { container, execve, inside, keeper, outside, Place, plan, until } from "./support.ts";
+import { alive, container, execve, inside, keeper, outside, Place, plan, until } from "./support.ts";
 
 const place = new Place();
 afterAll(() => place.clean());
@@ -382,7 +382,7 @@ describe("a failure", () => {
     expect(error.code).toBe("command-not-found");
     expect(error.message).toBe('exec: "nope": executable file not found in $PATH');
     expect(existsSync(`/proc/${error.report.pid}`)).toBe(false);
-    await until(() => !existsSync(`/proc/${error.report.keeper}`));
+    await until(() => !alive(error.report.keeper));
   });
 
   test("of one without the x bit, or of no known format", async () => {

@@ -1,6 +1,6 @@
 /** One more process in a container that runs: by its pid and start time, into its namespaces. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import {
   ATTACH,
   CLONE,
@@ -109,11 +109,13 @@ describe("exec", () => {
   });
 
   test("goes on when its client leaves, and its keeper with it", async () => {
-    const connection = await exec(["sleep", "0.3"], { keeper: { foreground: false } });
+    const connection = await exec(["sleep", "1000"], { keeper: { foreground: false } });
+    const { keeper = 0, pid = 0 } = connection.report ?? {};
     connection.close();
-    await Bun.sleep(50);
-    expect(alive(connection.report?.pid ?? 0)).toBe(true);
-    await until(() => !alive(connection.report?.keeper ?? 0));
+    await until(() => !readdirSync(`/proc/${keeper}/fd`).includes("3"), "the keeper to let go of its client");
+    expect(alive(pid)).toBe(true);
+    process.kill(pid, "SIGKILL");
+    await until(() => !alive(keeper));
   });
 
   test("dies with its keeper", async () => {

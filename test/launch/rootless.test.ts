@@ -57,7 +57,12 @@ const command = (...plans: object[]): string[] => [
 ];
 
 function as(...plans: object[]): string {
-  const ran = Bun.spawnSync({ cmd: command(...plans), env: ENV, stdio: ["ignore", "pipe", "inherit"] });
+  const ran = Bun.spawnSync({
+    cmd: command(...plans),
+    env: ENV,
+    stdio: ["ignore", "pipe", "inherit"],
+    timeout: 50_000,
+  });
   return ran.stdout.toString();
 }
 

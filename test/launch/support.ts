@@ -11,6 +11,7 @@ import {
   symlinkSync,
 } from "node:fs";
 import { CLONE, type KeeperPlan, NO_KEEPER, type Plan, type Step } from "../../src/launch/index.ts";
+import { until } from "../support/until.ts";
 
 const APPLETS = [
   "sh",
@@ -182,18 +183,8 @@ export const kept = (dir: string, o: Partial<KeeperPlan> = {}): KeeperPlan =>
 
 export const plan = (steps: readonly Step[], k: KeeperPlan = keeper()): Plan => ({ steps, keeper: k });
 
-/** Asks again until it is so; fails after `limit` ms. */
-export async function until<T>(what: () => T | undefined | false | null, limit = 30_000): Promise<T> {
-  const end = Date.now() + limit;
-  for (;;) {
-    const value = what();
-    if (value) return value;
-    if (Date.now() > end) throw new Error(`not so after ${limit} ms: ${what}`);
-    await Bun.sleep(5);
-  }
-}
-
 export { alive } from "../support/processes.ts";
+export { until };
 
 /** Who holds the lock of a keeper that has not reported yet. */
 export const keeperOf = async (dir: string): Promise<number> => {

@@ -1,7 +1,9 @@
 /** The commands around one container, as a user meets them: what they print, in which order, and their exit codes. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { killed } from "../support/processes.ts";
 import { Sandbox } from "../support/sandbox.ts";
+import { until } from "../support/until.ts";
 
 let box: Sandbox;
 beforeAll(() => {
@@ -137,13 +139,10 @@ describe("a restart policy", () => {
 
   test("is changed between two runs, too", async () => {
     await box.ok("run", "-d", "--name", "circling", "--restart", "always", "host", "false");
-    for (const end = Date.now() + 20_000; Date.now() < end; )
-      if ((await field("circling", "{{.State.Status}}")) === "restarting") break;
+    await until(async () => (await field("circling", "{{.State.Status}}")) === "restarting");
     await box.ok("update", "--restart", "no", "circling");
     // It may be started once more, and then no more.
-    for (const end = Date.now() + 30_000; Date.now() < end; )
-      if ((await field("circling", "{{.State.Status}}")) === "exited") break;
-    expect(await field("circling", "{{.State.Status}}")).toBe("exited");
+    await until(async () => (await field("circling", "{{.State.Status}}")) === "exited");
     await box.ok("rm", "circling");
   });
 
@@ -153,10 +152,10 @@ describe("a restart policy", () => {
     const flags = ["--restart", "always", "-m", "64m", "--memory-swap", "64m"];
     await box.ok("run", "-d", "--name", "raised", ...flags, "host", "sh", "-c", limit);
     const told = async (): Promise<string[]> => (await box.ok("logs", "raised")).split("\n").filter(Boolean);
-    for (const end = Date.now() + 20_000; (await told()).length < 1 && Date.now() < end; );
+    await until(async () => (await told()).length >= 1);
     await box.ok("update", "-m", "128m", "--memory-swap", "128m", "raised");
-    process.kill(Number(await field("raised", "{{.State.Pid}}")), "SIGKILL");
-    for (const end = Date.now() + 20_000; (await told()).length < 2 && Date.now() < end; );
+    await killed(Number(await field("raised", "{{.State.Pid}}")));
+    await until(async () => (await told()).length >= 2);
     expect(await told()).toEqual([String(64 << 20), String(128 << 20)]);
     await box.ok("rm", "-f", "raised");
   });
@@ -199,7 +198,7 @@ describe("looking into a container", () => {
         .split("\n")
         .slice(1)
         .map((line) => line.split(/ {3,}/));
-    for (const end = Date.now() + 20_000; (await lines("-L", "-o", "pid")).length < 4 && Date.now() < end; );
+    await until(async () => (await lines("-L", "-o", "pid")).length >= 4);
     const threads = await lines("-L", "-o", "pid,lwp");
     expect(new Set(threads.map(([, lwp]) => lwp)).size).toBe(threads.length);
     expect(threads.length).toBeGreaterThan(new Set(threads.map(([pid]) => pid)).size);

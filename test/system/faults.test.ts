@@ -16,7 +16,9 @@ import type { Context } from "../../src/container/context.ts";
 import type { StoredContainer } from "../../src/container/rows.ts";
 import { endStart } from "../../src/container/stop.ts";
 import { cgroupFolders, readCgroupHost } from "../../src/runtime/index.ts";
+import { alive, isHeld, killed } from "../support/processes.ts";
 import { REPO, Sandbox } from "../support/sandbox.ts";
+import { until } from "../support/until.ts";
 
 let box: Sandbox;
 beforeAll(() => {
@@ -42,31 +44,6 @@ const childrenOf = (pid: number): number[] => {
   }
 };
 
-const stateOf = (pid: number): string => {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.[0] ?? "";
-  } catch {
-    return "";
-  }
-};
-
-/** Where SAMPAN_STOP_AFTER holds it: the keeper is stopped; a child cannot be, as its namespace's pid 1, and pauses. */
-const isHeld = (pid: number): boolean => {
-  if (stateOf(pid) === "T") return true;
-  try {
-    return readFileSync(`/proc/${pid}/syscall`, "utf8").startsWith(PAUSE);
-  } catch {
-    return false;
-  }
-};
-const PAUSE = process.arch === "x64" ? "34 " : "73 ";
-
-/** Until the condition holds. There is no event for "some process stopped" that a stranger could wait for. */
-async function until(what: string, condition: () => boolean, patience = 30_000): Promise<void> {
-  for (const end = Date.now() + patience; !condition(); await Bun.sleep(1))
-    if (Date.now() > end) throw new Error(`waited too long for ${what}`);
-}
-
 /** The keeper's pid as it wrote it, for a container that runs. */
 const keeperOf = (id: string): number =>
   Number(readlinkSync(`${box.root}/run/${id.slice(0, 12)}/pid`).split(" ")[0]);
@@ -80,9 +57,7 @@ async function isClean(when = ""): Promise<void> {
 
 test("kill -9 of the command leaves a container that goes on", async () => {
   const child = box.spawn({}, "run", "--name", "goes-on", "host", "sleep", "1000");
-  let running = "";
-  for (const end = Date.now() + 10_000; running === "" && Date.now() < end; )
-    running = (await box.cli("ps", "-q", "--filter", "name=goes-on")).stdout.trim();
+  await until(() => box.ok("ps", "-q", "--filter", "name=goes-on"));
   child.kill("SIGKILL");
   await child.exited;
   expect(await box.ok("ps", "--format", "{{.Names}} {{.State}}")).toBe("goes-on running");
@@ -97,10 +72,8 @@ test("restart policy and health check need nobody but the keeper", async () => {
   const commands = [box.spawn({}, "run", "--name", "alone", ...flags, "host", "sleep", "1000")];
   const inspect = async (template: string) =>
     (await box.cli("inspect", "-f", template, "alone")).stdout.trim();
-  const reached = async (template: string, wanted: string): Promise<void> => {
-    for (const end = Date.now() + 30_000; (await inspect(template)) !== wanted; )
-      if (Date.now() > end) throw new Error(`${template} is ${await inspect(template)}, not ${wanted}`);
-  };
+  const reached = (template: string, wanted: string): Promise<true> =>
+    until(async () => (await inspect(template)) === wanted, `${template} to be ${wanted}`);
   await reached("{{.State.Status}}", "running");
   commands.push(
     box.spawn({}, "logs", "-f", "alone"),
@@ -121,7 +94,7 @@ test("kill -9 of the keeper ends its container, and the next command says so", a
   const id = await box.ok("run", "-d", "--name", "orphan", "host", "sleep", "1000");
   const pid = Number(await box.ok("inspect", "-f", "{{.State.Pid}}", "orphan"));
   kill(keeperOf(id), "SIGKILL");
-  await until("the container to die with its keeper", () => ["", "Z"].includes(stateOf(pid)));
+  await until(() => !alive(pid), "the container to die with its keeper");
   expect(await box.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "orphan")).toBe("exited 137");
   expect(await box.ok("inspect", "-f", "{{.State.Error}}", "orphan")).not.toBe("");
   expect(await box.ok("start", "orphan")).toBe("orphan");
@@ -163,7 +136,7 @@ const AT: Record<string, { flags?: string; program?: string[]; begin?: (name: st
       flags: "--health-cmd",
       program: ["echo > /probing; sleep 1000", "--health-interval", "20ms", "--health-timeout", "1h"],
       async begin(name) {
-        while ((await box.cli("exec", name, "test", "-e", "/probing")).code !== 0);
+        await until(async () => (await box.cli("exec", name, "test", "-e", "/probing")).code === 0);
       },
     },
     "with --init": { flags: "--init" },
@@ -185,7 +158,7 @@ test.each(atAll)(
   async (what, at) => {
     const { id, pid } = await begun("one", at);
     kill(keeperOf(id), "SIGKILL");
-    await until("its process to die", () => ["", "Z"].includes(stateOf(pid)));
+    await until(() => !alive(pid), "its process to die");
     if (what === "with --rm") expect(await box.ok("ps", "-aq")).toBe("");
     else {
       expect(await box.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "one")).toBe(
@@ -200,7 +173,7 @@ test.each(atAll)(
 test.each(atAll)("kill -9 of the process of one %s: the keeper puts all in order", async (what, at) => {
   const { pid } = await begun("one", at);
   kill(pid, "SIGKILL");
-  if (what === "with --rm") while ((await box.ok("ps", "-aq")) !== "");
+  if (what === "with --rm") await until(async () => (await box.ok("ps", "-aq")) === "");
   else {
     expect(await box.ok("wait", "one")).toBe("137");
     expect(await box.ok("start", "one")).toBe("one");
@@ -215,8 +188,7 @@ test("what a dead container had, nobody has: its port, its name with --rm, thoug
   ]) {
     for (let round = 0; round < 2; round++) {
       const id = await box.ok("run", "-d", ...flags, "host", "sleep", "1000");
-      kill(keeperOf(id), "SIGKILL");
-      await until("the lock to be free", () => stateOf(keeperOf(id)) !== "S");
+      await killed(keeperOf(id));
     }
     await isClean();
   }
@@ -236,10 +208,10 @@ test("kill -9 of the keeper between two runs: the container has ended as its las
     "exit 3",
   );
   await until(
-    "a pause",
     () =>
       readlinkSync(`${box.root}/run/${id.slice(0, 12)}/pid`).includes("restarting") &&
       existsSync(`${box.root}/containers/${id}/exit.json`),
+    "a pause between two runs",
   );
   kill(keeperOf(id), "SIGKILL");
   expect(await box.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "again")).toBe("exited 3");
@@ -318,6 +290,18 @@ test("what is removed while the keeper of its start is ending by itself leaves n
   expect(folders.filter(existsSync)).toEqual([]);
 });
 
+test("a start that is held, and nobody waits for, is ended by whoever removes it, by force or not", async () => {
+  for (const words of [["rm"], ["rm", "-f"], ["container", "prune", "-f"]]) {
+    const id = await box.ok("create", "host", "true");
+    const child = box.spawn({ env: { SAMPAN_STOP_AFTER: "20" } }, "start", id);
+    await until(() => childrenOf(child.pid).some((keeper) => [keeper, ...childrenOf(keeper)].some(isHeld)));
+    child.kill("SIGKILL");
+    await child.exited;
+    await box.ok(...words, ...(words[0] === "rm" ? [id] : []));
+    expect(await box.left(), words.join(" ")).toEqual([]);
+  }
+});
+
 test("between any two steps: the launcher killed, then both, then only the command", async () => {
   for (let step = 1; ; step++) {
     const child = box.spawn({ env: { SAMPAN_STOP_AFTER: String(step) } }, "run", "--rm", "host", "true");
@@ -325,11 +309,11 @@ test("between any two steps: the launcher killed, then both, then only the comma
     void child.exited.then(() => (exited = true));
     let keeper = 0;
     let held: number[] = [];
-    await until(`a stop after step ${step}`, () => {
+    await until(() => {
       keeper = childrenOf(child.pid)[0] ?? keeper;
       held = [keeper, ...childrenOf(keeper)].filter((pid) => pid > 0 && isHeld(pid));
       return exited || held.length > 0;
-    });
+    }, `a stop after step ${step}`);
     if (held.length === 0) {
       // The plan was over before this step: every point has been tried.
       expect(step).toBeGreaterThan(20);
@@ -342,7 +326,7 @@ test("between any two steps: the launcher killed, then both, then only the comma
     // A keeper that goes on ends by itself; one whose child is held is for `rm -f` to end.
     if (mode === 2 && held.includes(keeper)) {
       kill(keeper, "SIGCONT");
-      await until("the container to end by itself", () => stateOf(keeper) === "");
+      await until(() => !alive(keeper), "the container to end by itself");
     }
     await isClean(`step ${step}, mode ${mode}`);
   }

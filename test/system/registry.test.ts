@@ -12,6 +12,7 @@ import { busyboxArchive, dockerArchive, layerTar, NO_BUSYBOX } from "../support/
 import { Pty } from "../support/pty.ts";
 import { FaultyProxy, NO_REGISTRY, TestRegistry } from "../support/registry.ts";
 import { SAMPAN, Sandbox } from "../support/sandbox.ts";
+import { until } from "../support/until.ts";
 
 /** What a terminal shows in the end of what was written to it: lines that are gone over, cleared, and written anew. */
 function screen(written: string): string[] {
@@ -200,7 +201,7 @@ describe.skipIf((NO_REGISTRY ?? NO_BUSYBOX) !== undefined)("a registry, from the
               .split("\t")[0],
           )
         : 0;
-    for (let i = 0; i < 200 && partials() < 60_000; i++) await Bun.sleep(20);
+    await until(() => partials() > 60_000);
     child.kill("SIGINT");
     await child.exited;
     expect(child.signalCode).toBe("SIGINT");

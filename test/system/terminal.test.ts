@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { Pty, type PtyOptions } from "../support/pty.ts";
 import { SAMPAN, Sandbox } from "../support/sandbox.ts";
+import { until } from "../support/until.ts";
 
 let box: Sandbox;
 let open: Pty[] = [];
@@ -31,6 +32,10 @@ async function said(pty: Pty, command: string): Promise<string> {
   return seen.slice(seen.indexOf("\n") + 1, -"\nend\r\n".length).trim();
 }
 
+/** Until the program is the one that the terminal's keys are for: before, they are the shell's, which has not read its line. */
+const runs = (name: string, program: string): Promise<true> =>
+  until(async () => (await box.cli("top", name, "-o", "comm")).stdout.split("\n").includes(program));
+
 describe("run -it", () => {
   test("is a terminal of the caller's size, and follows its changes", async () => {
     const one = shell();
@@ -39,28 +44,28 @@ describe("run -it", () => {
     expect(await said(one, "stty size")).toBe("30 100");
     one.resize(40, 120);
     // The new size comes by a signal, a moment later.
-    for (let i = 0; i < 50 && (await said(one, "stty size")) !== "40 120"; i++) await Bun.sleep(20);
-    expect(await said(one, "stty size")).toBe("40 120");
+    await until(async () => (await said(one, "stty size")) === "40 120");
     one.type("exit 7\r");
     expect(await one.exited()).toBe(7);
   });
 
   test("keys go through as they are typed: Ctrl-C ends the program inside, not the caller's", async () => {
-    const one = shell();
+    const one = shell("--name", "keys");
     await one.expect("# ");
     one.type("sleep 100\r");
     await one.expect("sleep 100\r\n");
+    await runs("keys", "sleep");
     one.type("\x03");
     await one.expect("# ");
     expect(await said(one, "echo still here")).toBe("still here");
   });
 
   test("job control: Ctrl-Z stops, fg goes on", async () => {
-    const one = shell();
+    const one = shell("--name", "jobs");
     await one.expect("# ");
     one.type("sleep 100\r");
     await one.expect("sleep 100\r\n");
-    await Bun.sleep(100);
+    await runs("jobs", "sleep");
     one.type("\x1a");
     await one.expect("Stopped");
     await one.expect("# ");

@@ -13,6 +13,7 @@ import {
 import { ROOT, WITHOUT_ROOT } from "../image/merged.ts";
 import { busyboxArchive } from "../support/image.ts";
 import { SAMPAN, Sandbox } from "../support/sandbox.ts";
+import { until } from "../support/until.ts";
 
 let box: Sandbox;
 beforeAll(async () => {
@@ -99,8 +100,7 @@ describe("volume rename", () => {
     await box.ok("volume", "rename", "before", "after");
     const lines = () => readFileSync(`${data("after")}/f`, "utf8").length;
     const seen = lines();
-    for (const end = Date.now() + 20_000; lines() < seen + 4 && Date.now() < end; ) await Bun.sleep(5);
-    expect(lines()).toBeGreaterThanOrEqual(seen + 4);
+    await until(() => lines() >= seen + 4);
     await box.ok("rm", "-f", "again");
   });
 

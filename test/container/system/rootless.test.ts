@@ -33,7 +33,7 @@ async function asUser(ranges: string, ...lines: string[]): Promise<string[]> {
   const script = [
     "mount --make-rprivate /",
     // A user may open this device almost everywhere; here as well.
-    "mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200",
+    "mkdir -p /dev/net && mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200",
     "touch /etc/subuid /etc/subgid",
     `mount --bind ${folder}/sub /etc/subuid`,
     `mount --bind ${folder}/sub /etc/subgid`,
@@ -136,7 +136,7 @@ test("kill -9 of a user's keeper takes all with it, who carries its packets too"
     "sampan run -d --name web -p 127.0.0.1:8199:80 host sleep 1000 > /dev/null",
     "keeper=$(readlink $XDG_RUNTIME_DIR/sampan/*/pid | cut -d' ' -f1)",
     `own="${children("$keeper")}"; for p in $own; do own="$own ${children("$p")}"; done; echo $own | wc -w`,
-    "kill -9 $keeper; for p in $own; do while [ -d /proc/$p ]; do sleep 0.02; done; done",
+    "kill -9 $keeper; for p in $own; do until grep -sq '^State:.[ZX]' /proc/$p/status || ! [ -d /proc/$p ]; do sleep 0.02; done; done",
     "sampan ps -a --format '{{.Names}} {{.State}}'",
     "sampan start web > /dev/null; sampan exec web echo again; sampan port web; sampan rm -f web",
   );

@@ -1,5 +1,6 @@
 /** Bridges and published ports as users and other machines meet them. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { until } from "../../support/until.ts";
 import { World } from "./world.ts";
 
 let world: World;
@@ -42,7 +43,7 @@ describe.each([
     expect(await world.fromHost("127.0.0.1", port)).toBeDefined();
     expect(await world.fromHost("127.0.0.77", port)).toBeDefined();
     // By IPv6 it is carried, as soon as somebody does.
-    while ((await world.fromHost("::1", port)) === undefined) await Bun.sleep(20);
+    await until(() => world.fromHost("::1", port));
     expect(await world.fromFar("fd99::1", port)).toBeDefined();
   });
 

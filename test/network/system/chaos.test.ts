@@ -6,6 +6,7 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readlinkSync } from "node:fs";
+import { until } from "../../support/until.ts";
 import { World } from "./world.ts";
 
 const SECONDS = Number(process.env["SAMPAN_CHAOS"] ?? 15);
@@ -53,7 +54,7 @@ async function killKeeper(roll: (below: number) => number): Promise<void> {
   }
 }
 
-async function trouble(seed: number, until: number): Promise<number> {
+async function trouble(seed: number, end: number): Promise<void> {
   const roll = dice(seed);
   const net = (): string => `net${roll(4)}`;
   const name = (): string => `c${roll(6)}`;
@@ -82,18 +83,16 @@ async function trouble(seed: number, until: number): Promise<number> {
     () => command(roll, ["run", "--rm", "-p", `[::1]:${9000 + roll(4)}:80`, "host", "true"]),
     () => killKeeper(roll),
   ];
-  let done = 0;
-  for (; Date.now() < until; done++) await acts[roll(acts.length)]?.();
-  return done;
+  // On a slow machine a few of them take longer than that.
+  for (let done = 0; Date.now() < end || done < 6; done++) await acts[roll(acts.length)]?.();
 }
 
 test(
   `nothing is left of ${SECONDS} seconds of trouble`,
   async () => {
     console.error(`seed ${SEED}`);
-    const until = Date.now() + SECONDS * 1000;
-    const done = await Promise.all([trouble(SEED, until), trouble(SEED + 1, until)]);
-    expect(Math.min(...done)).toBeGreaterThan(5);
+    const end = Date.now() + SECONDS * 1000;
+    await Promise.all([trouble(SEED, end), trouble(SEED + 1, end)]);
 
     // No two of those that run have one address.
     const shown = (await world.ok("ps", "-q")).split("\n").filter(Boolean);
@@ -114,7 +113,7 @@ test(
     await world.ok("network", "prune", "-f");
     await world.ok("container", "prune", "-f");
 
-    for (let i = 0; i < 200 && world.links().length > 0; i++) await Bun.sleep(20);
+    await until(() => world.links().length === 0).catch(() => {});
     expect(world.links()).toEqual([]);
     expect(world.host.run("nft", "list", "tables").trim()).toBe("");
     expect(world.host.run("ip", "-br", "-4", "addr", "show", "up").split("\n").filter(Boolean).length).toBe(
@@ -133,8 +132,7 @@ test(
         .filter((name) => name.startsWith("net")),
     ).toEqual([]);
     db.close();
-    for (let i = 0; i < 200 && world.box.leaks().length > 0; i++) await Bun.sleep(20);
-    expect(world.box.leaks()).toEqual([]);
+    expect(await world.box.left()).toEqual([]);
   },
   (SECONDS + 120) * 1000,
 );

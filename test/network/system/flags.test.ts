@@ -1,5 +1,6 @@
 /** Docker's flags of networks and ports, each by what it does. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { until } from "../../support/until.ts";
 import { World } from "./world.ts";
 
 let world: World;
@@ -41,7 +42,7 @@ const send = (enter: readonly string[], address: string, port: number): string =
     "-c",
     `
 import socket
-s = socket.socket(type=socket.SOCK_DGRAM); s.settimeout(2); s.sendto(b"hello ", ("${address}", ${port}))
+s = socket.socket(type=socket.SOCK_DGRAM); s.settimeout(20); s.sendto(b"hello ", ("${address}", ${port}))
 try: print(s.recv(100).decode())
 except OSError: print("nothing")
 `,
@@ -272,7 +273,7 @@ describe("--publish", () => {
     const own = await world.ok("port", "one");
     expect(own).toBe("70/tcp -> 0.0.0.0:8175\n70/tcp -> [::]:8175");
     // Carried by now: its socket is there until the responder has seen the end.
-    while (!world.host.run("ss", "-Hlnt6").includes(":8175")) await Bun.sleep(10);
+    await until(() => world.host.run("ss", "-Hlnt6").includes(":8175"));
     await world.ok("restart", "-t", "0", "one");
     expect(await world.ok("port", "one")).toBe(own);
     await world.ok("rm", "-f", "one", "two");
@@ -280,7 +281,7 @@ describe("--publish", () => {
 
   test("udp: from afar with the client's own address, on loopback, from another container and from itself", async () => {
     await world.ok("run", "-d", "--name", "udp", "-p", "8173:81/udp", "host", "python3", "-c", DATAGRAMS);
-    while (!(await world.ok("logs", "udp")).includes("ready")) await Bun.sleep(10);
+    await until(async () => (await world.ok("logs", "udp")).includes("ready"));
     expect(send(world.far.enter(), "10.9.0.1", 8173)).toBe("hello 10.9.0.2");
     expect(send(world.host.enter(), "127.0.0.1", 8173)).toStartWith("hello ");
     await world.ok("run", "-d", "--name", "other", "host", "sleep", "1000");

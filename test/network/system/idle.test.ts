@@ -4,6 +4,7 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { killed } from "../../support/processes.ts";
+import { until } from "../../support/until.ts";
 import { World } from "./world.ts";
 
 let world: World;
@@ -24,9 +25,10 @@ const waiting = (): string[] =>
     .trim()
     .split("\n")
     .filter(Boolean);
-const allGone = async (): Promise<void> => {
-  while (waiting().length > 0) await Bun.sleep(20);
-};
+/** Nobody waits for it to be there, but there is never a second. */
+const oneWaits = async (): Promise<void> =>
+  expect((await until(() => waiting().length > 0 && waiting(), "a process that waits")).length).toBe(1);
+const allGone = (): Promise<true> => until(() => waiting().length === 0);
 
 test("after the last container bridges and table go, and no other table is touched", async () => {
   await world.ok("network", "create", "mine");
@@ -35,7 +37,7 @@ test("after the last container bridges and table go, and no other table is touch
   // One that follows soon finds all of it there.
   expect(bridges().length).toBe(2);
   expect(tables().length).toBe(2);
-  expect(waiting().length).toBe(1);
+  await oneWaits();
   await allGone();
   expect(bridges()).toEqual([]);
   expect(tables()).toEqual(["table inet somebody"]);
@@ -59,10 +61,9 @@ test("not while one runs, whoever else has ended", async () => {
 
 test("after a keeper was killed, as soon as somebody looks", async () => {
   const id = await world.ok("inspect", "-f", "{{.Id}}", "stays");
-  const pid = readlinkSync(`${world.box.root}/run/${id.slice(0, 12)}/pid`).split(" ")[0];
-  process.kill(Number(pid), "SIGKILL");
-  while ((await world.ok("ps", "-q")) !== "") await Bun.sleep(10);
-  expect(waiting().length).toBe(1);
+  await killed(Number(readlinkSync(`${world.box.root}/run/${id.slice(0, 12)}/pid`).split(" ")[0]));
+  expect(await world.ok("ps", "-q")).toBe("");
+  await oneWaits();
   await allGone();
   expect(bridges()).toEqual([]);
   expect(tables()).toEqual(["table inet somebody"]);
@@ -77,10 +78,10 @@ test("after the process that waits for it was killed, as soon as anybody looks",
   await kill();
   expect(bridges().length).toBe(1);
   await world.ok("ps");
-  expect(waiting().length).toBe(1);
+  await oneWaits();
   await kill();
   await world.ok("run", "--rm", "--network", "none", "host", "true");
-  expect(waiting().length).toBe(1);
+  await oneWaits();
   await allGone();
   expect(bridges()).toEqual([]);
   expect(tables()).toEqual(["table inet somebody"]);
@@ -94,7 +95,7 @@ test("one process waits for it, however many containers end", async () => {
   await world.ok("run", "-d", "--name", "forced", "host", "sleep", "1000");
   await allGone();
   await world.ok("rm", "-f", "forced");
-  expect(waiting().length).toBe(1);
+  await oneWaits();
   await allGone();
   expect(bridges()).toEqual([]);
 });
@@ -137,7 +138,6 @@ test("after the machine went down its ports and addresses are free, and a contai
   expect(await world.ok("inspect", "-f", "{{.State.ExitCode}}", "server")).toBe("255");
   await world.ok("rm", "-f", "other");
   await world.ok("start", "server");
-  while ((await world.fromFar("10.9.0.1", 8180)) === undefined) await Bun.sleep(20);
-  expect(await world.fromFar("10.9.0.1", 8180)).toBe("10.9.0.2");
+  expect(await until(() => world.fromFar("10.9.0.1", 8180))).toBe("10.9.0.2");
   await world.ok("rm", "-f", "server");
 });

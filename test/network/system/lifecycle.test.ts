@@ -1,8 +1,10 @@
 /** Addresses, ports and links from a container's making to its end, and what the next command finds after something broke. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { closeSync, existsSync, mkdirSync, openSync, readlinkSync, renameSync, rmdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readlinkSync, renameSync, rmdirSync } from "node:fs";
 import { LOCK_EX, tryFlock } from "../../../src/kernel/flock.ts";
+import { alive, killed } from "../../support/processes.ts";
 import { Sandbox } from "../../support/sandbox.ts";
+import { until } from "../../support/until.ts";
 import { World } from "./world.ts";
 
 let world: World;
@@ -311,9 +313,7 @@ print(1,flush=True);time.sleep(60)`,
     );
     const pid = await world.ok("inspect", "-f", "{{.State.Pid}}", "changing");
     process.kill(Number(pid), "SIGKILL");
-    for (let i = 0; i < 600 && (await world.fromFar("10.9.0.1", 8111)) === undefined; i++)
-      await Bun.sleep(20);
-    expect(await world.fromFar("10.9.0.1", 8111)).toBe("10.9.0.2");
+    expect(await until(() => world.fromFar("10.9.0.1", 8111))).toBe("10.9.0.2");
     expect(await world.ok("port", "changing")).toBe(published);
     await world.ok("rm", "-f", "changing");
     expect(world.elements("any4")).toBe("");
@@ -506,18 +506,13 @@ describe("several networks", () => {
     await world.ok("network", "connect", "more", "renewed");
     const before = await pidOf();
     process.kill(Number(before), "SIGKILL");
-    let after = "0";
-    for (let i = 0; i < 600 && (after === "0" || after === before); i++) {
-      await Bun.sleep(20);
-      after = await pidOf();
-    }
-    expect(after).not.toBe(before);
+    await until(async () => !["0", before].includes(await pidOf()));
     expect(await world.ok("inspect", "-f", "{{.RestartCount}}", "renewed")).toBe("1");
     const keeper = await keeperOf("renewed");
     expect(await Bun.file(`/proc/${keeper}/environ`).text()).not.toContain("SAMPAN_AGAIN");
     await world.ok("kill", "renewed");
     // What the keeper leaves behind is itself, as the engine's command that records the end.
-    while (existsSync(`/proc/${keeper}`)) await Bun.sleep(20);
+    await until(() => !alive(keeper));
     expect(await world.ok("inspect", "-f", "{{.State.Status}}", "renewed")).toBe("exited");
     await world.ok("rm", "-f", "renewed");
     await world.ok("network", "rm", "more");
@@ -762,7 +757,7 @@ describe("whoever comes next repairs", () => {
     expect(await world.fromFar("10.9.0.1", 8146)).toBeUndefined();
     world.host.run("nft", "delete", "table", "inet", table);
     await world.ok("run", "--rm", "host", "true");
-    while ((await world.fromFar("10.9.0.1", 8146)) === undefined) await Bun.sleep(20);
+    await until(() => world.fromFar("10.9.0.1", 8146));
     await world.ok("rm", "-f", "steady");
   });
 
@@ -774,13 +769,12 @@ describe("whoever comes next repairs", () => {
     const folder = openSync(`${world.box.root}/containers/${id}`, "r");
     expect(tryFlock(folder, LOCK_EX)).toBe(true);
     process.kill(pid, "SIGKILL");
-    while (world.elements("any4") !== "") await Bun.sleep(10);
+    await until(() => world.elements("any4") === "");
     world.host.run("nft", "delete", "table", "inet", world.table() ?? "");
     await world.ok("run", "--rm", "host", "true");
     expect(world.elements("any4")).toContain("8144");
     closeSync(folder);
-    for (let i = 0; i < 500 && world.elements("any4") !== ""; i++) await Bun.sleep(10);
-    expect(world.elements("any4")).toBe("");
+    await until(() => world.elements("any4") === "");
     await world.ok("rm", "ending");
   });
 
@@ -812,9 +806,7 @@ describe("whoever comes next repairs", () => {
     world.host.run("ip", "link", "del", bridge);
     world.host.run("nft", "delete", "table", "inet", world.table() ?? "");
     await world.ok("restart", "again");
-    for (let i = 0; i < 100 && (await world.fromFar("10.9.0.1", 8141)) === undefined; i++)
-      await Bun.sleep(20);
-    expect(await world.fromFar("10.9.0.1", 8141)).toBe("10.9.0.2");
+    expect(await until(() => world.fromFar("10.9.0.1", 8141))).toBe("10.9.0.2");
     await world.ok("rm", "-f", "again");
   });
 
@@ -824,26 +816,19 @@ describe("whoever comes next repairs", () => {
     world.host.run("ip", "link", "del", bridge);
     world.host.run("nft", "delete", "table", "inet", world.table() ?? "");
     process.kill(Number(await world.ok("inspect", "-f", "{{.State.Pid}}", "policy")), "SIGKILL");
-    for (let i = 0; i < 600 && (await world.fromFar("10.9.0.1", 8142)) === undefined; i++)
-      await Bun.sleep(20);
-    expect(await world.fromFar("10.9.0.1", 8142)).toBe("10.9.0.2");
+    expect(await until(() => world.fromFar("10.9.0.1", 8142))).toBe("10.9.0.2");
     await world.ok("rm", "-f", "policy");
   });
 
   test("a keeper that was killed: its ports and its address are free, and it starts again", async () => {
     await world.serve("lost", "-p", "8143:80");
     expect(world.elements("any4")).toContain("8143");
-    process.kill(await keeperOf("lost"), "SIGKILL");
-    for (let i = 0; i < 500; i++) {
-      if (!(await world.ok("ps", "-q", "--filter", "name=lost"))) break;
-      await Bun.sleep(10);
-    }
+    await killed(await keeperOf("lost"));
+    expect(await world.ok("ps", "-q", "--filter", "name=lost")).toBe("");
     expect(world.elements("any4")).toBe("");
     await world.ok("run", "--rm", "-p", "8143:80", "host", "true");
     await world.ok("start", "lost");
-    for (let i = 0; i < 100 && (await world.fromFar("10.9.0.1", 8143)) === undefined; i++)
-      await Bun.sleep(20);
-    expect(await world.fromFar("10.9.0.1", 8143)).toBe("10.9.0.2");
+    expect(await until(() => world.fromFar("10.9.0.1", 8143))).toBe("10.9.0.2");
     await world.ok("rm", "-f", "lost");
   });
 

@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { killed } from "../../support/processes.ts";
 import { Sandbox } from "../../support/sandbox.ts";
+import { until } from "../../support/until.ts";
 
 const sandbox = new Sandbox();
 afterAll(() => sandbox[Symbol.asyncDispose]());
@@ -11,29 +12,19 @@ const ask = (text: string, port: number): string =>
   Bun.spawnSync(["socat", "-t", "5", "-", `TCP6:[::1]:${port}`], {
     stdin: new TextEncoder().encode(text),
     stderr: "ignore",
+    timeout: 20_000,
   }).stdout.toString();
 
 /** What a server says, from the first moment at which there is one. */
-async function answer(text: string, port: number): Promise<string> {
-  for (;;) {
-    const said = ask(text, port);
-    if (said !== "") return said;
-    await Bun.sleep(20);
-  }
-}
+const answer = (text: string, port: number): Promise<string> => until(() => ask(text, port));
 
 /** An echo of a datagram, from the first moment at which there is one. */
-async function echo(text: string, port: number): Promise<string> {
-  for (;;) {
-    const said = datagram(text, port);
-    if (said !== "") return said;
-    await Bun.sleep(20);
-  }
-}
+const echo = (text: string, port: number): Promise<string> => until(() => datagram(text, port));
 const datagram = (text: string, port: number): string =>
   Bun.spawnSync(["socat", "-t", "1", "-", `UDP6:[::1]:${port}`], {
     stdin: new TextEncoder().encode(text),
     stderr: "ignore",
+    timeout: 20_000,
   }).stdout.toString();
 
 test("a published port is carried into the container, both ways and to the end", async () => {
@@ -46,7 +37,7 @@ test("a published port is carried into the container, both ways and to the end",
 
 test("and no longer than that", async () => {
   await sandbox.ok("rm", "-f", "web");
-  while (existsSync(`${sandbox.root}/run/names/ready`)) await Bun.sleep(10);
+  await until(() => !existsSync(`${sandbox.root}/run/names/ready`));
   expect(ask("x", 8081)).toBe("");
 });
 
@@ -71,7 +62,7 @@ describe("a port that was published without an address, for a container without 
     expect(await answer("over six", 8082)).toBe("over six");
     expect(await echo("by six", 8083)).toBe("by six");
     // Two who send are told apart.
-    expect([datagram("one", 8083), datagram("two", 8083)]).toEqual(["one", "two"]);
+    expect([await echo("one", 8083), await echo("two", 8083)]).toEqual(["one", "two"]);
   });
 
   test("is so again when the responder was killed", async () => {

@@ -6,6 +6,7 @@ import packet from "dns-packet";
 import { tableName } from "../../../src/network/names.ts";
 import { killed } from "../../support/processes.ts";
 import { SAMPAN, Sandbox } from "../../support/sandbox.ts";
+import { until } from "../../support/until.ts";
 
 const sandbox = new Sandbox();
 const table = tableName({ root: sandbox.root, run: "" });
@@ -202,7 +203,7 @@ print(s.recv(512)[:4].hex())`;
     );
     await sandbox.ok("rm", "-f", "mixed", "plain");
     await dig("both", "db");
-    while (readFileSync(ready, "utf8").split("\n").includes(gateway)) await Bun.sleep(20);
+    await until(() => !readFileSync(ready, "utf8").split("\n").includes(gateway));
   });
 
   test("by TCP whose answers are never read are not taken without end, and nobody else notices", async () => {
@@ -345,7 +346,7 @@ test("what listens on a container's loopback is not reached by its neighbours (C
   await idle("thief", "--network", "front", "--privileged");
   const listener = "exec socat TCP-LISTEN:4000,bind=127.0.0.9,fork,reuseaddr SYSTEM:'echo secret'";
   await sandbox.ok("exec", "-d", "web", "sh", "-c", listener);
-  while (!(await inside("web", "sh", "-c", "ss -ltn")).includes(":4000")) await Bun.sleep(10);
+  await until(async () => (await inside("web", "sh", "-c", "ss -ltn")).includes(":4000"));
   // What is for 127.0.0.9 goes to the neighbour instead of staying.
   const own = (await inside("thief", "hostname", "-I")).split(" ")[0] ?? "";
   const routes = `ip route flush table local 127.0.0.0/8; ip route add 127.0.0.9 via 10.201.0.2 dev eth0 src ${own}`;
@@ -362,7 +363,7 @@ test("what listens on a container's loopback is not reached by its neighbours (C
   const pid = await sandbox.ok("inspect", "-f", "{{.State.Pid}}", "web");
   Bun.spawnSync(["nsenter", "-t", pid, "-n", "nft", "flush", "chain", "inet", "sampan", "raw"]);
   Bun.spawnSync(["nft", "flush", "chain", "inet", table, "raw"]);
-  expect(await reach(20)).toBe("secret");
+  expect(await until(() => reach(20))).toBe("secret");
   await sandbox.ok("rm", "-f", "thief");
 });
 
@@ -453,7 +454,7 @@ describe("the responder", () => {
   test("that was killed is back by the next command, and running containers ask on", async () => {
     await killed(pid());
     await sandbox.ok("ps");
-    while (!pid()) await Bun.sleep(5);
+    await until(pid, "a responder");
     expect(await inside("web2", "getent", "hosts", "web")).toMatch(/^10\.201\.0\.2\s/);
   });
 
@@ -461,18 +462,15 @@ describe("the responder", () => {
     await killed(pid());
     const names = ["a1", "a2", "a3", "a4"];
     await Promise.all(names.map((name) => idle(name, "--network", "front")));
-    expect(
-      Bun.spawnSync(["pgrep", "-fc", `names ${sandbox.root}`])
-        .stdout.toString()
-        .trim(),
-    ).toBe("1");
+    const count = (): string => Bun.spawnSync(["pgrep", "-fc", `names ${sandbox.root}`]).stdout.toString();
+    await until(() => count() === "1\n", "one responder");
     for (const name of names) expect(await dig("both", name)).toStartWith("10.201.0.");
     await sandbox.ok("rm", "-f", ...names);
   });
 
   test("goes with the last container that needs it", async () => {
     await sandbox.ok("rm", "-f", ...(await sandbox.ok("ps", "-aq")).split("\n"));
-    while (pid()) await Bun.sleep(10);
+    await until(() => !pid(), "the responder to go");
     expect(existsSync(ready)).toBe(false);
     expect(readFileSync(`${sandbox.root}/run/names/lock`, "utf8")).toBe("");
   });

@@ -1,5 +1,6 @@
 /** What containers of a macvlan or an ipvlan are on, where nobody has made it: a link that leads nowhere, or a VLAN of another. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { until } from "../../support/until.ts";
 import { World } from "./world.ts";
 
 let world: World;
@@ -17,9 +18,7 @@ const refusal = (kind: string): string =>
     "-c",
     `ip link add link far name try type ${kind} 2>&1 && ip link del try >/dev/null 2>&1 || true`,
   );
-const gone = async (name: string): Promise<void> => {
-  while (world.links().includes(name)) await Bun.sleep(20);
-};
+const gone = (name: string): Promise<true> => until(() => !world.links().includes(name), `${name} to go`);
 const parentOf = async (network: string): Promise<string> =>
   `dm-${(await world.ok("network", "inspect", "-f", "{{.Id}}", network)).slice(0, 12)}`;
 

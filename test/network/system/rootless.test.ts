@@ -37,7 +37,7 @@ function onHost(route: boolean, body: string): string[] {
   );
   const script = `
     mount --make-rprivate /
-    mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200
+    mkdir -p /dev/net && mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200
     ip link set lo up
     unshare -n sh -c 'ip link set lo up; echo; exec socat TCP-LISTEN:7000,fork,reuseaddr SYSTEM:"echo far away"' > ${folder}/far &
     until [ -s ${folder}/far ]; do :; done

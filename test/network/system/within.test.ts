@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { killed } from "../../support/processes.ts";
+import { until } from "../../support/until.ts";
 import { World } from "./world.ts";
 
 let world: World;
@@ -122,7 +123,7 @@ test("connected and disconnected while it runs", async () => {
   expect(await inside("guest", "cat", "/etc/resolv.conf")).toContain(`nameserver ${UPSTREAM}`);
   expect(await dig("guest", "@127.0.0.11", "db")).toContain("connection refused");
   const id = await idOf("guest");
-  while (ready().includes(id)) await Bun.sleep(10);
+  await until(() => !ready().includes(id));
   await world.ok("rm", "-f", "guest");
 });
 
@@ -134,7 +135,7 @@ test("on a network that is a bridge with IPv6 alone", async () => {
   // What is published there is at this host's IPv6 addresses alone.
   await world.serve("web6", "--six", "--network", "six", "-p", "8205:80");
   expect(await world.ok("port", "web6")).toBe("80/tcp -> [::]:8205");
-  while ((await world.fromHost("::1", 8205)) === undefined) await Bun.sleep(20);
+  await until(() => world.fromHost("::1", 8205));
   expect(await world.fromHost("127.0.0.1", 8205)).toBeUndefined();
   await world.ok("rm", "-f", "alpha", "beta", "web6");
   await world.ok("network", "rm", "six");
@@ -145,9 +146,10 @@ describe("the responder", () => {
     const [first = 0] = responders();
     await killed(first);
     await world.ok("ps");
-    while (!ready().includes(await idOf("web"))) await Bun.sleep(10);
+    const id = await idOf("web");
+    await until(() => ready().includes(id));
     expect(await dig("web", "db")).toBe("10.9.0.50");
-    expect(responders().length).toBe(1);
+    await until(() => responders().length === 1);
   });
 
   test("is back by one command, whichever that is, and its containers have lost nothing else", async () => {
@@ -168,7 +170,7 @@ describe("the responder", () => {
       for (const one of responders()) await killed(one);
       expect(answer()).not.toBe("10.9.0.50");
       await world.ok(...words.split(" "));
-      while (answer() !== "10.9.0.50") await Bun.sleep(10);
+      await until(() => answer() === "10.9.0.50");
     }
     expect(await pidOf("web")).toBe(pid);
   });
@@ -176,8 +178,8 @@ describe("the responder", () => {
   test("answers in a container that its keeper has started again", async () => {
     await idle("phoenix", "--network", "wire", "--restart", "always");
     const before = await pidOf("phoenix");
-    process.kill(before, "SIGKILL");
-    while ((await pidOf("phoenix")) === before || (await pidOf("phoenix")) === 0) await Bun.sleep(20);
+    await killed(before);
+    await until(async () => ![0, before].includes(await pidOf("phoenix")));
     expect(await inside("phoenix", "getent", "hosts", "db")).toMatch(/^10\.9\.0\.50\s/);
     await world.ok("rm", "-f", "phoenix");
   });
@@ -200,9 +202,9 @@ describe("the responder", () => {
     await idle("lost", "--network", "wire", "--ip", "10.9.0.61");
     const id = await idOf("lost");
     const keeper = Number(readlinkSync(`${world.box.root}/run/${id.slice(0, 12)}/pid`).split(" ")[0]);
-    process.kill(keeper, "SIGKILL");
-    while ((await world.ok("ps", "-q", "--filter", "name=lost")) !== "") await Bun.sleep(10);
-    while (ready().includes(id)) await Bun.sleep(10);
+    await killed(keeper);
+    expect(await world.ok("ps", "-q", "--filter", "name=lost")).toBe("");
+    await until(() => !ready().includes(id));
     await world.ok("start", "lost");
     expect(await dig("lost", "db")).toBe("10.9.0.50");
     await world.ok("rm", "-f", "lost");
@@ -210,7 +212,7 @@ describe("the responder", () => {
 
   test("goes with the last container", async () => {
     await world.ok("rm", "-f", "db", "web");
-    while (responders().length > 0) await Bun.sleep(10);
+    await until(() => responders().length === 0);
     expect(ready()).toEqual([]);
   });
 });

@@ -5,6 +5,7 @@
 
 import { NetworkNamespace } from "../../support/netns.ts";
 import { Sandbox } from "../../support/sandbox.ts";
+import { until } from "../../support/until.ts";
 
 export interface Said {
   readonly code: number;
@@ -90,11 +91,8 @@ export class World {
       "80",
       family,
     );
-    for (let i = 0; i < 500; i++) {
-      if ((await this.cli("logs", name)).stdout.includes("ready")) return;
-      await Bun.sleep(10);
-    }
-    throw new Error(`${name} does not listen`);
+    const listens = async () => (await this.cli("logs", name)).stdout.includes("ready");
+    await until(listens, `${name} to listen`);
   }
 
   /** What the echo says to a client that is where `enter` leads; undefined: no connection. */
@@ -107,6 +105,7 @@ export class World {
 import socket
 try:
     c = socket.create_connection((${JSON.stringify(address)}, ${port}), 1)
+    c.settimeout(20)
     print(c.recv(64).decode())
 except OSError:
     print("")

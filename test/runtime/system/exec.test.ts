@@ -8,6 +8,7 @@ import {
   type SpecProcess,
   seccompFilter,
 } from "../../../src/runtime/index.ts";
+import { until } from "../../support/until.ts";
 import { DOCKER_NAMESPACES, type Running, specOf, World } from "../support.ts";
 
 const world = new World();
@@ -53,7 +54,7 @@ describe("exec", () => {
     const runs = (): boolean =>
       pids().every((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("sleep"));
     // It enters one hierarchy after the other, and then is not yet the program.
-    while (folders().length < 2 || new Set(folders()).size > 1 || !runs()) await Bun.sleep(5);
+    await until(() => folders().length >= 2 && new Set(folders()).size === 1 && runs());
     expect(folders()[0]).toContain(running.cgroup);
     for (const pid of pids()) if (pid !== running.connection.report?.pid) process.kill(pid, "SIGKILL");
     await child;

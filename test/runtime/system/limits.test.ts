@@ -17,6 +17,7 @@ import {
   thaw,
   unifiedFolder,
 } from "../../../src/runtime/index.ts";
+import { until } from "../../support/until.ts";
 import { type Running, World } from "../support.ts";
 
 const world = new World();
@@ -138,7 +139,7 @@ describe("a living cgroup", () => {
       "-c",
       "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 20 & sleep 20; :",
     ]);
-    while (cgroupPids(world.host, running.cgroup).length < 3) await Bun.sleep(5);
+    await until(() => cgroupPids(world.host, running.cgroup).length >= 3);
     const pids = cgroupPids(world.host, running.cgroup);
     expect(pids).toContain(running.connection.report?.pid as number);
     const stats = readStats(world.host, running.cgroup);
@@ -157,14 +158,16 @@ describe("a living cgroup", () => {
     running.connection.onOutput = () => void ticks++;
     await freeze(world.host, running.cgroup);
     expect(isFrozen(world.host, running.cgroup)).toBe(true);
-    await Bun.sleep(30);
-    const before = ticks;
-    await Bun.sleep(100);
-    expect(ticks).toBe(before);
+    let before = 0;
+    // What it said before may still be on its way.
+    await until(async () => {
+      before = ticks;
+      await Bun.sleep(100);
+      return ticks === before;
+    }, "silence");
     thaw(world.host, running.cgroup);
     expect(isFrozen(world.host, running.cgroup)).toBe(false);
-    await Bun.sleep(100);
-    expect(ticks).toBeGreaterThan(before);
+    await until(() => ticks > before);
     await end(running);
   });
 
