@@ -336,12 +336,18 @@ static int netlink(struct run *run, const struct arg *a, int count) {
   return error;
 }
 
+/* Or was set down, or has lost its address, which the kernel says by the last two. */
+static bool is_missing(int error) {
+  return error == -ENODEV || error == -ENOENT || error == -EEXIST || error == -EBUSY || error == -ENETUNREACH ||
+         error == -EINVAL;
+}
+
 /* What the messages build on may have been removed by somebody, or something may be in its place: repair, then again. */
 int op_netlink(struct run *run, const struct arg *a) {
   int count = count_acks(a[1].b, a[1].len);
   if (count < 0) return count;
   int error = netlink(run, a, count);
-  if (a[6].len == 0 || (error != -ENODEV && error != -ENOENT && error != -EEXIST && error != -EBUSY)) return error;
+  if (a[6].len == 0 || !is_missing(error)) return error;
   *run->shared->detail = 0;
   int repaired = execute(run, a[6].list, a[6].len);
   return repaired < 0 ? repaired : netlink(run, a, count);

@@ -201,6 +201,7 @@ function netlinkText(step: Step & { readonly call: "netlink" }): string {
       ? "netlink: nf_tables lead 127.0.0.11 to who answers for names"
       : "netlink: are the rules in nf_tables?";
   }
+  if (step.column === "outside" && !step.fill?.pid) return "netlink: is the bridge up, with its address?";
   if (step.column === "outside") return "netlink: a link into the container's namespace";
   return step.messages.length === 32 ? "netlink: lo up" : "netlink: lo up, addresses, routes";
 }

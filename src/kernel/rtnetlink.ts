@@ -2,7 +2,7 @@
 import { edge } from "../common/ip.ts";
 import { type NetlinkWriter, NLM_F } from "./netlink.ts";
 
-export const RTM = { newlink: 16, dellink: 17, newaddr: 20, newroute: 24 } as const;
+export const RTM = { newlink: 16, dellink: 17, newaddr: 20, newroute: 24, getroute: 26 } as const;
 export const IFF_UP = 1;
 const AF_INET = 2;
 export const AF_INET6 = 10;
@@ -26,7 +26,7 @@ export const IFLA_BRPORT = { hairpin: 4, isolated: 33 } as const;
 export const IFA = { address: 1, local: 2, broadcast: 4, flags: 8 } as const;
 /** No duplicate address detection: the engine hands an address out once. */
 const IFA_F_NODAD = 2;
-export const RTA = { oif: 4, gateway: 5 } as const;
+export const RTA = { destination: 1, source: 2, oif: 4, gateway: 5 } as const;
 const RT_TABLE_MAIN = 254;
 const RTPROT_BOOT = 3;
 const RT_SCOPE = { universe: 0, link: 253 } as const;
@@ -265,6 +265,27 @@ export function addAddress(w: NetlinkWriter, prefix: Prefix): number {
   w.attrBytes(IFA.address, prefix.address);
   // The kernel finds everybody's address of a subnet by itself; programs that ask the interface for it do not.
   if (prefix.address.length === 4 && prefix.length < 31) w.attrBytes(IFA.broadcast, edge(prefix, true));
+  w.end();
+  return link;
+}
+
+/**
+ * Asks for the way from an address of this machine's to itself by an interface, whose number goes where this says: an error where
+ * that is down (ENETUNREACH) or the address is gone (EINVAL, ENETUNREACH).
+ */
+export function askWay(w: NetlinkWriter, address: Uint8Array): number {
+  const four = address.length === 4;
+  w.begin(RTM.getroute, NLM_F.ack);
+  w.u8(familyOf(address));
+  w.u8(address.length * 8);
+  w.u8(four ? 32 : 0);
+  w.u8(0);
+  w.u32(0); // table, protocol, scope, type
+  w.u32(0);
+  w.attrBytes(RTA.destination, address);
+  // By IPv6 the way to it is gone with it.
+  if (four) w.attrBytes(RTA.source, address);
+  const link = w.attrU32(RTA.oif, 0);
   w.end();
   return link;
 }

@@ -11,6 +11,7 @@ import {
   addAddress,
   addDefaultRoute,
   addDeviceRoute,
+  askWay,
   type IpvlanFlag,
   type IpvlanMode,
   linkUp,
@@ -107,6 +108,7 @@ export function linkSteps(wiring: Wiring, endpoint: Endpoint, hairpin: boolean):
   getRule(check, wiring.table, LAST_RULE.chain, LAST_RULE.handle);
   return [
     vethStep(wiring, endpoint, bridge, hairpin),
+    ...wayStep(wiring, network, bridge),
     {
       call: "netlink",
       column: "outside",
@@ -114,6 +116,27 @@ export function linkSteps(wiring: Wiring, endpoint: Endpoint, hairpin: boolean):
       protocol: NETLINK.netfilter,
       messages: check.done(),
       repair: wiring.repair,
+    },
+  ];
+}
+
+/** A bridge that somebody set down, or whose address somebody took away, is repaired like one that is gone. */
+function wayStep({ repair }: Wiring, network: Network, bridge: string): Step[] {
+  const gateway = parseIp((subnetOf(network, 4) ?? subnetOf(network, 6))?.gateway ?? "");
+  if (!gateway) return [];
+  const w = new NetlinkWriter(64);
+  const at = askWay(w, gateway);
+  return [
+    {
+      call: "netlink",
+      column: "outside",
+      why: "--network",
+      protocol: NETLINK.route,
+      messages: w.done(),
+      fill: { links: [{ at, name: bridge }] },
+      repair,
+      // Where this machine's rules of routing answer otherwise, the link works all the same.
+      optional: true,
     },
   ];
 }

@@ -747,13 +747,40 @@ describe("whoever comes next repairs", () => {
     await world.ok("rm", "-f", "steady");
   });
 
-  test("what no start looks at, once the table is gone: elements, and a bridge that is down or has no address", async () => {
+  test.each([
+    ["set down", "bridge", (bridge: string) => [["ip", "link", "set", bridge, "down"]]],
+    ["without its address", "bridge", (bridge: string) => [["ip", "-4", "addr", "flush", "dev", bridge]]],
+    ["of IPv6 alone, set down", "six", (bridge: string) => [["ip", "link", "set", bridge, "down"]]],
+    [
+      "of IPv6 alone, without its address",
+      "six",
+      (bridge: string) => [["ip", "addr", "flush", "dev", bridge]],
+    ],
+  ] as const)("a bridge %s: for all containers by the next start", async (_, network, harm) => {
+    const flags = network === "six" ? ["--six", "--network", "six"] : [];
+    if (network === "six")
+      await world.ok(..."network create --ipv6 --ipv4=false --subnet fd77::/64 six".split(" "));
+    await world.serve("steady", ...flags);
+    const field = network === "six" ? "GlobalIPv6Address" : "IPAddress";
+    const address = await world.address("steady", network, field);
+    expect(await world.fromHost(address, 80)).toBeDefined();
+    const id = await world.ok("network", "inspect", "-f", "{{.Id}}", network);
+    const bridge =
+      network === "six"
+        ? `br-${id.slice(0, 12)}`
+        : (world.links().find((name) => name.startsWith("sampan")) ?? "");
+    for (const words of harm(bridge)) world.host.run(...words);
+    expect(await world.fromHost(address, 80)).toBeUndefined();
+    await world.ok("run", "--rm", "--network", network, "host", "true");
+    while ((await world.fromHost(address, 80)) === undefined) await Bun.sleep(20);
+    await world.ok("rm", "-f", "steady");
+    if (network === "six") await world.ok("network", "rm", "six");
+  });
+
+  test("what no start looks at, once the table is gone: elements", async () => {
     await world.serve("steady", "-p", "8146:80");
     const table = world.table() ?? "";
-    const bridge = world.links().find((name) => name.startsWith("sampan")) ?? "";
     world.host.run("nft", "flush", "map", "inet", table, "any4");
-    world.host.run("ip", "addr", "flush", "dev", bridge);
-    world.host.run("ip", "link", "set", bridge, "down");
     expect(await world.fromFar("10.9.0.1", 8146)).toBeUndefined();
     world.host.run("nft", "delete", "table", "inet", table);
     await world.ok("run", "--rm", "host", "true");
