@@ -4,7 +4,7 @@
  */
 
 import { SampanError } from "../common/error.ts";
-import { readFileSync, writeFileSync } from "../kernel/fs.ts";
+import { chmodSync, readFileSync, writeFileSync } from "../kernel/fs.ts";
 import type { Surroundings } from "../network/types.ts";
 import type { ContainerRecord } from "./record.ts";
 
@@ -108,12 +108,17 @@ export function resolvText({ config }: Pick<Asked, "config">, around?: Surroundi
 export const NO_SERVER =
   "this machine's resolvers are on its own loopback, where a container of the default network cannot ask them: give --dns, or use a network of your own (sampan network create)";
 
-/** Writes all three into a folder, where a running container sees the change at once; a warning, if there is one. */
+/**
+ * Writes all three into a folder, where a running container sees the change at once; a warning, if there is one. All of the
+ * container's users read them, whatever the caller's umask is.
+ */
 export function writeFiles(folder: string, record: Asked, around?: Surroundings): string | undefined {
   const resolv = resolvText(record, around);
   // As Docker has it, and sethostname: without the domain.
   writeFileSync(`${folder}/hostname`, `${record.hostname}\n`);
   writeFileSync(`${folder}/hosts`, hostsText(record, around));
   writeFileSync(`${folder}/resolv.conf`, resolv);
+  if (process.umask() & 0o044)
+    for (const name of ["hostname", "hosts", "resolv.conf"]) chmodSync(`${folder}/${name}`, 0o644);
   return around && !hasServer(resolv) && hasServer(read("/etc/resolv.conf")) ? NO_SERVER : undefined;
 }

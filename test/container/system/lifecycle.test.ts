@@ -180,6 +180,17 @@ describe("created, started, looked at", () => {
   });
 });
 
+test("all users of a container read its own files, whatever the umask of who runs it", async () => {
+  const before = process.umask(0o077);
+  try {
+    const files = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
+    const { output } = await run(["stat", "-c", "%a", "/", ...files], { user: "65534" });
+    expect(output).toBe("755\n644\n644\n644\n");
+  } finally {
+    process.umask(before);
+  }
+});
+
 describe("what fails to start", () => {
   test("says why, keeps the container as created and its exit code", async () => {
     expect(await message(() => detached(["nonsense"], {}))).toBe(

@@ -641,7 +641,7 @@ test("containers that share a network namespace keep it, and none of its address
       .map((line) => line.split(/[ @]/)[0] ?? "");
   const answers = async (): Promise<void> => {
     const address = await world.address("owner", "several");
-    while ((await world.fromHost(address, 80)) === undefined) await Bun.sleep(20);
+    await until(() => world.fromHost(address, 80));
     expect(await links("second")).toEqual(["lo"]);
   };
   await again();
@@ -656,7 +656,7 @@ test("containers that share a network namespace keep it, and none of its address
   expect(await links("second")).toEqual(["lo"]);
   await again("--restart", "always");
   process.kill(Number(await world.ok("inspect", "-f", "{{.State.Pid}}", "owner")), "SIGKILL");
-  while ((await links("second")).length > 1) await Bun.sleep(20);
+  await until(async () => (await links("second")).length === 1);
   await answers();
   await again();
   await world.ok("rm", "-f", "second");
