@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { bytesIn } from "../../src/common/tree.ts";
 import { applyChanges } from "../../src/image/changes.ts";
 import { familiarName, hostImage, type Images, type Removed } from "../../src/image/index.ts";
 import { readTar } from "../../src/image/tar/reader.ts";
@@ -317,6 +318,18 @@ describe("import", () => {
     expect(image.config.history?.[0]?.comment).toBe("by hand");
     expect(Date.now() - image.created).toBeLessThan(60_000);
     expect(await imported(place.images, A)).toMatch(/^sha256:/);
+  });
+
+  test("its size is what du says of its files and symlinks", async () => {
+    using place = new TestPlace();
+    const tree = layerTar([
+      { name: "a", type: "file", content: "four" },
+      { name: "b", type: "symlink", link: "a/é" },
+      { name: "c", type: "link", link: "a" },
+    ]);
+    await imported(place.images, tree, { reference: "x:1" });
+    expect(place.images.get("x:1").size).toBe(8);
+    expect(bytesIn(`${place.root}/layers`)).toBe(8);
   });
 
   test("with changes", async () => {

@@ -39,7 +39,7 @@ export class LayerFolder implements TarSink {
   #entry: Entry | undefined;
   #written = 0;
 
-  /** Bytes of all files. */
+  /** Bytes of all files, and of what symlinks say, as `du --apparent-size` and Docker count them. */
   size = 0;
 
   constructor(options: LayerOptions) {
@@ -146,6 +146,7 @@ export class LayerFolder implements TarSink {
   #makeSymlink(path: string, entry: Entry): void {
     if (entry.link === "") throw new TarError(`${quote(entry.name)} is a symlink without a target`);
     this.#folders.make(path, () => sys.symlink(entry.link, this.#folders.root + path));
+    this.size += Buffer.byteLength(entry.link);
     this.#dressLink(path, entry);
   }
 
