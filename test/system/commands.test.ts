@@ -198,7 +198,10 @@ describe("looking into a container", () => {
         .split("\n")
         .slice(1)
         .map((line) => line.split(/ {3,}/));
-    await until(async () => (await lines("-L", "-o", "pid")).length >= 4);
+    await until(async () => {
+      const pids = (await lines("-L", "-o", "pid")).map(([pid]) => pid);
+      return new Set(pids).size === 2 && pids.length > 2;
+    }, "two processes, one of which has several threads");
     const threads = await lines("-L", "-o", "pid,lwp");
     expect(new Set(threads.map(([, lwp]) => lwp)).size).toBe(threads.length);
     expect(threads.length).toBeGreaterThan(new Set(threads.map(([pid]) => pid)).size);
