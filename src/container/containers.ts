@@ -139,6 +139,7 @@ export class Containers {
   async #begin(container: StoredContainer, options: StartOptions): Promise<Connection> {
     const { id } = container;
     const launcher = Launcher.start();
+    if (options.attach) note(this.#context, container, "attach");
     const network = await loadNetwork(container.config);
     const state = { ...CREATED, status: "starting", restartCount: options.restarts ?? 0 } as const;
     const attached = orAbandon(launcher, () => {

@@ -22,6 +22,8 @@ import { validateConfig, validateName } from "./validate.ts";
 
 export interface CreateOptions {
   readonly name?: string;
+  /** Of one that starts at once: the caller reads its output. */
+  readonly attach?: boolean;
 }
 
 /** Names of other containers become ids: a rename must not change who is meant. */
@@ -201,7 +203,10 @@ export async function create(
     const called = fromTheLiving(context, () => context.rows.insert(created, name, claim));
     const container = { ...created, name: called };
     mounting?.tell();
-    context.events.append({ type: "container", action: "create", id, attributes: attributesOf(container) });
+    const made = { type: "container", action: "create", id, attributes: attributesOf(container) } as const;
+    // One write for both: who runs it stays with it.
+    if (starting && options.attach) context.events.append(made, { ...made, action: "attach" });
+    else context.events.append(made);
     return { container, image, release, ...(attached ? { attached } : {}) };
   } catch (error) {
     release?.();

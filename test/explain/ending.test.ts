@@ -26,7 +26,7 @@ describe("each end has its cause", () => {
       { stream: "stderr", text: "err" },
       { stream: "stdout", text: "out" },
     ]);
-    expect(found.events.map(({ action }) => action)).toEqual(["create", "start", "die"]);
+    expect(found.events.map(({ action }) => action)).toEqual(["create", "attach", "start", "die"]);
     expect(found.used.memory).toBeGreaterThan(0);
   });
 

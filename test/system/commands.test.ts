@@ -349,12 +349,18 @@ describe("events and prune", () => {
       "--format",
       "{{.Action}}",
     );
-    expect(story.split("\n").filter((action) => action !== "attach")).toEqual([
-      "create",
-      "start",
-      "die",
-      "destroy",
-    ]);
+    expect(story.split("\n")).toEqual(["create", "attach", "start", "die", "destroy"]);
+  });
+
+  test("events tell who stays with a container and who does not", async () => {
+    await box.ok("create", "--name", "joined", "host", "true");
+    await box.ok("start", "-a", "joined");
+    await box.ok("start", "joined");
+    await box.ok("wait", "joined");
+    const joined = ["events", "--since", "1h", "--until", "0s", "-f", "container=joined", "--format"];
+    const story = await box.ok(...joined, "{{.Action}}");
+    expect(story.split("\n")).toEqual(["create", "attach", "start", "die", "start", "die"]);
+    await box.ok("rm", "joined");
   });
 
   test("events refuse a filter that does not exist, and an end before the begin", async () => {
