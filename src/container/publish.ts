@@ -1,7 +1,7 @@
 /** Other published ports for a container, at once if it runs. */
 import { SampanError } from "../common/error.ts";
 import { connect } from "../launch/index.ts";
-import { load, loadConnecting, type PortBinding } from "../network/index.ts";
+import { load, loadConnecting, type PortBinding, type PublishedPort } from "../network/index.ts";
 import { type Context, places } from "./context.ts";
 import { readPidFile } from "./live.ts";
 import { hasNetworks } from "./networking.ts";
@@ -56,18 +56,25 @@ async function changeLive(
   const room = await loadConnecting();
   const at = places(context.paths, id);
   const keeper = await connect(at.socket);
-  const publish = (bindings: readonly PortBinding[]): void => {
-    for (const port of room.publishPorts(context, id, bindings, readPidFile(at.pid)?.keeper)) {
-      const hold = room.holdOf(port);
-      if (hold) keeper.hold(hold.type, hold.protocol, hold.address);
+  const hold = (ports: readonly PublishedPort[]): void => {
+    for (const port of ports) {
+      const held = room.holdOf(port);
+      if (held) keeper.hold(held.type, held.protocol, held.address);
     }
   };
+  const publish = (bindings: readonly PortBinding[]): void =>
+    hold(room.publishPorts(context, id, bindings, readPidFile(at.pid)?.keeper));
   try {
     const gone = room.unpublishPorts(context, id, ({ protocol, target, port }) =>
       remove.some((each) => leads(each, protocol, target, port)),
     );
     keeper.renew();
     for (const { protocol, port } of gone) keeper.renew(IPPROTO[protocol], port);
+    // It has let go of these on every address, and on others they may still be published.
+    const left = (await load()).attached(context, id).ports;
+    hold(
+      left.filter((port) => gone.some((each) => each.protocol === port.protocol && each.port === port.port)),
+    );
     if (add.length > 0) {
       try {
         publish(add);

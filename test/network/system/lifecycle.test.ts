@@ -419,6 +419,17 @@ except OSError as error:
     expect(wanted("::1", 8122)).toBe("had");
     await world.ok("update", "--publish-rm", "8123:81", "holding");
     expect(wanted("0.0.0.0", 8123)).toBe("had");
+    // Of two addresses of one number only that which is published no longer.
+    await world.ok(
+      "update",
+      "--publish-add",
+      "127.0.0.1:8124:82",
+      "--publish-add",
+      "10.9.0.1:8124:83",
+      "holding",
+    );
+    await world.ok("update", "--publish-rm", "82", "holding");
+    expect([wanted("127.0.0.1", 8124), wanted("10.9.0.1", 8124)]).toEqual(["had", used]);
     await world.ok("rm", "-f", "holding");
     expect(wanted("0.0.0.0", 8121)).toBe("had");
     await world.ok("network", "rm", "held");
