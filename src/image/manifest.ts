@@ -104,7 +104,7 @@ function descriptor(value: unknown, what: string): Descriptor {
     size < 0
   )
     throw new SampanError("invalid", `${what} holds something that is not a descriptor`);
-  checkDigest(digest);
+  checkDigest(digest, what);
   const { mediaType, annotations, platform, urls } = value;
   return {
     digest,
@@ -123,7 +123,7 @@ export function parseConfig(bytes: Uint8Array, what: string): ImageConfig {
   const diffIds = isObject(rootfs) ? (rootfs["diff_ids"] ?? []) : undefined;
   if (!isObject(rootfs) || rootfs["type"] !== "layers" || !Array.isArray(diffIds))
     throw new SampanError("invalid", `${what} is not an image config: rootfs.diff_ids is missing`);
-  for (const diff of diffIds) checkDigest(String(diff));
+  for (const diff of diffIds) checkDigest(String(diff), `${what}: rootfs.diff_ids`);
   if (json["os"] !== undefined && json["os"] !== "" && json["os"] !== "linux")
     throw new SampanError("invalid", `${what} is for ${String(json["os"])}, not for linux`);
   const history = json["history"];

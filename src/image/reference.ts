@@ -99,15 +99,20 @@ function splitDomain(text: string): [domain: string, rest: string] {
 
 const HEX_LENGTH: Readonly<Record<string, number>> = { sha256: 64, sha384: 96, sha512: 128 };
 
-/** Throws unless it is `algorithm:hex` of the right length. Only then may a digest become part of a path. */
-export function checkDigest(digest: string): void {
+/**
+ * Throws unless it is `algorithm:hex` of the right length. Only then may a digest become part of a path. `where` it stands, if not in
+ * what the caller wrote himself.
+ */
+export function checkDigest(digest: string, where?: string): void {
+  const refuse = (why: string): SampanError =>
+    invalid(where === undefined ? why : `${where}: ${why}: ${JSON.stringify(digest.slice(0, 200))}`);
   const colon = digest.indexOf(":");
   const length = HEX_LENGTH[digest.slice(0, Math.max(colon, 0))];
-  if (colon < 0) throw invalid("invalid checksum digest format");
-  if (length === undefined) throw invalid("unsupported digest algorithm");
+  if (colon < 0) throw refuse("invalid checksum digest format");
+  if (length === undefined) throw refuse("unsupported digest algorithm");
   const hex = digest.slice(colon + 1);
-  if (hex.length !== length) throw invalid("invalid checksum digest length");
-  if (!/^[a-f0-9]+$/.test(hex)) throw invalid("invalid checksum digest format");
+  if (hex.length !== length) throw refuse("invalid checksum digest length");
+  if (!/^[a-f0-9]+$/.test(hex)) throw refuse("invalid checksum digest format");
 }
 
 /** With `latest` where neither tag nor digest was given. */

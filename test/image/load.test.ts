@@ -518,6 +518,11 @@ describe("bad archives", () => {
   refuses(
     "a digest that is a path",
     layout(() => ({ mediaType: "", size: 1, digest: `sha256:../../${"a".repeat(58)}` })),
-    "invalid checksum digest format",
+    `index.json: manifests: invalid checksum digest format: "sha256:../../${"a".repeat(58)}"`,
+  );
+  refuses(
+    "a config whose layer is no digest",
+    layout((made) => made.image(config.replace(sha256(A), "sha256:abc"), [A])),
+    /^config sha256:[0-9a-f]{64}: rootfs\.diff_ids: invalid checksum digest length: "sha256:abc"$/,
   );
 });

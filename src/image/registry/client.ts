@@ -192,7 +192,7 @@ export class Registry {
     const digest = sha256(bytes);
     const promised = reference.includes(":") ? reference : answer.header("docker-content-digest");
     if (promised !== undefined) {
-      checkDigest(promised);
+      checkDigest(promised, `${what} of ${this.endpoint.host}`);
       const is = promised.startsWith("sha256:") ? digest : hash(promised, bytes);
       if (is !== promised)
         throw new SampanError(
