@@ -29,7 +29,8 @@ export async function load(
   source: string | AsyncIterable<Uint8Array>,
   asked?: Platform,
 ): Promise<Loaded[]> {
-  const wanted = { platform: asked ?? hostPlatform(), only: asked !== undefined };
+  const has = new Set<string>();
+  const wanted = { platform: asked ?? hostPlatform(), only: asked !== undefined, has };
   return adding(place.paths, async () => {
     const archive = await Archive.read(place.blobs, source, place.limits);
     try {
@@ -41,7 +42,10 @@ export async function load(
       if (ours && (ours.length > 0 || !wanted.only)) return await adoptAll(place, ours);
       if (images || ours)
         throw new SampanError("invalid", `the archive has no image for ${platformText(wanted.platform)}`, {
-          hint: "--platform chooses another one of the archive.",
+          hint:
+            has.size > 0
+              ? `It has one for ${[...has].join(", ")}: --platform takes that.`
+              : "Nothing in it says for which platform it is.",
         });
       if (archive.has("repositories"))
         throw new SampanError(
@@ -65,6 +69,13 @@ export async function load(
 interface Wanted {
   readonly platform: Platform;
   readonly only: boolean;
+  /** The platforms that were met, for the error when none of them is this one. */
+  readonly has: Set<string>;
+}
+
+function meet({ has }: Wanted, entries: readonly Pick<Descriptor, "platform">[]): void {
+  for (const { platform } of entries)
+    if (platform?.architecture && platform.os !== "unknown") has.add(platformText(platform));
 }
 
 /** A manifest that is in the store with all of its blobs, and the names that it shall have. */
@@ -98,6 +109,7 @@ async function ociImages(
   const index = parseManifest(bytes, "index.json");
   if (!("manifests" in index)) throw new SampanError("invalid", "index.json is not an index");
   const images = new Map<string, Set<string>>();
+  meet(wanted, index.manifests);
   // Top-level entries are images of their own; only where all of them are platforms of one is one chosen.
   const unnamed = index.manifests.every((entry) => nameOf(entry) === undefined);
   const platforms = unnamed && index.manifests.length > 1 && index.manifests.every((entry) => entry.platform);
@@ -125,6 +137,10 @@ async function resolve(
   const bytes = blobJson(archive, entry, MAX_MANIFEST);
   const parsed = parseManifest(bytes, `manifest ${entry.digest}`);
   if ("manifests" in parsed) {
+    meet(
+      wanted,
+      parsed.manifests.filter(({ digest }) => archive.hasBlob(digest)),
+    );
     // An archive may hold some platforms only: the best of those that are there.
     for (const fit of choose(parsed.manifests, wanted.platform)) {
       const found = await resolve(place, archive, fit, wanted, depth + 1);
@@ -151,6 +167,7 @@ async function resolve(
     place.blobs.read(parsed.config.digest, MAX_CONFIG),
     `config ${parsed.config.digest}`,
   );
+  meet(wanted, [{ platform: config }]);
   if (wanted.only && !fits(config, wanted.platform)) return undefined;
   const layers = parsed.layers.map((layer) => ({
     name: `blobs/sha256/${layer.digest.slice("sha256:".length)}`,
@@ -223,6 +240,7 @@ async function dockerImage(
   const config = configBytes && (await archive.keep(Config));
   if (!configBytes || !config) throw absent(Config);
   const parsed = parseConfig(configBytes, Config);
+  meet(wanted, [{ platform: parsed }]);
   if (wanted.only && !fits(parsed, wanted.platform)) return undefined;
   const diffIds = parsed.rootfs.diff_ids;
   const names = Layers ?? [];

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { zstdCompressSync } from "node:zlib";
+import type { SampanError } from "../../src/common/error.ts";
 import { loadedText } from "../../src/image/index.ts";
 import { entryOf, header, type TarWriter, tarBytes } from "../../src/image/tar/writer.ts";
 import {
@@ -197,6 +198,10 @@ describe("OCI archives", () => {
       expect(loaded.map(loadedText)).toEqual(["Loaded image: theirs:1"]);
       const error = await failure(place.images.load(pieces(archive), { platform: "linux/riscv64" }));
       expect(error.message).toBe("the archive has no image for linux/riscv64");
+      const { architecture } = JSON.parse(config) as { architecture: string };
+      expect((error as SampanError).hint).toBe(
+        `It has one for linux/${architecture}, linux/s390x: --platform takes that.`,
+      );
     }
     expect(place.images.resolve("x:1")).toBeUndefined();
     // Nobody has asked for one: all are taken.
@@ -226,6 +231,8 @@ describe("OCI archives", () => {
     expect(place.images.get("x:1").config.architecture).toBe(other);
     const error = await failure(place.images.load(pieces(layout.archive()), { platform: "linux/s390x" }));
     expect(error.message).toBe("the archive has no image for linux/s390x");
+    expect((error as SampanError).hint).toContain("It has one for ");
+    expect((error as SampanError).hint).not.toContain("unknown");
   });
 
   test("beside manifest.json, as Docker since 25 writes both", async () => {
