@@ -13,6 +13,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { lsetxattr } from "../../src/image/sys.ts";
 import { busyboxArchive } from "../support/image.ts";
 import { SAMPAN, Sandbox } from "../support/sandbox.ts";
 
@@ -123,10 +124,16 @@ describe("apply", () => {
   });
 
   test("what lends rights to others is accepted by its own path alone", async () => {
-    const script = `cd /work; mkdir bin; for i in uid gid all; do cp /bin/busybox bin/$i; done; chmod 4755 bin/uid; chmod 2755 bin/gid
+    const script = `cd /work; mkdir bin; for i in uid gid all caps; do cp /bin/busybox bin/$i; done; chmod 4755 bin/uid; chmod 2755 bin/gid
       mknod bin/null c 1 3; echo fine > one; chmod 2700 src`;
     await dev(script);
-    const refusal = `1: sampan: set-uid, set-gid, with capabilities or a device: /work/bin/gid, /work/bin/null, /work/bin/uid`;
+    const [caps = ""] = new Bun.Glob("**/bin/caps").scanSync({
+      cwd: `${box.root}/containers`,
+      absolute: true,
+    });
+    // cap_net_bind_service=ep, as setcap writes it.
+    lsetxattr(caps, "security.capability", Buffer.from("0100000200040000000000000000000000000000", "hex"));
+    const refusal = `1: sampan: set-uid, set-gid, with capabilities or a device: /work/bin/caps, /work/bin/gid, /work/bin/null, /work/bin/uid`;
     expect(await refused("apply", "dev")).toBe(refusal);
     expect(await refused("apply", "--force", "dev", "/work/bin", "/work/one")).toBe(refusal);
     expect([existsSync(`${folder}/bin`), read("one")]).toEqual([false, "one\n"]);
