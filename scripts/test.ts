@@ -47,7 +47,7 @@ if (missing.length > 0 && !inside) {
 }
 
 const args = process.argv.slice(2);
-// Other users of a test read what it has written, whatever this one's habit is. Nor is any of them asked what time it is here.
+// Other users of a test read what it has written, whatever the caller's umask is; TZ below is fixed for the same reason.
 process.umask(0o022);
 // What a guest is made of is downloaded and built out here.
 if (!inside) (await import("../test/support/guest/prepare.ts")).prepareGuests(args);

@@ -71,9 +71,10 @@ async function changeLive(
     keeper.renew();
     for (const { protocol, port } of gone) keeper.renew(IPPROTO[protocol], port);
     // It has let go of these on every address, and on others they may still be published.
-    const left = (await load()).attached(context, id).ports;
+    const { attached, ensureResponder, carrySoon } = await load();
+    const { ports } = attached(context, id);
     hold(
-      left.filter((port) => gone.some((each) => each.protocol === port.protocol && each.port === port.port)),
+      ports.filter((port) => gone.some((each) => each.protocol === port.protocol && each.port === port.port)),
     );
     if (add.length > 0) {
       try {
@@ -84,7 +85,6 @@ async function changeLive(
         throw error;
       }
       // Some are not the kernel's to lead.
-      const { attached, ensureResponder, carrySoon } = await load();
       const now = attached(context, id);
       await ensureResponder(context, now);
       carrySoon(context, now, 0);

@@ -1,6 +1,7 @@
 /** A plan that has not been carried out, as text: the verdict, what would be refused and how to help it, then the steps. */
+import { plain } from "../common/plain.ts";
 import type { Ahead } from "./ahead.ts";
-import { heading, plain, prose, type Style, table } from "./layout.ts";
+import { heading, prose, type Style, table } from "./layout.ts";
 import { planksText } from "./plan-text.ts";
 
 export function aheadText({ summary, lines, obstacles }: Ahead, style: Style): string {

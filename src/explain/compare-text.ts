@@ -1,6 +1,7 @@
 /** A comparison as text: two columns under the two names. */
+import { plain } from "../common/plain.ts";
 import type { Comparison } from "./compare.ts";
-import { fit, grey, plain, prose, type Style } from "./layout.ts";
+import { fit, grey, prose, type Style } from "./layout.ts";
 
 export function comparisonText({ a, b, differences, same }: Comparison, style: Style): string {
   const names = [a, b].map(({ name, pid }) => (name === String(pid) ? `process ${pid}` : name));

@@ -1,6 +1,7 @@
 /** An ending as text: what happened in one sentence or two, then the course of events and the last words. */
+import { plain } from "../common/plain.ts";
 import type { Ending } from "./ending.ts";
-import { heading, plain, prose, type Style, table } from "./layout.ts";
+import { heading, prose, type Style, table } from "./layout.ts";
 
 export function endingText(ending: Ending, style: Style): string {
   let text = prose(plain(ending.summary), style);

@@ -1,5 +1,4 @@
 /** Laying out text for a terminal: aligned columns, wrapped words, sizes and times for people. */
-
 import { plain } from "../common/plain.ts";
 
 export interface Style {
@@ -52,8 +51,6 @@ export function fit(text: string, width: number, keep: "start" | "end" = "start"
   if (width < 2) return "…";
   return keep === "start" ? `${text.slice(0, width - 1)}…` : `…${text.slice(text.length - width + 1)}`;
 }
-
-export { plain };
 
 export interface Table {
   readonly head?: readonly string[];

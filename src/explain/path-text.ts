@@ -1,5 +1,6 @@
 /** A path's explanation as text: one sentence, and the layers that have something to say. */
-import { fit, plain, prose, type Style, size, table } from "./layout.ts";
+import { plain } from "../common/plain.ts";
+import { fit, prose, type Style, size, table } from "./layout.ts";
 import type { PathExplanation } from "./path.ts";
 
 export function pathText(found: PathExplanation, style: Style): string {

@@ -1,6 +1,7 @@
 /** A plan as text: by plank, or as bars on one line of time. */
+import { plain } from "../common/plain.ts";
 import { errnoName } from "../kernel/errno.ts";
-import { fit, grey, heading, microseconds, plain, prose, type Style, table } from "./layout.ts";
+import { fit, grey, heading, microseconds, prose, type Style, table } from "./layout.ts";
 import type { PlanExplanation, PlanLine } from "./plan.ts";
 
 /** Steps of one kind that follow one another and were asked for by the same: one line for all. */

@@ -1,5 +1,6 @@
 /** An explanation as text: short headed sections, made for a terminal of 100 columns. */
-import { fit, heading, microseconds, plain, prose, type Style, size, table, words } from "./layout.ts";
+import { plain } from "../common/plain.ts";
+import { fit, heading, microseconds, prose, type Style, size, table, words } from "./layout.ts";
 import type { Explanation, LimitLine, MountLine, Network, ProcessLine, Rights, Rootfs } from "./types.ts";
 
 export function explanationText(found: Explanation, style: Style): string {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { fit, plain, size, table, words } from "../../src/explain/layout.ts";
+import { plain } from "../../src/common/plain.ts";
+import { fit, size, table, words } from "../../src/explain/layout.ts";
 import { address, parseSockets } from "../../src/explain/ports.ts";
 import { idMap } from "../../src/explain/processes.ts";
 import { filterKey, sorted } from "../../src/explain/refusals.ts";

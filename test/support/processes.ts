@@ -41,8 +41,6 @@ const PAUSE = process.arch === "x64" ? "34 " : "73 ";
  * first, and its locks are still held.
  */
 export async function killed(pid: number): Promise<void> {
-  // 0 and -1 are no process, and would end this one too.
-  if (!(pid > 1)) throw new Error(`there is no process ${pid} to kill`);
   process.kill(pid, "SIGKILL");
   await until(() => !alive(pid), `process ${pid} to end`);
 }

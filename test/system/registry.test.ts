@@ -63,7 +63,7 @@ describe.skipIf((NO_REGISTRY ?? NO_BUSYBOX) !== undefined)("a registry, from the
     proxy.fault = () =>
       Response.json({ errors: [{ code: "BAD", message: "\x1b[31mred\x07\u009b2J" }] }, { status: 400 });
     expect((await cli("pull", `${proxy.host}/x:1`)).stderr).toBe(
-      `sampan: cannot pull ${proxy.host}/x:1: ${proxy.host}: bad: ?[31mred??2J\n`,
+      `sampan: cannot pull ${proxy.host}/x:1: ${proxy.host}: bad: \\x1b[31mred\\x07\\x9b2J\n`,
     );
     proxy.stop();
   });

@@ -1,5 +1,6 @@
 /** A check-up as text: first the verdict, then each area, and beneath what does not work how to help it. */
-import { bold, fit, grey, heading, plain, prose, type Style, words } from "../layout.ts";
+import { plain } from "../../common/plain.ts";
+import { bold, fit, grey, heading, prose, type Style, words } from "../layout.ts";
 import type { Area, Diagnosis, Finding } from "./types.ts";
 
 const AREAS: readonly (readonly [Area, string])[] = [

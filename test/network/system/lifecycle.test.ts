@@ -783,7 +783,7 @@ describe("whoever comes next repairs", () => {
     for (const words of harm(bridge)) world.host.run(...words);
     expect(await world.fromHost(address, 80)).toBeUndefined();
     await world.ok("run", "--rm", "--network", network, "host", "true");
-    while ((await world.fromHost(address, 80)) === undefined) await Bun.sleep(20);
+    await until(async () => (await world.fromHost(address, 80)) !== undefined);
     await world.ok("rm", "-f", "steady");
     if (network === "six") await world.ok("network", "rm", "six");
   });
